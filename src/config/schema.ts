@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { clientSchema } from './clients.ts'
+import { duration, name, url } from './fields.ts'
+
+const brandSchema = z.strictObject({
+  name: z.string().min(1).max(60).default('Lotse').describe('The name of the cloud, as people know it.'),
+  color: z
+    .string()
+    .regex(/^#[0-9a-fA-F]{6}$/)
+    .optional()
+    .describe('The accent colour, such as "#0b5a8a"; refused where text on it would be hard to read.'),
+  imprint: url().optional(),
+  privacy: url().optional(),
+  help: url().optional(),
+})
+
+const address = { address: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) }
+
+/** What stands in the main file beside connectors, targets and rules. */
+export const serverFields = {
+  issuer: url().describe('The public URL of the gateway; every URL that it ever prints is built from it.'),
+  listen: z
+    .strictObject({
+      ...address,
+      tls: z
+        .strictObject({ certificate: z.string(), key: z.string() })
+        .optional()
+        .describe('PEM files; read again when they change.'),
+    })
+    .describe('Where the gateway listens: plain HTTP behind a reverse proxy, or TLS by itself.'),
+  operations: z.strictObject(address).optional().describe('A second listener for /healthz, /readyz and /metrics.'),
+  trustedProxies: z
+    .array(z.string())
+    .default([])
+    .describe('Addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed.'),
+  store: z.strictObject({ kind: z.literal('embedded'), path: z.string() }).describe('What is remembered, and where.'),
+  keys: z
+    .strictObject({
+      dir: z.string().default('./keys').describe('The folder of the root secret and of imported keys.'),
+      create: z.boolean().default(false).describe('Whether a missing root secret is made on first start.'),
+      rotateEvery: duration().prefault('90d'),
+      lead: duration().prefault('24h').describe('How long a next key is published before it signs.'),
+      rsaBits: z.literal([2048, 3072, 4096]).default(3072),
+    })
+    .prefault({}),
+  audit: z.strictObject({ path: z.string().default('-').describe('A file, or `-` for standard output.') }).prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  brand: brandSchema.prefault({}),
+  sessions: z
+    .strictObject({
+      idle: duration().prefault('1h').describe('A browser session ends after so long without use.'),
+      max: duration().prefault('12h').describe('A browser session ends after so long whatever happens.'),
+      refresh: duration().prefault('12h').describe('The longest life of a refresh token.'),
+    })
+    .prefault({}),
+  clients: z.array(clientSchema).default([]),
+} as const
+
+/** What every connector has, whatever its protocol; each type adds its own options (connectors/index.ts). */
+export const connectorFields = {
+  id: name(),
+  label: z.string().min(1).max(80).describe('What people read on the chooser page.'),
+  hint: z.string().max(80).optional().describe('A second, smaller line on the chooser page.'),
+  unlisted: z
+    .boolean()
+    .default(false)
+    .describe('Not on the chooser page: reached by link, hint or e-mail domain only.'),
+  emailDomains: z
+    .array(z.string())
+    .default([])
+    .describe('E-mail domains whose people belong here; only these may be asserted.'),
+  domain: z.string().optional().describe('The Keystone domain in which its people live.'),
+  maxProofAge: duration()
+    .prefault('12h')
+    .describe('How long an answer of this upstream is good for; nothing outlives it.'),
+} as const
+
+/** What every target has; each type adds its own options (targets/index.ts). */
+export const targetFields = {
+  id: name(),
+  label: z.string().min(1).max(80).optional().describe('What people read; the id where absent.'),
+} as const

@@ -1,0 +1,22 @@
+/** Types that several folders share: a clock, a log, a generated file, the names of rings and algorithms. No code. */
+
+/** Unix seconds, whole. A parameter everywhere: no part reads the wall clock by itself. */
+export type Clock = () => number
+
+/** Logs one line; `fields` never hold secrets, tokens, assertions or cookies (law 12). */
+export type Log = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Readonly<Record<string, unknown>>,
+) => void
+
+/** A file that the operator of an upstream or of a consumer needs; `path` is relative and has no `..`. */
+export interface GeneratedFile {
+  readonly path: string
+  readonly content: string
+}
+
+export type SigningAlg = 'ES256' | 'ES384' | 'RS256' | 'PS256'
+
+/** The ring whose keys are published at `/jwks`; every other ring is published at `/jwks/:ring` alone. */
+export const ISSUER_RING = 'issuer'

@@ -1,0 +1,44 @@
+import type { SigningAlg } from '../core/ports.ts'
+
+/** A set of signing keys for one kind of audience; one current key for each algorithm. */
+export interface RingSpec {
+  readonly name: string
+  readonly algs: readonly SigningAlg[]
+}
+
+export interface KeyInfo {
+  readonly ring: string
+  readonly kid: string
+  readonly alg: SigningAlg
+  /** next: published, not used yet · current: signs · retired: published until the last token that it signed is dead. */
+  readonly state: 'next' | 'current' | 'retired'
+  /** Unix seconds. */
+  readonly createdAt: number
+  readonly stateSince: number
+  readonly imported: boolean
+}
+
+/** A private signing key as oidc-provider takes it: `key_ops: ['verify']` keeps next and retired keys out of signing. */
+export type KeystoreKey = Readonly<Record<string, unknown>> & { readonly kid: string; readonly alg: string }
+
+/** The rings as this process sees them: reads are synchronous and from memory, so `/jwks` works while the store is down. */
+export interface Rings {
+  /**
+   * A compact JWS by the ring's current key of this algorithm.
+   * @throws where the ring has no such key
+   */
+  sign(ring: string, alg: SigningAlg, typ: string, payload: Readonly<Record<string, unknown>>): string
+  /** The payload of a JWS that a published key of this ring signed; undefined where it is anything else. Checks the signature and `typ`, no claims. */
+  verify(ring: string, typ: string, jws: string): Readonly<Record<string, unknown>> | undefined
+  /** The public keys as JSON text, byte for byte equal in all processes; undefined where there is no such ring. */
+  jwks(ring: string): string | undefined
+  /** The issuer ring's private keys for the Provider's own keystore. */
+  keystore(): readonly KeystoreKey[]
+  list(): readonly KeyInfo[]
+  /** Moves next to current and current to retired, at once where `emergency` (the old key is dropped, not retired). */
+  rotate(ring: string, alg: SigningAlg, how: 'orderly' | 'emergency'): Promise<void>
+  /** @throws where the key is of a kind or size that a consumer cannot read: RSA from 2048 bits, P-256, P-384 only */
+  import(ring: string, jwk: Readonly<Record<string, unknown>>): Promise<KeyInfo>
+  /** Reads what other processes wrote and makes what is due (a next key, its promotion, a removal). True where this process's keys changed. */
+  tick(): Promise<boolean>
+}

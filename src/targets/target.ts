@@ -1,0 +1,31 @@
+import type { Decision, Grant, GrantKind } from '../core/decision.ts'
+import type { GeneratedFile, SigningAlg } from '../core/ports.ts'
+
+export type TokenForm = 'id_token' | 'access_token' | 'introspection' | 'userinfo'
+
+/** A configured consumer: one Keystone, one Kubernetes cluster, or any other OIDC client's application. */
+export interface Target {
+  readonly id: string
+  /** What a person reads: "Keystone of Cloud Nord". */
+  readonly label: string
+  /** The `aud` of access tokens and the RFC 8707 resource indicator; no two targets share one (law 8). */
+  readonly audience: string
+  /** The ring that signs this target's access tokens: its own (Keystone, mod_auth_openidc checks no `aud`) or `ISSUER_RING`. */
+  readonly ring: string
+  readonly alg: SigningAlg
+  /** Seconds that an access token or ID token lives at most. */
+  readonly ttl: number
+  /** Which shapes of grant this target can carry; a rule that gives another is refused at load. */
+  readonly carries: ReadonlySet<GrantKind>
+  /** Why this target cannot take a grant (reserved or impossible name), in a sentence for the trace; undefined where it can. Pure. */
+  refuse(grant: Grant): string | undefined
+  /**
+   * The decision in the words of this consumer: only its own grants (law 8), each value encoded for its reader (law 9), the same groups in every form. Pure.
+   * @throws {LoginError} `grants_too_large` over 4 KB of claims
+   */
+  claims(decision: Decision, form: TokenForm): Record<string, unknown>
+  /** The names that `explain` prints: the exact projects, groups and RBAC subjects as this consumer will see them. Pure. */
+  describe(decision: Decision): readonly string[]
+  /** The consumer's own configuration. */
+  print(): readonly GeneratedFile[]
+}
