@@ -1,5 +1,5 @@
 import type { Decision, Grant, GrantKind } from '../core/decision.ts'
-import type { GeneratedFile, SigningAlg } from '../core/ports.ts'
+import type { SigningAlg } from '../core/ports.ts'
 
 export type TokenForm = 'id_token' | 'access_token' | 'introspection' | 'userinfo'
 
@@ -19,13 +19,13 @@ export interface Target {
   readonly carries: ReadonlySet<GrantKind>
   /** Why this target cannot take a grant (reserved or impossible name), in a sentence for the trace; undefined where it can. Pure. */
   refuse(grant: Grant): string | undefined
+  /** Every claim name that `claims` may return, in any form: the Provider passes only names that it was told of. */
+  readonly claimNames: readonly string[]
   /**
    * The decision in the words of this consumer: only its own grants (law 8), each value encoded for its reader (law 9), the same groups in every form. Pure.
-   * @throws {LoginError} `grants_too_large` over 4 KB of claims
+   * @throws {LoginError} `grants_too_large` over 4 KB of claims, `claims_unusable` where the person's own name or domain is impossible here
    */
   claims(decision: Decision, form: TokenForm): Record<string, unknown>
   /** The names that `explain` prints: the exact projects, groups and RBAC subjects as this consumer will see them. Pure. */
   describe(decision: Decision): readonly string[]
-  /** The consumer's own configuration. */
-  print(): readonly GeneratedFile[]
 }

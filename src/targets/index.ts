@@ -1,0 +1,16 @@
+import { keystoneOptions } from './keystone/options.ts'
+import { openKeystone } from './keystone/target.ts'
+import { kubernetesOptions } from './kubernetes/options.ts'
+import { openKubernetes } from './kubernetes/target.ts'
+import { oidcOptions } from './oidc/options.ts'
+import { openOidc } from './oidc/target.ts'
+
+/**
+ * Every type of target: the options that it has beside the fields of every target, and how its loaded configuration becomes a
+ * target. `open` is synchronous and pure.
+ */
+export const targetTypes = {
+  keystone: { options: keystoneOptions, open: openKeystone },
+  kubernetes: { options: kubernetesOptions, open: openKubernetes },
+  oidc: { options: oidcOptions, open: openOidc },
+} as const

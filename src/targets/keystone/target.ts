@@ -1,0 +1,143 @@
+import { type Decision, type Grant, grantKind, grantsAt } from '../../core/decision.ts'
+import { LoginError } from '../../core/errors.ts'
+import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
+import type { Target } from '../target.ts'
+import { asciiJson, asciiName } from './encode.ts'
+import type { KeystoneOptions } from './options.ts'
+
+export type KeystoneConfig = KeystoneOptions & { readonly id: string; readonly label?: string | undefined }
+
+const claimNames = ['preferred_username', 'openstack_user_domain', 'email', 'email_verified', 'name', 'groups'] as const
+
+/** Longest names in Keystone's database; code points. */
+const longest = { domain: 64, project: 64, group: 64, role: 255 } as const
+
+/**
+ * One Keystone, told by claims alone: its mapping reads `sub`, `preferred_username`, `email`, `openstack_user_domain`, `groups`
+ * and, from mapping schema 3.0 on, `openstack_projects`. Roles in a domain have no place in a mapping and are not carried.
+ */
+export function openKeystone(config: KeystoneConfig): Target {
+  return {
+    id: config.id,
+    label: config.label ?? config.id,
+    audience: config.audience ?? config.id,
+    // Its own: the Apache modules check neither `aud` nor `typ`, only the key (law 8).
+    ring: `keystone-${config.id}`,
+    alg: config.alg,
+    ttl: config.ttl,
+    carries: new Set(config.mappingSchema === '3.0' ? ['project', 'group'] : ['group']),
+    refuse: (grant) => refuse(config, grant),
+    claimNames: [...claimNames, ...(config.mappingSchema === '3.0' ? ['openstack_projects'] : [])],
+    // The form makes no difference: a login whose groups differ from the last one's revokes all other tokens of the person.
+    claims: (decision) => bounded(config.label ?? config.id, claims(config, decision)),
+    describe: (decision) => describe(config, decision),
+  }
+}
+
+function refuse(config: KeystoneConfig, grant: Grant): string | undefined {
+  const kind = grantKind(grant)
+  if (kind === 'project' && config.mappingSchema !== '3.0')
+    return `mapping schema ${config.mappingSchema} carries groups only; projects need 3.0`
+  if (kind !== 'project' && kind !== 'group') return `a Keystone mapping carries no ${kind} roles`
+  const named = 'domain' in grant ? grant.domain : undefined
+  return (
+    (named === undefined ? undefined : badDomain(named)) ??
+    ('project' in grant ? impossibleName('project', grant.project, longest.project) : undefined) ??
+    ('group' in grant ? impossibleName('group', grant.group, longest.group) : undefined) ??
+    ('roles' in grant ? badRoles(config, grant.roles) : undefined)
+  )
+}
+
+/** Keystone keeps a domain `Federated` for itself and answers 500 to another one, in any case of letters. */
+function badDomain(domain: string): string | undefined {
+  if (folded(domain) === 'federated') return 'the domain name Federated is reserved by Keystone'
+  return impossibleName('domain', domain, longest.domain)
+}
+
+function badRoles(config: KeystoneConfig, roles: readonly string[]): string | undefined {
+  if (roles.length === 0) return 'a project grant without roles gives nothing, and Keystone refuses the whole login'
+  for (const role of roles) {
+    const bad = impossibleName('role', role, longest.role)
+    if (bad !== undefined) return bad
+    if (folded(role) === 'admin' && !config.adminRoles)
+      return `the role ${role} is reserved; the target's adminRoles says no`
+  }
+  return undefined
+}
+
+/** The domain of people who come without one must be sayable in a header, else a login ends in Keystone's 404 or 500. */
+function userDomain(config: KeystoneConfig, decision: Decision): string {
+  const domain = decision.identity.domain ?? config.domain
+  const bad = badDomain(domain) ?? (/^[\x20-\x7e]*$/.test(domain) ? undefined : 'the domain name is not ASCII')
+  const why = bad ?? (/[;,{}"'\\]/.test(domain) ? 'the domain name holds ; , braces, quotes or a backslash' : undefined)
+  if (why !== undefined) throw new LoginError('claims_unusable', `no user domain at target ${config.id}: ${why}`)
+  return domain
+}
+
+interface Seat {
+  readonly name: string
+  readonly domain: { readonly name: string }
+}
+
+function claims(config: KeystoneConfig, decision: Decision): Record<string, unknown> {
+  const { username, email, emailVerified, name } = decision.identity
+  const groups = groupsOf(config, decision)
+  return {
+    preferred_username: asciiName(username),
+    openstack_user_domain: userDomain(config, decision),
+    // Left out rather than garbled: Apache would hand on Latin-1, or split at `;`.
+    ...(email !== undefined && asciiName(email) === email ? { email, email_verified: emailVerified === true } : {}),
+    ...(name === undefined ? {} : { name: asciiName(name) }),
+    // An empty variable makes a whole rule of the mapping silently not apply; absent says the same more clearly.
+    ...(groups.length === 0 ? {} : { groups: groups.map((group) => `JSON:${asciiJson(group)}`).join(';') }),
+    // Always there: absent, Keystone answers 401; `[]` takes away what the last login gave.
+    ...(config.mappingSchema === '3.0' ? { openstack_projects: asciiJson(projectsOf(config, decision)) } : {}),
+  }
+}
+
+/** One key for (domain, name): neither can hold U+0000, so no two pairs share one. */
+const seatKey = (domain: string, name: string): string => `${domain}\u0000${name}`
+
+function seat(key: string): Seat {
+  const [domain = '', name = ''] = key.split('\u0000')
+  return { name, domain: { name: domain } }
+}
+
+/** What this Keystone can take of the decision; the rules' trace already named the rest. */
+function taken(config: KeystoneConfig, decision: Decision): readonly Grant[] {
+  return grantsAt(decision, config.id).filter((grant) => refuse(config, grant) === undefined)
+}
+
+function groupsOf(config: KeystoneConfig, decision: Decision): readonly Seat[] {
+  const home = decision.identity.domain ?? config.domain
+  const groups = taken(config, decision).flatMap((grant) =>
+    'group' in grant ? [seatKey(grant.domain ?? home, grant.group)] : [],
+  )
+  return sortedUnique(groups).map(seat)
+}
+
+function projectsOf(config: KeystoneConfig, decision: Decision) {
+  const home = decision.identity.domain ?? config.domain
+  const roles = new Map<string, string[]>()
+  for (const grant of taken(config, decision)) {
+    if (!('project' in grant)) continue
+    const key = seatKey(grant.domain ?? home, grant.project)
+    roles.set(key, [...(roles.get(key) ?? []), ...grant.roles])
+  }
+  return sortedUnique(roles.keys()).map((key) => ({
+    ...seat(key),
+    roles: sortedUnique(roles.get(key) ?? []).map((name) => ({ name })),
+  }))
+}
+
+function describe(config: KeystoneConfig, decision: Decision): readonly string[] {
+  const { username, domain } = decision.identity
+  return [
+    `user ${asciiName(username)} in domain ${domain ?? config.domain}`,
+    ...projectsOf(config, decision).map(
+      ({ name, domain, roles }) =>
+        `project ${name} in domain ${domain.name}: ${roles.map((role) => role.name).join(', ')}`,
+    ),
+    ...groupsOf(config, decision).map(({ name, domain }) => `group ${name} in domain ${domain.name}`),
+  ]
+}
