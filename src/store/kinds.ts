@@ -1,0 +1,37 @@
+import type { Kind } from './store.ts'
+
+/**
+ * Everything that the gateway stores. What a crash may cost is one sign-in in flight, which the person begins again; all that
+ * somebody was told to keep (a session, a token, a confirmed device), and all that must never happen twice over a crash, is durable.
+ */
+export const kinds = {
+  /** A browser's single sign-on; alias: its uid. */
+  Session: { name: 'Session', durable: true },
+  /** What a person let a client do. Groups: `grant:ID`, `session:UID`, `proof:ID`. */
+  Grant: { name: 'Grant', durable: true },
+  /** Works for weeks; a consumed one must stay consumed. */
+  RefreshToken: { name: 'RefreshToken', durable: true },
+  /** Opaque ones, and JWTs that must be revocable; told to a client, so kept. */
+  AccessToken: { name: 'AccessToken', durable: true },
+  ClientCredentials: { name: 'ClientCredentials', durable: true },
+  /** A terminal waits for it for minutes and cannot begin again by itself; alias: the user code. */
+  DeviceCode: { name: 'DeviceCode', durable: true },
+  /** A jti that was seen must stay seen: an attacker may choose the moment of a crash. */
+  ReplayDetection: { name: 'ReplayDetection', durable: true },
+  /** A crash destroys it, and so never makes it usable again: lives a minute, the client begins again. */
+  AuthorizationCode: { name: 'AuthorizationCode', durable: false },
+  PushedAuthorizationRequest: { name: 'PushedAuthorizationRequest', durable: false },
+  Interaction: { name: 'Interaction', durable: false },
+  /** A sign-in that waits for its upstream's answer, by `state`. */
+  Pending: { name: 'Pending', durable: false },
+  /** An upstream's answer that came by a cross-site POST and waits for the GET of its browser, by ticket. */
+  Parked: { name: 'Parked', durable: false },
+  /** Counters against guessing; they count minutes, and a crash is not the guesser's to make. */
+  Attempts: { name: 'Attempts', durable: false },
+  /** The upstream's answer on which tokens rest. */
+  Proof: { name: 'Proof', durable: true },
+  /** Signing keys, sealed. */
+  Ring: { name: 'Ring', durable: true },
+  /** Logout tokens that clients have yet to take. */
+  LogoutQueue: { name: 'LogoutQueue', durable: true },
+} as const satisfies Readonly<Record<string, Kind>>
