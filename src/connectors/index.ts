@@ -1,0 +1,26 @@
+import type { Connector, ConnectorPorts } from './connector.ts'
+import { type OidcConfig, oidcOptions, oidcProblems } from './oidc/options.ts'
+
+/** How a connector reaches its upstream; the composition root makes the connector's `fetch` from it (law 10). */
+export interface Outgoing {
+  /** PEM text of certificates to trust instead of the system's. */
+  readonly ca?: string
+  /** The URL of a forward proxy. */
+  readonly proxy?: string
+}
+
+/**
+ * The connector types: options for the configuration, and a lazy `open`, so that a gateway without a type does not load it.
+ * `open` makes no request and does not fail because an upstream is down.
+ */
+export const connectorTypes = {
+  oidc: {
+    options: oidcOptions,
+    problems: oidcProblems,
+    outgoing: ({ ca, proxy }: OidcConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
+    open: (config: OidcConfig, ports: ConnectorPorts): Promise<Connector> =>
+      import('./oidc/connector.ts').then(({ openOidc }) => openOidc(config, ports)),
+  },
+} as const
+
+export type ConnectorType = keyof typeof connectorTypes
