@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import process from 'node:process'
+import { text } from 'node:stream/consumers'
+import { main } from './cli/index.ts'
+
+/** The only file that reads `process`: it hands argv, environment, streams and signals to the command line. */
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // Somebody who asks twice does not want to wait for what was accepted.
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort(signal)
+  })
+}
+// `lotse explain | head` closes the pipe early: no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 3))
+
+const hangups: (() => void)[] = []
+process.exitCode = await main(process.argv.slice(2), {
+  out: (line) => process.stdout.write(`${line}\n`),
+  err: (line) => process.stderr.write(`${line}\n`),
+  input: () => text(process.stdin),
+  env: process.env,
+  cwd: process.cwd(),
+  columns: process.stdout.isTTY && !process.env['NO_COLOR'] ? process.stdout.columns : undefined,
+  now: () => Math.floor(Date.now() / 1000),
+  stop: stop.signal,
+  onHangup: (listener) => {
+    if (hangups.push(listener) === 1) process.on('SIGHUP', () => hangups.forEach((each) => void each()))
+  },
+})
