@@ -1,0 +1,129 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { errorCodes } from '../core/errors.ts'
+
+/** The names that may stand in a label: all of them configured or written in the code, none taken from a request. */
+export interface KnownNames {
+  readonly connectors: ReadonlySet<string>
+  readonly targets: ReadonlySet<string>
+  readonly routes: ReadonlySet<string>
+}
+
+/** What the gateway counts. No person, and no label that a client can make grow: an unknown name is counted as `other`. */
+export interface Metrics {
+  /** @param outcome `success` or an error code */
+  login(connector: string, outcome: string): void
+  token(grantType: string, target: string): void
+  /** @param seconds from the first byte of the request to the end of the answer */
+  request(route: string, status: number, seconds: number): void
+  storeError(): void
+  /** @param at Unix seconds */
+  configLoaded(at: number): void
+  upstream(connector: string, state: 'up' | 'down'): void
+  /** Prometheus' text format. */
+  text(): Promise<{ readonly type: string; readonly body: string }>
+}
+
+const outcomes = new Set<string>(['success', ...errorCodes])
+const grantTypes = new Set([
+  'authorization_code',
+  'implicit',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+])
+
+const among = (names: ReadonlySet<string>, name: string) => (names.has(name) ? name : 'other')
+
+function statusClass(status: number): string {
+  return status >= 100 && status < 600 ? `${Math.floor(status / 100)}xx` : 'other'
+}
+
+function instruments(registry: Registry) {
+  const registers = [registry]
+  return {
+    logins: new Counter({
+      name: 'lotse_logins_total',
+      help: 'Sign-ins that ended, by connector and outcome.',
+      labelNames: ['connector', 'outcome'],
+      registers,
+    }),
+    tokens: new Counter({
+      name: 'lotse_tokens_total',
+      help: 'Answers of the token endpoint with a token, by grant type and target.',
+      labelNames: ['grant_type', 'target'],
+      registers,
+    }),
+    requests: new Counter({
+      name: 'lotse_http_requests_total',
+      help: 'Requests answered, by route and status class.',
+      labelNames: ['route', 'status'],
+      registers,
+    }),
+    seconds: new Histogram({
+      name: 'lotse_http_request_seconds',
+      help: 'Time to answer, by route.',
+      labelNames: ['route'],
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    storeErrors: new Counter({
+      name: 'lotse_store_errors_total',
+      help: 'Calls that the store could not answer.',
+      registers,
+    }),
+    configLoaded: new Gauge({
+      name: 'lotse_config_loaded_timestamp_seconds',
+      help: 'When the configuration in use was loaded.',
+      registers,
+    }),
+  }
+}
+
+/** A gauge that shows the connectors of the configuration in use: one that was taken out disappears at the next scrape. */
+function upstreamGauge(registry: Registry, known: () => KnownNames): Map<string, 'up' | 'down'> {
+  const states = new Map<string, 'up' | 'down'>()
+  new Gauge({
+    name: 'lotse_upstream_up',
+    help: 'Whether the upstream of a connector answered when it was last asked.',
+    labelNames: ['connector'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [connector, state] of states) {
+        if (known().connectors.has(connector)) this.set({ connector }, state === 'up' ? 1 : 0)
+        else states.delete(connector)
+      }
+    },
+  })
+  return states
+}
+
+/**
+ * The metrics of one process, in a registry of their own, with prom-client's process and event-loop metrics.
+ * Counters go on over a reload of the configuration.
+ * @param known asked at every count, since a reload changes the configured names
+ */
+export function createMetrics(known: () => KnownNames): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const all = instruments(registry)
+  const states = upstreamGauge(registry, known)
+  return {
+    login: (connector, outcome) =>
+      all.logins.inc({ connector: among(known().connectors, connector), outcome: among(outcomes, outcome) }),
+    token: (grantType, target) =>
+      all.tokens.inc({ grant_type: among(grantTypes, grantType), target: among(known().targets, target) }),
+    request(name, status, seconds) {
+      const route = among(known().routes, name)
+      all.requests.inc({ route, status: statusClass(status) })
+      all.seconds.observe({ route }, seconds)
+    },
+    storeError: () => all.storeErrors.inc(),
+    configLoaded: (at) => all.configLoaded.set(at),
+    upstream(connector, state) {
+      states.set(connector, state)
+    },
+    text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
+  }
+}
