@@ -1,50 +1,72 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { clientSchema } from './clients.ts'
-import { duration, name, url } from './fields.ts'
+import { duration, emailDomain, name, network, path, url } from './fields.ts'
 
 const brandSchema = z.strictObject({
   name: z.string().min(1).max(60).default('Lotse').describe('The name of the cloud, as people know it.'),
   color: z
     .string()
-    .regex(/^#[0-9a-fA-F]{6}$/)
+    .regex(/^#[0-9a-fA-F]{6}$/, 'not a colour; write six hex digits in quotes, such as "#0b5a8a"')
     .optional()
-    .describe('The accent colour, such as "#0b5a8a"; refused where text on it would be hard to read.'),
-  imprint: url().optional(),
-  privacy: url().optional(),
-  help: url().optional(),
+    .describe('The accent colour, such as "#0b5a8a"; pages darken or lighten it where text would be hard to read.'),
+  imprint: url().optional().describe('Linked at the foot of every page.'),
+  privacy: url().optional().describe('Linked at the foot of every page.'),
+  help: url().optional().describe('Where people find help; linked on error pages.'),
 })
 
-const address = { address: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) }
+const address = {
+  address: z
+    .string()
+    .refine((text) => isIP(text) !== 0 || text === 'localhost', 'not an address; write 127.0.0.1, 0.0.0.0 or ::')
+    .default('127.0.0.1')
+    .describe('The local address; `0.0.0.0` or `::` for all.'),
+  port: z.int().min(0).max(65_535).describe('The port; 0 takes a free one.'),
+}
 
 /** What stands in the main file beside connectors, targets and rules. */
 export const serverFields = {
-  issuer: url().describe('The public URL of the gateway; every URL that it ever prints is built from it.'),
+  issuer: url()
+    .refine(
+      (text) => !URL.canParse(text) || new URL(text).origin === text,
+      'not an origin; write https://login.cloud.example, without a path or a / at the end',
+    )
+    .describe('The public URL of the gateway; every URL that it ever prints is built from it.'),
   listen: z
     .strictObject({
       ...address,
       tls: z
-        .strictObject({ certificate: z.string(), key: z.string() })
+        .strictObject({ certificate: path(), key: path() })
         .optional()
         .describe('PEM files; read again when they change.'),
     })
     .describe('Where the gateway listens: plain HTTP behind a reverse proxy, or TLS by itself.'),
   operations: z.strictObject(address).optional().describe('A second listener for /healthz, /readyz and /metrics.'),
   trustedProxies: z
-    .array(z.string())
+    .array(network())
     .default([])
     .describe('Addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed.'),
-  store: z.strictObject({ kind: z.literal('embedded'), path: z.string() }).describe('What is remembered, and where.'),
+  store: z
+    .strictObject({
+      kind: z.literal('embedded').describe('SQLite in one file, for one serving process.'),
+      path: path().describe('The file; its folder must exist.'),
+    })
+    .describe('What is remembered, and where.'),
   keys: z
     .strictObject({
-      dir: z.string().default('./keys').describe('The folder of the root secret and of imported keys.'),
+      dir: path().prefault('./keys').describe('The folder of the root secret and of imported keys.'),
       create: z.boolean().default(false).describe('Whether a missing root secret is made on first start.'),
-      rotateEvery: duration().prefault('90d'),
+      rotateEvery: duration().prefault('90d').describe('How long a key signs.'),
       lead: duration().prefault('24h').describe('How long a next key is published before it signs.'),
-      rsaBits: z.literal([2048, 3072, 4096]).default(3072),
+      rsaBits: z.literal([2048, 3072, 4096]).default(3072).describe('The size of new RSA keys.'),
     })
     .prefault({}),
-  audit: z.strictObject({ path: z.string().default('-').describe('A file, or `-` for standard output.') }).prefault({}),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  audit: z.strictObject({ path: path().prefault('-').describe('A file, or `-` for standard output.') }).prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),
+    })
+    .prefault({}),
   brand: brandSchema.prefault({}),
   sessions: z
     .strictObject({
@@ -58,7 +80,7 @@ export const serverFields = {
 
 /** What every connector has, whatever its protocol; each type adds its own options (connectors/index.ts). */
 export const connectorFields = {
-  id: name(),
+  id: name().describe('Its name in rules, URLs, logs and metrics; part of every `sub`, so never renamed.'),
   label: z.string().min(1).max(80).describe('What people read on the chooser page.'),
   hint: z.string().max(80).optional().describe('A second, smaller line on the chooser page.'),
   unlisted: z
@@ -66,7 +88,7 @@ export const connectorFields = {
     .default(false)
     .describe('Not on the chooser page: reached by link, hint or e-mail domain only.'),
   emailDomains: z
-    .array(z.string())
+    .array(emailDomain())
     .default([])
     .describe('E-mail domains whose people belong here; only these may be asserted.'),
   domain: z.string().optional().describe('The Keystone domain in which its people live.'),
@@ -77,6 +99,6 @@ export const connectorFields = {
 
 /** What every target has; each type adds its own options (targets/index.ts). */
 export const targetFields = {
-  id: name(),
+  id: name().describe('Its name in rules, logs and metrics.'),
   label: z.string().min(1).max(80).optional().describe('What people read; the id where absent.'),
 } as const
