@@ -40,6 +40,11 @@ export type ErrorCode = keyof typeof statuses
 /** All codes, in the order of the table. */
 export const errorCodes = Object.keys(statuses) as readonly ErrorCode[]
 
+/** The HTTP status that goes with a code. */
+export function statusOf(code: ErrorCode): number {
+  return statuses[code]
+}
+
 /**
  * A failure that may be shown: `code` picks status and texts; `cause` and `detail` are for the log alone and never reach a
  * page, an answer or a client. `facts` are safe values that a text may name (an organisation's label, a needed acr).

@@ -1,0 +1,133 @@
+import { errorsEn } from './error-texts-en.ts'
+
+/** The texts in English; their shape is what every language must have. */
+export const en = {
+  footer: {
+    label: 'About this page',
+    languages: 'Language',
+    imprint: 'Legal notice',
+    privacy: 'Privacy',
+    help: 'Help',
+  },
+  words: { reference: 'Reference', time: 'Time', more: (count: number) => `and ${count} more` },
+  chooser: {
+    title: (cloud: string) => `Sign in to ${cloud}`,
+    lead: (client: string) => `${client} wants to know who you are. Where do you have your account?`,
+    last: 'last used',
+    otherHeading: 'Another organisation?',
+    label: 'Your e-mail domain or the name of your organisation',
+    example: 'For example: university.example',
+    find: 'Find',
+    notFound: (value: string) =>
+      `No organisation answers to “${value}”. Check the spelling, or ask your administrator for the link to sign in.`,
+    note: (cloud: string) => `You will be sent to your organisation. ${cloud} never sees your password.`,
+  },
+  deviceEntry: {
+    title: 'Connect a command line',
+    lead: 'Type in the code that your terminal shows.',
+    label: 'Code',
+    example: 'Eight letters; the dash may be left out.',
+    go: 'Continue',
+    warning: 'Use only a code that you asked for yourself. Whoever sends you one wants to act as you.',
+    problems: {
+      not_found: 'This code is not known or was already used. Compare it with your terminal.',
+      expired: 'This code has expired. Start the command again and type in the new code.',
+      too_many: 'Too many codes did not fit. Wait some minutes, then start the command again.',
+    },
+  },
+  deviceConfirm: {
+    title: 'Is this your command line?',
+    lead: 'Compare this code with the one in your terminal.',
+    code: 'Code',
+    program: 'Program',
+    target: 'For',
+    from: 'Asked from',
+    at: 'Asked',
+    warning:
+      'Did somebody send you this code or a link with it? Then decline: that person would be able to act as you.',
+    decline: 'No, decline',
+    confirm: 'Yes, this is me',
+  },
+  deviceDone: {
+    title: 'Your command line is connected',
+    lead: (client: string) => `${client} goes on by itself in a few seconds.`,
+    client: 'Your program',
+    close: 'You can close this window.',
+  },
+  deviceDeclined: {
+    title: 'Declined',
+    lead: (client: string) => `${client} did not get access.`,
+    client: 'The program',
+    advice:
+      'If somebody sent you the code, tell the people who run your cloud. If you declined by mistake, start the command again.',
+  },
+  signedOut: {
+    title: 'You are signed out',
+    lead: (cloud: string) => `Your session at ${cloud} has ended.`,
+    advice:
+      'You may still be signed in at your organisation. On a shared computer, sign out there too and close the browser.',
+    again: 'Sign in again',
+  },
+  logoutConfirm: {
+    title: 'Sign out?',
+    lead: (cloud: string) => `This ends your session at ${cloud} and at the services that you reached through it.`,
+    asked: (client: string) => `${client} asks for it.`,
+    yes: 'Sign out',
+    no: 'Stay signed in',
+  },
+  otherPerson: {
+    title: 'Go on with this account?',
+    lead: (client: string) => `You want to sign in to ${client}. In this browser somebody is signed in already:`,
+    stay: 'Go on with it',
+    change: 'Use another account',
+  },
+  postForm: {
+    title: (label: string) => `On to ${label}`,
+    lead: (label: string) => `You are being sent to ${label}. If nothing happens, press the button.`,
+    go: 'Continue',
+  },
+  error: {
+    todo: 'What you can do',
+    retry: 'Try again',
+    facts: {
+      organisation: 'Organisation',
+      client: 'Program',
+      target: 'For',
+      acr: 'Needed assurance',
+      claim: 'Claim',
+    } as Readonly<Record<string, string>>,
+  },
+  refused: {
+    titles: {
+      nothing_granted: 'You are signed in, but nothing is granted to you here',
+      forbidden: 'You are signed in, but a rule keeps you out here',
+    },
+    lead: (organisation: string) => `${organisation} has confirmed who you are.`,
+    reasons: {
+      nothing_granted: (client: string) => `None of the operator's rules gives this account anything at ${client}.`,
+      forbidden: (client: string) => `A rule of the operator refuses this account at ${client}.`,
+    },
+    client: 'this service',
+    said: 'What your organisation said about you',
+    nothingSaid: 'Nothing beyond your account',
+    empty: 'empty',
+    get: 'What you get',
+    nothing: 'No project, no role, no group',
+    elsewhere: 'Elsewhere:',
+    words: 'In the words of the operator',
+    acr: (acr: string) => `A stronger sign-in (${acr}) would give you more.`,
+    todo: 'Show this page to your administrator, or send the reference. With it they can see which rules were looked at.',
+    retry: 'Use another account',
+    grants: {
+      project: 'project',
+      domain: 'domain',
+      namespace: 'namespace',
+      cluster: 'whole cluster',
+      group: 'group',
+    },
+  },
+  ago: { now: 'just now' },
+  errors: errorsEn,
+}
+
+export type Texts = typeof en
