@@ -1,0 +1,245 @@
+import { lookup } from 'node:dns'
+import http from 'node:http'
+import https from 'node:https'
+import { BlockList, isIP, type LookupFunction } from 'node:net'
+
+/** How one part of the gateway reaches the network. */
+export interface FetcherOptions {
+  /**
+   * `configured`: the addresses come from the operator's configuration, and private ones are usual (a company's own IdP).
+   * `public`: they come from outside (did:web, status lists, a client's URIs), and only public addresses are reached.
+   */
+  readonly reach: 'configured' | 'public'
+  /** Host names (no port) whose addresses may be private all the same; over http only where they are loopback. */
+  readonly allowPrivate?: readonly string[]
+  /** Milliseconds for name, connection and the whole answer, redirects included. */
+  readonly timeoutMs: number
+  /** Bytes of an answer's body. */
+  readonly maxBytes: number
+  /** PEM text of the certificates to trust instead of the system's. */
+  readonly ca?: string
+  /** `http://user:password@proxy.example:3128`; the proxy then resolves names, and its own rules say what is reached. */
+  readonly proxy?: string
+}
+
+/** Why a request was not made or its answer not taken. `code` is what callers branch on. */
+export class FetchError extends TypeError {
+  readonly code:
+    | 'FETCH_SCHEME'
+    | 'FETCH_ADDRESS'
+    | 'FETCH_TOO_LARGE'
+    | 'FETCH_TIMEOUT'
+    | 'FETCH_UNREACHABLE'
+    | 'FETCH_REDIRECT'
+    | 'FETCH_ENCODING'
+
+  constructor(code: FetchError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause })
+    this.name = 'FetchError'
+    this.code = code
+  }
+}
+
+/** Redirects that a request without a body may take, each checked like the first address. */
+const REDIRECTS = 3
+/** Milliseconds for which an unused connection is kept: less than the 5 s after which many servers close theirs. */
+const IDLE = 4000
+
+/**
+ * The only way out to addresses that others may have chosen (law 10): https (http to loopback alone), address ranges checked
+ * after resolution and on the connection itself, so that a name that resolves differently the second time gains nothing;
+ * size, time and redirects bounded; no compression, so that no small answer becomes a large one.
+ * Throws `FetchError` where a bound is passed; `redirect: 'manual'` gives the 3xx answer.
+ */
+export function createFetcher(options: FetcherOptions): typeof globalThis.fetch {
+  const allowed = new Set((options.allowPrivate ?? []).map((host) => host.toLowerCase()))
+  const mayBePrivate = (host: string) => options.reach === 'configured' || allowed.has(host)
+  const agents = createAgents(options)
+
+  const once = (url: URL, request: Outgoing) => {
+    checkAddress(url, mayBePrivate(bare(url)))
+    const connect = options.proxy ? {} : { lookup: checkedLookup(mayBePrivate(bare(url)), url.protocol === 'http:') }
+    const init = { method: request.method, headers: request.headers, agent: agents[url.protocol as 'https:' | 'http:'] }
+    return send(url, request, { ...init, ...connect }, options.maxBytes)
+  }
+
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const timeout = AbortSignal.timeout(options.timeoutMs)
+    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
+    const outgoing: Outgoing = {
+      method: request.method,
+      headers: { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' },
+      ...(body && { body }),
+      signal: AbortSignal.any([timeout, request.signal]),
+    }
+    let url = new URL(request.url)
+    url.hash = ''
+    for (let hops = 0; ; hops += 1) {
+      const response = await once(url, outgoing)
+      const next = redirection(response, url, request.redirect)
+      if (!next) return response
+      if (body || hops >= REDIRECTS)
+        throw new FetchError('FETCH_REDIRECT', `${url.origin} redirects too often, or a POST`)
+      // Credentials are for the origin for which they were meant.
+      if (next.origin !== url.origin) for (const name of ['authorization', 'cookie']) delete outgoing.headers[name]
+      url = next
+    }
+  }
+}
+
+interface Outgoing {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly body?: Uint8Array
+  readonly signal: AbortSignal
+}
+
+function createAgents({ ca, proxy }: FetcherOptions) {
+  const common = {
+    keepAlive: true,
+    timeout: IDLE,
+    ...(proxy && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+  }
+  return {
+    'https:': new https.Agent({ ...common, minVersion: 'TLSv1.2', ...(ca && { ca }) }),
+    'http:': new http.Agent(common),
+  }
+}
+
+/** Answers with the whole body read: nothing of the answer is seen before it was within its bounds. */
+function send(url: URL, request: Outgoing, init: https.RequestOptions, maxBytes: number): Promise<Response> {
+  const { promise, resolve, reject } = Promise.withResolvers<Response>()
+  const call = (url.protocol === 'https:' ? https : http).request(url, { ...init, signal: request.signal })
+  call.on('error', (error) => reject(explain(error, url, request.signal)))
+  call.on('response', (answer) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const refuse = (error: FetchError) => {
+      reject(error)
+      call.destroy()
+    }
+    answer.on('error', (error) => reject(explain(error, url, request.signal)))
+    answer.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > maxBytes)
+        return refuse(new FetchError('FETCH_TOO_LARGE', `${url.origin} sent more than ${maxBytes} bytes`))
+      chunks.push(chunk)
+    })
+    answer.on('end', () => {
+      // A length that was promised and not kept is an answer cut off on the way.
+      if (!answer.complete) return refuse(new FetchError('FETCH_UNREACHABLE', `${url.origin} broke off its answer`))
+      if ((answer.headers['content-encoding'] ?? 'identity') !== 'identity')
+        return refuse(new FetchError('FETCH_ENCODING', `${url.origin} compressed its answer unasked`))
+      resolve(toResponse(answer, Buffer.concat(chunks)))
+    })
+  })
+  call.end(request.body)
+  return promise
+}
+
+function toResponse(answer: http.IncomingMessage, body: Buffer): Response {
+  const status = answer.statusCode ?? 0
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(answer.headersDistinct))
+    for (const value of values ?? []) headers.append(name, value)
+  const empty = status === 204 || status === 205 || status === 304
+  return new Response(empty ? null : new Uint8Array(body), { status, headers })
+}
+
+function redirection(response: Response, from: URL, mode: RequestRedirect): URL | undefined {
+  const location = response.headers.get('location')
+  if (mode === 'manual' || !location || ![301, 302, 303, 307, 308].includes(response.status)) return undefined
+  if (mode === 'error' || !URL.canParse(location, from))
+    throw new FetchError('FETCH_REDIRECT', `${from.origin} redirects`)
+  const next = new URL(location, from)
+  next.hash = ''
+  return next
+}
+
+/** Everything but globally reachable unicast. @see RFC 6890 and the IANA special-purpose registries */
+const special = new BlockList()
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.31.196.0', 24],
+  ['192.52.193.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['192.175.48.0', 24],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+] as const)
+  special.addSubnet(network, prefix, 'ipv4')
+const globalUnicast = new BlockList()
+globalUnicast.addSubnet('2000::', 3, 'ipv6')
+/** Inside 2000::/3, yet special: Teredo and other IETF assignments, documentation, 6to4, which carries any IPv4 address. */
+const specialUnicast = new BlockList()
+for (const [network, prefix] of [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['2620:4f:8000::', 48],
+  ['3fff::', 20],
+] as const)
+  specialUnicast.addSubnet(network, prefix, 'ipv6')
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/** Whether an address may be reached by anybody on the internet. IPv4 inside IPv6 (mapped, 6to4, NAT64) never passes. */
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address)
+  if (family === 4) return !special.check(address, 'ipv4')
+  return family === 6 && globalUnicast.check(address, 'ipv6') && !specialUnicast.check(address, 'ipv6')
+}
+
+const isLoopback = (address: string) => loopback.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+/** The host without the brackets of an IPv6 address. */
+const bare = (url: URL) => url.hostname.replace(/^\[|\]$/g, '')
+
+/** What can be said before any name is resolved. */
+function checkAddress(url: URL, mayBePrivate: boolean) {
+  const host = bare(url)
+  const plain =
+    url.protocol === 'http:' && mayBePrivate && (host === 'localhost' || (isIP(host) > 0 && isLoopback(host)))
+  if (url.protocol !== 'https:' && !plain) throw new FetchError('FETCH_SCHEME', `${url.origin} is not https`)
+  if (url.username || url.password) throw new FetchError('FETCH_SCHEME', `${url.origin} comes with a user name`)
+  // An address that is written out is not looked up: it is judged here.
+  if (isIP(host) && !mayBePrivate && !isPublicAddress(host))
+    throw new FetchError('FETCH_ADDRESS', `${host} is no public address`)
+}
+
+/** The check stands in the lookup of the connection itself: there is no second resolution that could differ. */
+function checkedLookup(mayBePrivate: boolean, plain: boolean): LookupFunction {
+  return (host, { all, ...options }, callback) => {
+    lookup(host, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '')
+      const fits = (address: string) => (plain ? isLoopback(address) : mayBePrivate || isPublicAddress(address))
+      const wrong = addresses.find(({ address }) => !fits(address))
+      if (wrong)
+        return callback(new FetchError('FETCH_ADDRESS', `${host} resolves to ${wrong.address}, no public address`), '')
+      if (all) return callback(null, addresses)
+      return callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
+    })
+  }
+}
+
+function explain(error: Error, url: URL, signal: AbortSignal): Error {
+  if (error instanceof FetchError) return error
+  if (signal.aborted) {
+    const timedOut = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+    return timedOut ? new FetchError('FETCH_TIMEOUT', `${url.origin} did not answer in time`) : signal.reason
+  }
+  return new FetchError('FETCH_UNREACHABLE', `${url.origin} cannot be reached`, error)
+}
