@@ -1,0 +1,171 @@
+import * as client from 'openid-client'
+import { LoginError } from '../../core/errors.ts'
+import type { ConnectorPorts } from '../connector.ts'
+import { failure, isKeyTrouble } from './failure.ts'
+import { SKEW } from './judge.ts'
+import type { OidcConfig } from './options.ts'
+import { clientAuthentication } from './private-key.ts'
+
+/** Seconds for one request to the upstream; the fetcher may be stricter. */
+const TIMEOUT = 5
+/** Seconds after which the discovery document is read again, beside the sign-ins that go on with the old one. */
+const FRESH = 3600
+/** Seconds of waiting after a failed discovery: 1, 2, 4 … */
+const LONGEST_WAIT = 30
+/** Seconds between two looks at the keys because a signature did not fit. */
+const KEY_PAUSE = 10
+
+/** What the connector knows of its upstream's endpoints and keys, found out when first needed and kept. */
+export interface Upstream {
+  /** @throws {LoginError} `upstream_unavailable` */
+  metadata(): Promise<client.ServerMetadata>
+  /**
+   * Runs one exchange with the upstream; where a signature does not fit the keys known here, once more with fresh ones.
+   * The token endpoint is asked once even then, since a code is good for one redemption.
+   * @throws {LoginError}
+   */
+  exchange<T>(run: (configuration: client.Configuration) => Promise<T>): Promise<T>
+}
+
+/** Makes no request until asked. */
+export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstream {
+  const discover = discovery(config, ports)
+  const authenticate = clientAuthentication(config)
+  let keys: client.ExportedJWKSCache | undefined
+  let keysSought = Number.NEGATIVE_INFINITY
+
+  const configure = async (fetch: client.CustomFetch, known?: client.ExportedJWKSCache) => {
+    const metadata = await discover()
+    const made = new client.Configuration(
+      // The library takes its allow-list from here, and nothing outside our own may pass, whatever the upstream says.
+      {
+        ...metadata,
+        id_token_signing_alg_values_supported: config.algs,
+        userinfo_signing_alg_values_supported: config.algs,
+      },
+      config.clientId,
+      // The library reads the wall clock; the difference to ours makes it follow.
+      { [client.clockSkew]: ports.now() - Math.floor(Date.now() / 1000), [client.clockTolerance]: SKEW },
+      await authenticate(metadata),
+    )
+    made[client.customFetch] = fetch
+    made.timeout = TIMEOUT
+    // Off by default in the code flow, where TLS to the token endpoint could stand for it; a proxy in between could not.
+    client.enableNonRepudiationChecks(made)
+    if (config.issuer.startsWith('http:')) client.allowInsecureRequests(made)
+    if (known) client.setJwksCache(made, known)
+    return made
+  }
+
+  return {
+    metadata: discover,
+    async exchange(run) {
+      const fetch = redeemOnce(ports.fetch)
+      const attempt = async (known?: client.ExportedJWKSCache) => {
+        const configuration = await configure(fetch, known)
+        return await run(configuration).finally(() => {
+          keys = client.getJwksCache(configuration) ?? keys
+        })
+      }
+      try {
+        return await attempt(keys)
+      } catch (first) {
+        // A GXFS service makes a new key at every start and calls it by the same kid: no unknown kid tells of the change.
+        if (!isKeyTrouble(first) || ports.now() - keysSought < KEY_PAUSE) throw failure(first)
+        keysSought = ports.now()
+        ports.log('warn', 'an ID token does not fit the known keys of its issuer; reading them again', {
+          connector: config.id,
+        })
+        return await attempt().catch((second: unknown) => {
+          throw failure(second)
+        })
+      }
+    },
+  }
+}
+
+/** Answers a repeated POST with what the first one gave, so that a second look at keys does not spend the code twice. */
+function redeemOnce(fetch: typeof globalThis.fetch): client.CustomFetch {
+  const given = new Map<string, { body: string; status: number; headers: [string, string][] }>()
+  return async (url, options) => {
+    // The library's options are those of fetch, written down more narrowly.
+    const init = options as RequestInit
+    if (options.method !== 'POST') return await fetch(url, init)
+    let answer = given.get(url)
+    if (!answer) {
+      const response = await fetch(url, init)
+      answer = { body: await response.text(), status: response.status, headers: [...response.headers] }
+      given.set(url, answer)
+    }
+    return new Response(answer.body, { status: answer.status, headers: answer.headers })
+  }
+}
+
+/** One discovery at a time; its document is kept, renewed behind the sign-ins, and asked for in growing intervals if it fails. */
+function discovery(config: OidcConfig, ports: ConnectorPorts): () => Promise<client.ServerMetadata> {
+  let known: { metadata: client.ServerMetadata; at: number } | undefined
+  let running: Promise<client.ServerMetadata> | undefined
+  let failures = 0
+  let notBefore = 0
+
+  const start = () => {
+    running ??= discoverOnce(config, ports)
+      .then(
+        (metadata) => {
+          known = { metadata, at: ports.now() }
+          failures = 0
+          return metadata
+        },
+        (error: unknown) => {
+          notBefore = ports.now() + Math.min(2 ** failures, LONGEST_WAIT)
+          failures = Math.min(failures + 1, 10)
+          throw unavailable(config, error)
+        },
+      )
+      .finally(() => {
+        running = undefined
+      })
+    return running
+  }
+
+  return async () => {
+    const waiting = ports.now() < notBefore
+    if (!known) {
+      if (waiting && !running) throw unavailable(config, `not asked again before ${notBefore}`)
+      return await start()
+    }
+    if (ports.now() - known.at > FRESH && !waiting && !running)
+      start().catch((error: LoginError) => ports.log('warn', error.message, { connector: config.id }))
+    return known.metadata
+  }
+}
+
+async function discoverOnce(config: OidcConfig, ports: ConnectorPorts): Promise<client.ServerMetadata> {
+  const found = await client.discovery(new URL(config.issuer), config.clientId, undefined, undefined, {
+    [client.customFetch]: (url, options) => ports.fetch(url, options as RequestInit),
+    timeout: TIMEOUT,
+    execute: config.issuer.startsWith('http:') ? [client.allowInsecureRequests] : [],
+  })
+  // The metadata carries functions of the library; only the data is kept.
+  const metadata = JSON.parse(JSON.stringify(found.serverMetadata())) as client.ServerMetadata
+  // The library lets Entra ID's "common" and B2C pass, where every tenant of the world can sign in.
+  if (new URL(metadata.issuer).href !== new URL(config.issuer).href)
+    throw new LoginError(
+      'upstream_unavailable',
+      "its discovery document names another issuer; write one tenant's issuer",
+    )
+  const schemes = config.issuer.startsWith('http:') ? ['https:', 'http:'] : ['https:']
+  for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
+    const value = metadata[endpoint]
+    if (typeof value !== 'string' || !URL.canParse(value) || !schemes.includes(new URL(value).protocol))
+      throw new LoginError('upstream_unavailable', `its discovery document has no usable ${endpoint}`)
+  }
+  return metadata
+}
+
+function unavailable(config: OidcConfig, cause: unknown): LoginError {
+  const why = typeof cause === 'string' ? cause : failure(cause).message
+  return new LoginError('upstream_unavailable', `discovery at ${config.issuer} failed: ${why}`, {
+    facts: { connector: config.label },
+  })
+}
