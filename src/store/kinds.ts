@@ -26,6 +26,8 @@ export const kinds = {
   Pending: { name: 'Pending', durable: false },
   /** An upstream's answer that came by a cross-site POST and waits for the GET of its browser, by ticket. */
   Parked: { name: 'Parked', durable: false },
+  /** What an upstream proved (or why not), between its answer and the end of the sign-in in the same browser. */
+  Proven: { name: 'Proven', durable: false },
   /** Counters against guessing; they count minutes, and a crash is not the guesser's to make. */
   Attempts: { name: 'Attempts', durable: false },
   /** The upstream's answer on which tokens rest. */

@@ -17,9 +17,9 @@ export interface Entry {
 }
 
 export interface Links {
-  /** A second key that finds this entry (`find`): a session's uid, a user code. Unique within the kind. */
+  /** A second key that finds this entry (`find`): a session's uid, a user code. Finds the entry of the kind that named it last. */
   readonly alias?: string
-  /** Groups that this entry belongs to, over kinds: `revoke(group)` deletes it. Such as `grant:ID`, `session:UID`, `proof:ID`. */
+  /** At most 4 groups that this entry belongs to, over kinds: `revoke(group)` deletes it. Such as `grant:ID`, `session:UID`, `proof:ID`. */
   readonly groups?: readonly string[]
 }
 
@@ -33,17 +33,18 @@ export interface Links {
  *   for `ttl` seconds, so that a token written after its grant was revoked does not survive;
  * - a failure is thrown as StoreUnavailable, within a second, and is never told as "not found" (law 4).
  *
- * Keys are any text up to 512 characters; values any text up to 1 MiB. `ttl` is in seconds, at least 1, or Infinity.
+ * Keys are any well-formed text up to 512 characters: nothing is found under another, and writing one throws a RangeError. Values are
+ * any well-formed text up to 1,048,576 characters. `ttl` is in seconds, at least 1, or Infinity.
  */
 export interface Store {
   get(kind: Kind, id: string): Promise<Entry | undefined>
   /** Looks up by alias. */
   find(kind: Kind, alias: string): Promise<Entry | undefined>
-  /** Writes or overwrites; keeps `consumedAt` of what was there. False: a group of it is revoked, nothing was written. */
+  /** Writes or overwrites, links too; keeps `consumedAt` of what was there. False: a group of it is revoked, nothing was written. */
   put(kind: Kind, id: string, value: string, ttl: number, links?: Links): Promise<boolean>
   /** Writes only where nothing is. False: something is there, or a group of it is revoked. */
   add(kind: Kind, id: string, value: string, ttl: number, links?: Links): Promise<boolean>
-  /** Overwrites only where the value is still `from` (undefined: nothing is there). False: it is not. */
+  /** Overwrites only where the value is still `from` (undefined: nothing is there), keeps links and `consumedAt`. False: it is not. */
   swap(kind: Kind, id: string, from: string | undefined, to: string, ttl: number): Promise<boolean>
   /** Reads and deletes in one step. */
   take(kind: Kind, id: string): Promise<Entry | undefined>
@@ -61,7 +62,21 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** The store cannot be read or written now. Answered as 503, never as "not found". */
+/**
+ * The store cannot be read or written now. Answered as 503 with `temporarily_unavailable`, never as "not found" (law 4): the
+ * fields are those that koa and oidc-provider read of an error that may be told.
+ */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
+  readonly status = 503
+  readonly statusCode = 503
+  readonly expose = true
+  readonly error_description = 'the gateway cannot use its store now; try again in a moment'
+  /** For the log: which operation failed, and how. */
+  readonly detail: string
+
+  constructor(detail: string, options?: ErrorOptions) {
+    super('temporarily_unavailable', options)
+    this.detail = detail
+  }
 }
