@@ -1,0 +1,210 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Audit } from './audit.ts'
+import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
+import type { Connector, ConnectorPorts } from './connectors/connector.ts'
+import { connectorTypes } from './connectors/index.ts'
+import type { Decision } from './core/decision.ts'
+import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
+import type { Subject } from './core/subject.ts'
+import { createFetcher } from './fetcher.ts'
+import { composeGateway, type Gateway } from './http/gateway.ts'
+import { createMetrics, type Metrics } from './http/metrics.ts'
+import { parseTrusted } from './http/origin.ts'
+import { createLook } from './http/pages/index.ts'
+import type { ConnectorEntry, Parts } from './http/parts.ts'
+import { routeNames } from './http/routes.ts'
+import type { RingSpec, Rings } from './keys/rings.ts'
+import type { Root } from './keys/root.ts'
+import { openRings } from './keys/store-rings.ts'
+import type { Store } from './store/store.ts'
+import { targetTypes } from './targets/index.ts'
+import type { Target } from './targets/target.ts'
+
+/** A configuration that was read, checked and compiled. */
+export interface Loaded {
+  readonly config: GatewayConfig
+  readonly decide: (subject: Subject, now: number) => Decision
+  readonly digest: string
+  readonly disabledTenants: readonly string[]
+}
+
+/** What the process gives the gateway. */
+export interface AppPorts {
+  readonly store: Store
+  readonly root: Root
+  readonly audit: Audit
+  readonly log: Log
+  readonly now: Clock
+  readonly random: () => string
+}
+
+/** A running gateway without its sockets. */
+export interface App {
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => void
+  readonly metrics: Metrics
+  ready(): Promise<void>
+  /** Composes a new gateway beside the old one and swaps it in; sessions and sign-ins in flight go on, since all of them are in the store. */
+  reload(loaded: Loaded): Promise<void>
+  /** Once a second: what other processes did to the keys, what is due, logouts to deliver. */
+  tick(): Promise<void>
+}
+
+/** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
+const RETIRE_MARGIN = 600
+const ANSWER_LIMIT = 1024 * 1024
+const PATIENCE_MS = 5000
+
+/** The targets of a configuration. */
+export function openTargets(config: GatewayConfig): ReadonlyMap<string, Target> {
+  return new Map(
+    config.targets.map((target) => {
+      const type = targetTypes[target.type as keyof typeof targetTypes]
+      return [target.id, (type.open as (config: unknown) => Target)(target)]
+    }),
+  )
+}
+
+/** Which rings a configuration needs, with which algorithms. */
+export function ringSpecs(config: GatewayConfig, targets: ReadonlyMap<string, Target>): readonly RingSpec[] {
+  const algs = new Map<string, Set<SigningAlg>>([[ISSUER_RING, new Set<SigningAlg>(['ES256'])]])
+  for (const client of config.clients) algs.get(ISSUER_RING)?.add(client.idTokenAlg)
+  for (const target of targets.values()) {
+    const ring = algs.get(target.ring) ?? new Set<SigningAlg>()
+    algs.set(target.ring, ring.add(target.alg))
+  }
+  return [...algs].map(([name, set]) => ({ name, algs: [...set].sort() }))
+}
+
+/** Opens connectors lazily and once; one whose configuration is unchanged lives on over a reload, with what it discovered. */
+function connectorPool(ports: AppPorts, issuer: URL) {
+  const open = new Map<string, { readonly made: string; readonly entry: ConnectorEntry }>()
+  return (configs: readonly ConnectorConfig[]): ReadonlyMap<string, ConnectorEntry> => {
+    const entries = configs.map((config): [string, ConnectorEntry] => {
+      const made = JSON.stringify(config)
+      const before = open.get(config.id)
+      if (before?.made === made) return [config.id, before.entry]
+      const entry = connectorEntry(config, ports, issuer)
+      open.set(config.id, { made, entry })
+      return [config.id, entry]
+    })
+    return new Map(entries)
+  }
+}
+
+function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): ConnectorEntry {
+  const type = connectorTypes[config.type as keyof typeof connectorTypes]
+  const options = config as never // each type's own options were checked by its own schema
+  const own: ConnectorPorts = {
+    now: ports.now,
+    fetch: createFetcher({
+      reach: 'configured',
+      timeoutMs: PATIENCE_MS,
+      maxBytes: ANSWER_LIMIT,
+      ...type.outgoing(options),
+    }),
+    callback: new URL(`/callback/${config.id}`, issuer),
+    seal: (plaintext, context) => ports.root.seal(plaintext, context),
+    open: (sealed, context) => ports.root.open(sealed, context),
+    log: ports.log,
+  }
+  let opened: Promise<Connector> | undefined
+  return {
+    id: config.id,
+    label: config.label,
+    ...(config.hint === undefined ? {} : { hint: config.hint }),
+    unlisted: config.unlisted,
+    emailDomains: config.emailDomains,
+    open() {
+      opened ??= type.open(options, own).catch((error: unknown) => {
+        opened = undefined
+        throw error
+      })
+      return opened
+    },
+  }
+}
+
+function composition(ports: AppPorts, metrics: Metrics, loaded: Loaded, rings: Rings, world: World): Gateway {
+  const { config } = loaded
+  const parts: Parts = {
+    issuer: new URL(config.issuer),
+    clients: new Map(config.clients.map((client) => [client.id, client])),
+    connectors: world.connectors,
+    targets: world.targets,
+    lifetimes: { sessionIdle: config.sessions.idle, sessionMax: config.sessions.max, refresh: config.sessions.refresh },
+    decide: loaded.decide,
+    store: ports.store,
+    rings,
+    root: ports.root,
+    audit: ports.audit,
+    log: ports.log,
+    meter: metrics,
+    look: createLook(config.brand as Parameters<typeof createLook>[0]),
+    now: ports.now,
+    random: ports.random,
+    fetch: createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT }),
+  }
+  return composeGateway(parts, parseTrusted(config.trustedProxies))
+}
+
+interface World {
+  readonly targets: ReadonlyMap<string, Target>
+  readonly connectors: ReadonlyMap<string, ConnectorEntry>
+}
+
+function openKeys(ports: AppPorts, config: GatewayConfig, targets: ReadonlyMap<string, Target>): Promise<Rings> {
+  const longest = Math.max(600, ...[...targets.values()].map((target) => target.ttl))
+  return openRings({
+    store: ports.store,
+    root: ports.root,
+    now: ports.now,
+    specs: ringSpecs(config, targets),
+    rsaBits: config.keys.rsaBits,
+    rotateEvery: config.keys.rotateEvery,
+    lead: config.keys.lead,
+    retireFor: longest + RETIRE_MARGIN,
+    report: ({ ring, alg, kid, how }) => ports.audit('keys', { event: 'key.rotated', ring, alg, kid, how }),
+  })
+}
+
+/**
+ * The composition root: from a configuration and what the process gives to a running gateway.
+ * @throws where keys or the store cannot be used
+ */
+export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
+  const issuer = new URL(first.config.issuer)
+  const connectorsOf = connectorPool(ports, issuer)
+  const compose = async (loaded: Loaded) => {
+    const targets = openTargets(loaded.config)
+    const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
+    const rings = await openKeys(ports, loaded.config, targets)
+    return { loaded, world, rings, gateway: composition(ports, metrics, loaded, rings, world) }
+  }
+  const metrics = createMetrics(() => ({
+    connectors: new Set(current?.world.connectors.keys()),
+    targets: new Set([...(current?.world.targets.keys() ?? []), 'none']),
+    routes: routeNames,
+  }))
+  let current: Awaited<ReturnType<typeof compose>> | undefined
+  current = await compose(first)
+  metrics.configLoaded(ports.now())
+
+  return {
+    metrics,
+    handle: (req, res) => current?.gateway.handle(req, res),
+    ready: () => ports.store.check(),
+    async reload(loaded) {
+      if (loaded.config.issuer !== first.config.issuer) throw new Error('the issuer cannot change while running')
+      current = await compose(loaded)
+      metrics.configLoaded(ports.now())
+    },
+    async tick() {
+      const { loaded, world, rings, gateway } = current as NonNullable<typeof current>
+      if (await rings.tick()) {
+        current = { loaded, world, rings, gateway: composition(ports, metrics, loaded, rings, world) }
+        ports.log('info', 'the keys changed: a new provider was swapped in')
+      }
+      await gateway.deliver()
+    },
+  }
+}

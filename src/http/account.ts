@@ -1,0 +1,157 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { type Account, type AccountClaims, type Configuration, errors } from 'oidc-provider'
+import type { ClientConfig } from '../config/clients.ts'
+import type { Decision } from '../core/decision.ts'
+import { LoginError } from '../core/errors.ts'
+import { accountId, type Subject } from '../core/subject.ts'
+import type { Target, TokenForm } from '../targets/target.ts'
+import type { Parts } from './parts.ts'
+import { type Bound, type Context, type Proofs, proofIdOf, reaches } from './proofs.ts'
+import { targetByResource } from './resources.ts'
+
+interface Source {
+  readonly kind: string
+  readonly grantId?: string
+  readonly deviceInfo?: { readonly challenge?: string }
+}
+
+/** The target that a client speaks for. */
+export function targetOf(parts: Pick<Parts, 'targets'>, client: ClientConfig | undefined): Target | undefined {
+  return client?.target === undefined ? undefined : parts.targets.get(client.target)
+}
+
+/** PKCE in the device flow: the library drops the challenge, so it was kept with the device code (RFC 7636, section 4.6). */
+function checkDeviceVerifier(ctx: Context, source: Source): void {
+  const challenge = source.deviceInfo?.challenge
+  if (challenge === undefined) return
+  const verifier = ctx.oidc.body?.['code_verifier']
+  const made = createHash('sha256')
+    .update(typeof verifier === 'string' ? verifier : '')
+    .digest()
+  const wanted = Buffer.from(challenge, 'base64url')
+  if (wanted.length !== made.length || !timingSafeEqual(wanted, made)) {
+    throw new errors.InvalidGrant('PKCE verification failed')
+  }
+}
+
+/** Which proof stands behind a request: that of the grant at the token endpoint, that of the session (or of a login just done) before. */
+async function proofIdFor(ctx: Context, source: Source | undefined): Promise<string | undefined> {
+  if (source?.grantId === undefined) return proofIdOf(ctx.oidc.result) ?? proofIdOf(ctx.oidc.session)
+  return proofIdOf(ctx.oidc.entities.Grant ?? (await ctx.oidc.provider.Grant.find(source.grantId)))
+}
+
+/** The target's words for a decision; a decision that does not fit into a token refuses it, in words that may be told. */
+function said(target: Target, decision: Decision, form: TokenForm): Record<string, unknown> {
+  try {
+    return target.claims(decision, form)
+  } catch (cause) {
+    if (!(cause instanceof LoginError)) throw cause
+    throw Object.assign(new errors.AccessDenied(`what the rules give does not fit into a token of ${target.label}`), {
+      cause,
+    })
+  }
+}
+
+function claimsOf(parts: Parts, proofs: Proofs, ctx: Context, bound: Bound) {
+  return (use: string): AccountClaims => {
+    const target = targetOf(parts, parts.clients.get(ctx.oidc.client?.clientId ?? ''))
+    const decision = (proofs.seen(ctx) ?? bound).decision
+    const { username, email, emailVerified, name } = decision.identity
+    return {
+      sub: accountId(bound.proof.subject),
+      preferred_username: username,
+      ...(email === undefined ? {} : { email, email_verified: emailVerified ?? false }),
+      ...(name === undefined ? {} : { name }),
+      ...(target && said(target, decision, use === 'userinfo' ? 'userinfo' : 'id_token')),
+      ...(use === 'id_token' ? { jti: parts.random() } : {}),
+    }
+  }
+}
+
+/**
+ * The person behind a session or a grant, decided anew by the rules of this moment. Undefined where no fresh proof stands behind
+ * it, which the library answers with `login_required` or `invalid_grant`.
+ */
+export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configuration['findAccount']> {
+  return async (anyCtx, sub, token) => {
+    const ctx = anyCtx as Context
+    const source = token as unknown as Source | undefined
+    if (source?.kind === 'DeviceCode') checkDeviceVerifier(ctx, source)
+    const bound = await proofs.of(ctx, await proofIdFor(ctx, source))
+    if (!bound || accountId(bound.proof.subject) !== sub) return undefined
+    if (source && !bound.decision.allowed) return undefined
+    const client = parts.clients.get(ctx.oidc.client?.clientId ?? '')
+    if (source && !reaches(bound.decision, client?.target)) {
+      throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
+    }
+    return { accountId: sub, claims: claimsOf(parts, proofs, ctx, bound) } satisfies Account
+  }
+}
+
+/** The subject that a client's own credentials stand for. */
+function serviceSubject(client: ClientConfig, now: number): Subject | undefined {
+  const account = client.serviceAccount
+  return account && { connector: account.connector, id: account.id, claims: account.claims, records: {}, authTime: now }
+}
+
+/**
+ * What an access token says beside the protocol's own claims: the decision in the words of exactly one target.
+ * @throws {errors.AccessDenied} where the decision gives nothing there
+ */
+export function tokenClaims(parts: Parts, proofs: Proofs): NonNullable<Configuration['extraTokenClaims']> {
+  const targetFor = targetByResource(parts.targets)
+  return async (anyCtx, token) => {
+    const ctx = anyCtx as unknown as Context
+    const identifier = (token as unknown as { resourceServer?: { identifier(): string } }).resourceServer?.identifier()
+    const target = targetFor(identifier)
+    if (!target) return undefined
+    const client = parts.clients.get(token.clientId ?? '')
+    if (token.kind === 'ClientCredentials') {
+      const subject = client && serviceSubject(client, parts.now())
+      const decision = subject && parts.decide(subject, parts.now())
+      if (!decision || !reaches(decision, target.id))
+        throw new errors.AccessDenied('the rules give this client nothing here')
+      return { ...said(target, decision, 'access_token'), sub: accountId(subject) }
+    }
+    const bound = proofs.seen(ctx)
+    if (!bound || !reaches(bound.decision, target.id)) {
+      throw new errors.AccessDenied('the rules give this person nothing at this target')
+    }
+    return { ...said(target, bound.decision, 'access_token'), azp: token.clientId }
+  }
+}
+
+/** Lifetimes in seconds: nothing outlives the proof or the decision behind it, and nothing is without end. */
+export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configuration['ttl']> {
+  const targetFor = targetByResource(parts.targets)
+  const left = (ctx: object | undefined, wish: number) => {
+    const until = ctx ? proofs.seen(ctx)?.until : undefined
+    return Math.max(1, Math.min(wish, (until ?? Number.POSITIVE_INFINITY) - parts.now()))
+  }
+  const clientOf = (id: string | undefined) => parts.clients.get(id ?? '')
+  const targetTtl = (token: unknown, clientId: string | undefined) => {
+    const identifier = (token as { resourceServer?: { identifier(): string } }).resourceServer?.identifier()
+    return (targetFor(identifier) ?? targetOf(parts, clientOf(clientId)))?.ttl ?? 600
+  }
+  return {
+    AccessToken: (ctx, token, client) => left(ctx, targetTtl(token, client?.clientId)),
+    ClientCredentials: (_ctx, token, client) => {
+      const config = clientOf(client?.clientId)
+      const subject = config && serviceSubject(config, parts.now())
+      const until = subject ? parts.decide(subject, parts.now()).until : Number.POSITIVE_INFINITY
+      return Math.max(1, Math.min(targetTtl(token, client?.clientId), Math.floor(until) - parts.now()))
+    },
+    IdToken: (ctx, token, client) => left(ctx, targetTtl(token, client?.clientId)),
+    RefreshToken: (ctx, _token, client) =>
+      left(ctx, clientOf(client?.clientId)?.refreshLifetime ?? parts.lifetimes.refresh),
+    Grant: (ctx) => left(ctx, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax)),
+    Session: (ctx) => {
+      const start = (ctx && proofs.seen(ctx)?.proof.provenAt) ?? parts.now()
+      return left(ctx, Math.min(parts.lifetimes.sessionIdle, start + parts.lifetimes.sessionMax - parts.now()))
+    },
+    AuthorizationCode: 60,
+    DeviceCode: 600,
+    Interaction: 600,
+    PushedAuthorizationRequest: 60,
+  }
+}

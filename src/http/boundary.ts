@@ -1,0 +1,213 @@
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import type { AuditEvent } from '../audit.ts'
+import { LoginError } from '../core/errors.ts'
+import { readForm } from './body.ts'
+import type { DeviceGuard } from './device.ts'
+import { endSession } from './logout.ts'
+import type { Parts } from './parts.ts'
+import type { Context, Proofs } from './proofs.ts'
+import { asLoginError, errorIdOf, sendError } from './render.ts'
+
+/** Refusals at the token endpoint that say something about security; polls and typing errors are not written down. */
+const telling: ReadonlySet<string> = new Set([
+  'invalid_grant',
+  'access_denied',
+  'invalid_client',
+  'unauthorized_client',
+  'invalid_target',
+])
+
+interface TokenAnswer {
+  readonly error?: string
+  readonly access_token?: string
+  readonly id_token?: string
+  readonly refresh_token?: string
+}
+
+/** Headers of every answer; pages add their own. */
+function baseHeaders(parts: Parts): Record<string, string> {
+  return {
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'X-Frame-Options': 'DENY',
+    // The library's own two pages (form_post and its kin) add the hash of their one script to `script-src`.
+    'Content-Security-Policy':
+      "default-src 'none'; script-src 'report-sample'; base-uri 'none'; frame-ancestors 'none'",
+    ...(parts.issuer.protocol === 'https:' ? { 'Strict-Transport-Security': 'max-age=63072000' } : {}),
+  }
+}
+
+function personOf(proofs: Proofs, ctx: Context): AuditEvent['personal' & keyof AuditEvent] {
+  const bound = proofs.seen(ctx)
+  const sub = ctx.oidc.account?.accountId
+  return {
+    ...(sub === undefined ? {} : { sub }),
+    ...(bound ? { upstreamId: bound.proof.subject.id, username: bound.decision.identity.username } : {}),
+    address: ctx.ip,
+  } as never
+}
+
+/** The audit event of an answer of the token endpoint, if it is one to be written down. */
+function tokenEvent(parts: Parts, proofs: Proofs, ctx: Context): AuditEvent | undefined {
+  const answer = (ctx.body ?? {}) as TokenAnswer
+  const client = ctx.oidc.client?.clientId
+  const grantType = String(ctx.oidc.params?.['grant_type'] ?? '')
+  const personal = personOf(proofs, ctx)
+  const { AccessToken, ClientCredentials, RefreshToken } = ctx.oidc.entities
+  if (answer.error !== undefined) {
+    const reused = answer.error === 'invalid_grant' && (RefreshToken as { consumed?: unknown } | undefined)?.consumed
+    if (reused && client) return { event: 'family.revoked', client, cause: 'reuse', personal }
+    if (!telling.has(answer.error)) return undefined
+    return { event: 'token.refused', ...(client ? { client } : {}), grantType, code: answer.error, personal }
+  }
+  const token = AccessToken ?? ClientCredentials
+  const target = parts.clients.get(client ?? '')?.target
+  const until = (token as { exp?: number } | undefined)?.exp
+  return {
+    event: 'token.issued',
+    client: client ?? '',
+    grantType,
+    ...(target === undefined ? {} : { target }),
+    ...(token?.jti ? { jti: token.jti } : {}),
+    kinds: (['access_token', 'id_token', 'refresh_token'] as const).filter((kind) => answer[kind] !== undefined),
+    ...(until === undefined ? {} : { until }),
+    personal,
+  }
+}
+
+/** Writes the audit line of a token answer before the answer leaves; where it cannot be written, nothing is handed out. */
+async function auditTokens(parts: Parts, proofs: Proofs, ctx: Context): Promise<void> {
+  const event = tokenEvent(parts, proofs, ctx)
+  if (!event) return
+  if (event.event === 'token.issued') parts.meter.token(event.grantType, event.target ?? 'none')
+  await parts.audit(errorIdOf(ctx), event).catch(async (cause: unknown) => {
+    const grant = ctx.oidc.entities.Grant?.jti
+    if (event.event === 'token.issued' && grant) await parts.store.revoke(`grant:${grant}`, parts.lifetimes.refresh)
+    throw new LoginError('unavailable', 'the audit line cannot be written', { cause })
+  })
+}
+
+/** An ID token that leaves through the browser (implicit, form_post) is audited like one of the token endpoint. */
+async function auditFrontChannel(parts: Parts, proofs: Proofs, ctx: Context): Promise<void> {
+  if (ctx.oidc.params?.['response_type'] !== 'id_token' || !ctx.oidc.grant || ctx.status !== 200) return
+  const client = ctx.oidc.client?.clientId ?? ''
+  const personal = personOf(proofs, ctx)
+  await parts.audit(errorIdOf(ctx), {
+    event: 'token.issued',
+    client,
+    grantType: 'implicit',
+    kinds: ['id_token'],
+    personal,
+  })
+}
+
+const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: Context) => Promise<void>>> = {
+  token: auditTokens,
+  authorization: auditFrontChannel,
+  resume: auditFrontChannel,
+  end_session_confirm: (parts, _proofs, ctx) => endSession(parts, ctx),
+  revocation: async (parts, proofs, ctx) => {
+    const client = ctx.oidc.client?.clientId
+    if (ctx.status !== 200 || !client) return
+    await parts.audit(errorIdOf(ctx), { event: 'token.revoked', client, personal: personOf(proofs, ctx) })
+  },
+}
+
+/** `GET /device/anything` without its cookie escapes the library as a 500: it is an expired sign-in. */
+function escaped(ctx: Context, thrown: unknown): LoginError {
+  const own = asLoginError(thrown)
+  if (own.code === 'internal' && ctx.oidc?.route === 'device_resume')
+    return new LoginError('login_expired', 'no device sign-in', { cause: thrown })
+  return own
+}
+
+function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
+  const error = escaped(ctx, thrown)
+  const retry = (thrown as { retryHref?: string }).retryHref
+  const cause = error.cause as Error | undefined
+  const level = error.status >= 500 ? 'error' : 'info'
+  parts.log(level, 'request failed', {
+    id: errorIdOf(ctx),
+    method: ctx.method,
+    path: ctx.path,
+    code: error.code,
+    detail: error.message,
+    ...(cause ? { cause: String(cause.message), stack: error.code === 'internal' ? cause.stack : undefined } : {}),
+  })
+  if (ctx.oidc?.route === 'token') {
+    ctx.status = error.status
+    ctx.body = { error: error.status === 503 ? 'temporarily_unavailable' : 'server_error', error_id: errorIdOf(ctx) }
+    return
+  }
+  sendError(parts, ctx, error, retry)
+}
+
+/** A name from a closed list for metrics: the library's route, or ours. */
+function routeOf(ctx: Context): string {
+  return ctx.oidc?.route ?? (ctx.state as { route?: string }).route ?? 'other'
+}
+
+/** RFC 6749, section 2.3.1 lets a public client send `Basic id:`; the library refuses an empty secret (old keystoneauth sends one). */
+async function dropEmptySecret(parts: Parts, ctx: Context): Promise<void> {
+  const header = ctx.get('authorization')
+  if (ctx.method !== 'POST' || !header.startsWith('Basic ')) return
+  const [id, secret] = Buffer.from(header.slice(6), 'base64').toString('utf8').split(':', 2)
+  if (secret !== '' || parts.clients.get(decodeURIComponent(id ?? ''))?.auth !== 'none') return
+  const form = await readForm(ctx.req)
+  form.set('client_id', decodeURIComponent(id ?? ''))
+  delete ctx.req.headers.authorization
+  Object.assign(ctx.request, { body: Object.fromEntries(form) })
+}
+
+/**
+ * The one boundary around every route, ours and the library's: an id for each request, security headers, the audit lines that
+ * must be written before an answer leaves, and one way to tell a failure.
+ */
+export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Middleware {
+  const headers = baseHeaders(parts)
+  return async (anyCtx, next) => {
+    const ctx = anyCtx as unknown as Context
+    const started = performance.now()
+    ctx.set(headers)
+    try {
+      await guard.before(ctx)
+      await dropEmptySecret(parts, ctx)
+      await next()
+      await guard.after(ctx)
+      await afterRoutes[ctx.oidc?.route ?? '']?.(parts, proofs, ctx)
+      if (ctx.status === 404 && ctx.body === undefined) throw new LoginError('not_found', 'no such page')
+    } catch (thrown) {
+      tellFailure(parts, ctx, thrown)
+    }
+    const body = ctx.body as { error?: string } | undefined
+    if (body !== null && typeof body === 'object' && typeof body.error === 'string') {
+      ctx.body = { ...body, error_id: errorIdOf(ctx) }
+    }
+    if (ctx.status === 503) {
+      ctx.set('Retry-After', '2')
+      parts.meter.storeError()
+    }
+    parts.meter.request(routeOf(ctx), ctx.status, (performance.now() - started) / 1000)
+  }
+}
+
+/** Tells the log what the library only emits. */
+export function logLibrary(provider: Provider, parts: Parts): void {
+  provider.on('server_error', (ctx, error: Error & { detail?: string }) => {
+    const fields = {
+      id: errorIdOf(ctx),
+      path: ctx.path,
+      error: error.message,
+      detail: error.detail,
+      stack: error.stack,
+    }
+    parts.log('error', 'the provider failed', fields)
+  })
+  for (const event of ['authorization.error', 'grant.error', 'device_authorization.error', 'end_session.error']) {
+    provider.on(event as 'grant.error', (ctx: Context, error: Error) => {
+      const { error_description, error_detail } = error as { error_description?: string; error_detail?: string }
+      parts.log('info', event, { id: errorIdOf(ctx), error: error.message, error_description, error_detail })
+    })
+  }
+}

@@ -1,0 +1,160 @@
+import type { Context as KoaContext } from 'koa'
+import { type Configuration, errors } from 'oidc-provider'
+import { LoginError } from '../core/errors.ts'
+import { accountId } from '../core/subject.ts'
+import { collection, kinds } from '../store/collection.ts'
+import { targetOf } from './account.ts'
+import { deviceConfirmPage, deviceDeclinedPage, deviceDonePage, deviceEntryPage } from './pages/index.ts'
+import type { Parts } from './parts.ts'
+import type { Context } from './proofs.ts'
+import { errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
+
+type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>
+
+/** Who asked for a code, from where and when: shown before anybody confirms it (RFC 10027, section 6.1). */
+interface DeviceInfo {
+  readonly address: string
+  readonly at: number
+  readonly challenge?: string
+}
+
+/** Wrong codes from one address within `WINDOW` seconds after which no more are looked at: 10 of 2.56 × 10^10. */
+const ATTEMPTS = 10
+const WINDOW = 600
+/** Seconds between polls. */
+const INTERVAL = 5
+
+const problems: Readonly<Record<string, 'not_found' | 'expired'>> = {
+  NotFoundError: 'not_found',
+  NoCodeError: 'not_found',
+  ExpiredError: 'expired',
+  AlreadyUsedError: 'expired',
+}
+
+function deviceInfo(parts: Parts): (ctx: KoaContext) => DeviceInfo & Record<string, unknown> {
+  return (ctx) => {
+    const { body } = (ctx as unknown as Context).oidc
+    const challenge = body?.['code_challenge']
+    if (challenge !== undefined && body?.['code_challenge_method'] !== 'S256') {
+      throw new errors.InvalidRequest('code_challenge_method must be S256')
+    }
+    return { address: ctx.ip, at: parts.now(), ...(typeof challenge === 'string' ? { challenge } : {}) }
+  }
+}
+
+const xsrfOf = (ctx: Context) => (ctx.oidc.session as unknown as { state?: { secret?: string } })?.state?.secret ?? ''
+
+/** Device flow (RFC 8628) with own pages; the code is confirmed before the sign-in that follows. */
+export function deviceFlow(parts: Parts): DeviceFlow {
+  const attempts = collection<number>(parts.store, kinds.Attempts, WINDOW)
+  return {
+    enabled: true,
+    charset: 'base-20',
+    mask: '****-****',
+    deviceInfo: deviceInfo(parts),
+    async userCodeInputSource(anyCtx, _form, _out, error) {
+      const ctx = anyCtx as unknown as Context
+      const theme = onceOnly(themeOf(parts, ctx))
+      const client = ctx.oidc.client?.clientId
+      if (error?.name === 'AbortedError') {
+        await parts.audit(errorIdOf(ctx), {
+          event: 'device.declined',
+          client: client ?? '',
+          personal: { address: ctx.ip },
+        })
+        return sendPage(ctx, deviceDeclinedPage({}, theme))
+      }
+      if (error?.name === 'NotFoundError') await attempts.update(ctx.ip, (n) => (n ?? 0) + 1, WINDOW)
+      const problem = error && (problems[error.name] ?? 'not_found')
+      const value = (ctx.state as { userCode?: string }).userCode
+      const model = {
+        action: '/device',
+        xsrf: xsrfOf(ctx),
+        ...(value ? { value } : {}),
+        ...(problem ? { problem } : {}),
+      }
+      sendPage(ctx, deviceEntryPage(model, ctx.method === 'GET' ? themeOf(parts, ctx) : theme))
+    },
+    async userCodeConfirmSource(anyCtx, _form, client, info, userCode) {
+      const ctx = anyCtx as unknown as Context
+      const { address, at } = info as unknown as DeviceInfo
+      const config = parts.clients.get(client.clientId)
+      const targetLabel = targetOf(parts, config)?.label
+      const model = {
+        action: '/device',
+        xsrf: xsrfOf(ctx),
+        userCode,
+        clientLabel: config?.label ?? client.clientId,
+        ...(targetLabel === undefined ? {} : { targetLabel }),
+        askedFrom: address,
+        askedAt: at,
+        now: parts.now(),
+      }
+      sendPage(ctx, deviceConfirmPage(model, onceOnly(themeOf(parts, ctx))))
+    },
+    async successSource(anyCtx) {
+      const ctx = anyCtx as unknown as Context
+      const client = ctx.oidc.client?.clientId ?? ''
+      const sub = ctx.oidc.account?.accountId
+      await parts.audit(errorIdOf(ctx), {
+        event: 'device.confirmed',
+        client,
+        personal: { ...(sub ? { sub } : {}), address: ctx.ip },
+      })
+      const label = parts.clients.get(client)?.label
+      sendPage(ctx, deviceDonePage(label === undefined ? {} : { clientLabel: label }, onceOnly(themeOf(parts, ctx))))
+    },
+  }
+}
+
+/** What the device flow needs around the library's routes. */
+export interface DeviceGuard {
+  /** Before a route. @throws {LoginError} `too_many_attempts` */
+  before(ctx: KoaContext): Promise<void>
+  /** After a route: `interval`, and the pace of polls. */
+  after(ctx: Context): Promise<void>
+}
+
+/** Guessing is bounded, a code in a link is filled in but never submitted by itself, and every answer says how fast to poll. */
+export function deviceGuard(parts: Parts): DeviceGuard {
+  const attempts = collection<number>(parts.store, kinds.Attempts, WINDOW)
+  const polls = collection<number>(parts.store, kinds.Attempts, 60)
+
+  const pace = async (ctx: Context) => {
+    const body = ctx.body as { error?: string; error_description?: string } | undefined
+    const code = ctx.oidc.params?.['device_code']
+    if (body?.error === 'temporarily_unavailable' && code !== undefined) {
+      // Device clients die of anything but these words (law 4); they ask again.
+      ctx.status = 400
+      ctx.body = { error: 'authorization_pending', error_description: 'the gateway is busy' }
+    }
+    if (body?.error !== 'authorization_pending' || typeof code !== 'string') return
+    if (parts.clients.get(ctx.oidc.client?.clientId ?? '')?.neverSlowDown) return
+    const key = `poll:${accountId({ connector: 'poll', id: code })}`
+    const last = await polls.get(key)
+    await polls.put(key, parts.now())
+    if (last !== undefined && parts.now() - last < INTERVAL - 1) {
+      ctx.body = { error: 'slow_down', error_description: `wait ${INTERVAL} seconds between requests` }
+    }
+  }
+
+  return {
+    async before(ctx) {
+      if (ctx.path !== '/device') return
+      if (ctx.method === 'POST' && ((await attempts.get(ctx.ip)) ?? 0) >= ATTEMPTS) {
+        throw new LoginError('too_many_attempts', 'too many wrong user codes from one address')
+      }
+      const code = ctx.method === 'GET' ? ctx.query['user_code'] : undefined
+      if (typeof code === 'string') {
+        ;(ctx.state as { userCode?: string }).userCode = code.slice(0, 32)
+        ctx.querystring = ''
+      }
+    },
+    async after(ctx) {
+      if (ctx.oidc?.route === 'device_authorization' && ctx.status === 200) {
+        ctx.body = { ...(ctx.body as object), interval: INTERVAL }
+      }
+      if (ctx.oidc?.route === 'token') await pace(ctx)
+    },
+  }
+}

@@ -1,0 +1,38 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type Provider from 'oidc-provider'
+import { boundary, logLibrary } from './boundary.ts'
+import { deviceGuard } from './device.ts'
+import { openLogin } from './login.ts'
+import { deliverLogouts } from './logout.ts'
+import { pinOrigin } from './origin.ts'
+import type { Parts } from './parts.ts'
+import { openProofs } from './proofs.ts'
+import { buildProvider } from './provider.ts'
+import { routes } from './routes.ts'
+
+/** One composed gateway: a value that a reload or a rotation replaces while requests in flight finish on the old one. */
+export interface Gateway {
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => void
+  readonly provider: Provider
+  /** Delivers logouts that clients have yet to hear of. */
+  deliver(): Promise<void>
+}
+
+/** @param trusted which addresses are reverse proxies whose X-Forwarded-For is believed */
+export function composeGateway(parts: Parts, trusted: (address: string) => boolean): Gateway {
+  const proofs = openProofs(parts)
+  const provider = buildProvider(parts, proofs)
+  const login = openLogin(parts, proofs, () => provider)
+  provider.use(boundary(parts, proofs, deviceGuard(parts)))
+  provider.use(routes(parts, login))
+  logLibrary(provider, parts)
+  const callback = provider.callback()
+  return {
+    provider,
+    deliver: () => deliverLogouts(provider, parts),
+    handle(req, res) {
+      pinOrigin(req, { issuer: parts.issuer, trusted })
+      void callback(req, res)
+    },
+  }
+}

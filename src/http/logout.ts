@@ -1,0 +1,110 @@
+import type Provider from 'oidc-provider'
+import type { Configuration } from 'oidc-provider'
+import { collection, kinds } from '../store/collection.ts'
+import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
+import type { Parts } from './parts.ts'
+import type { Context } from './proofs.ts'
+import { errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
+
+/** A logout that a client has yet to hear of. */
+interface Notice {
+  readonly client: string
+  readonly sub: string
+  readonly sid: string
+  readonly tries: number
+  /** Unix seconds. */
+  readonly nextAt: number
+}
+
+/** After so many tries, over about a day, a client is given up. */
+const TRIES = 12
+const KEEP = 172_800
+
+const queue = (parts: Pick<Parts, 'store'>) => collection<Notice>(parts.store, kinds.LogoutQueue, KEEP)
+
+/** RP-initiated logout with own pages (OpenID Connect RP-Initiated Logout 1.0). */
+export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['features']>, 'rpInitiatedLogout'> {
+  return {
+    rpInitiatedLogout: {
+      enabled: true,
+      async logoutSource(anyCtx) {
+        const ctx = anyCtx as unknown as Context
+        const state = (ctx.oidc.session as unknown as { state: { secret: string; postLogoutRedirectUri?: string } })
+          .state
+        const label = ctx.oidc.client && parts.clients.get(ctx.oidc.client.clientId)?.label
+        const back = state.postLogoutRedirectUri
+        const model = {
+          action: '/logout/confirm',
+          xsrf: state.secret,
+          ...(label === undefined ? {} : { clientLabel: label }),
+          ...(back === undefined ? {} : { leadsTo: [new URL(back).origin] }),
+        }
+        sendPage(ctx, logoutConfirmPage(model, onceOnly(themeOf(parts, ctx))))
+      },
+      async postLogoutSuccessSource(anyCtx) {
+        const ctx = anyCtx as unknown as Context
+        sendPage(ctx, signedOutPage({}, themeOf(parts, ctx)))
+      },
+    },
+  }
+}
+
+/** Puts a back-channel logout into the durable queue instead of sending it once and forgetting it. */
+export function queueLogouts(provider: Provider, parts: Parts): void {
+  const client = provider.Client.prototype as unknown as {
+    backchannelLogout(sub: string, sid: string): Promise<void>
+    clientId: string
+  }
+  client.backchannelLogout = async function (sub, sid) {
+    await queue(parts).put(parts.random(), { client: this.clientId, sub, sid, tries: 0, nextAt: 0 })
+  }
+}
+
+async function send(provider: Provider, parts: Parts, notice: Notice): Promise<boolean> {
+  const client = await provider.Client.find(notice.client)
+  const uri = client?.backchannelLogoutUri
+  if (!client || uri === undefined) return true
+  // A fresh token for each try: it lives two minutes (OpenID Connect Back-Channel Logout, section 2.4).
+  const token = new provider.IdToken({ sub: notice.sub }, { client, ctx: undefined as never })
+  Object.assign(token, { mask: { sub: null } })
+  token.set('events', { 'http://schemas.openid.net/event/backchannel-logout': {} })
+  token.set('jti', parts.random())
+  if (client.backchannelLogoutSessionRequired) token.set('sid', notice.sid)
+  const body = new URLSearchParams({ logout_token: await token.issue({ use: 'logout' }) })
+  const answer = await parts.fetch(uri, { method: 'POST', body, redirect: 'error' })
+  await answer.body?.cancel()
+  return answer.status === 200 || answer.status === 204
+}
+
+/** Tells clients of logouts that they have yet to hear of; each failed one is tried again later, twice as late each time. */
+export async function deliverLogouts(provider: Provider, parts: Parts): Promise<void> {
+  const now = parts.now()
+  for (const { id, value } of await queue(parts).list(200)) {
+    if (value.nextAt > now) continue
+    const done = await send(provider, parts, value).catch((error: unknown) => {
+      parts.log('warn', 'a client could not be told of a logout', {
+        client: value.client,
+        tries: value.tries,
+        error: String(error),
+      })
+      return false
+    })
+    if (done || value.tries + 1 >= TRIES) await queue(parts).delete(id)
+    else await queue(parts).put(id, { ...value, tries: value.tries + 1, nextAt: now + 5 * 2 ** value.tries })
+  }
+}
+
+/** The session uid of a logout that is being confirmed; read before the route, because the route destroys the session. */
+export async function endSession(parts: Parts, ctx: Context): Promise<void> {
+  const session = ctx.oidc.session as unknown as { uid: string; destroyed?: boolean; accountId?: string } | undefined
+  if (!session?.destroyed) return
+  // With `expiresWithSession` off the library revokes no grant at logout: everything that this session gave ends here.
+  await parts.store.revoke(`session:${session.uid}`, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax))
+  const client = ctx.oidc.client?.clientId
+  await parts.audit(errorIdOf(ctx), {
+    event: 'session.ended',
+    cause: 'person',
+    ...(client === undefined ? {} : { client }),
+    personal: { ...(session.accountId === undefined ? {} : { sub: session.accountId }), address: ctx.ip },
+  })
+}

@@ -1,0 +1,108 @@
+import { createHmac } from 'node:crypto'
+import Provider from 'oidc-provider'
+import type { Parts } from './parts.ts'
+import { targetByResource } from './resources.ts'
+
+/*
+ * Overrides of classes that a Provider hands out by a documented getter; they belong to that one instance, so the function that
+ * builds a Provider calls these. `getValueAndPayload`, `generateTokenId`, `IN_PAYLOAD` and `includeSid` are not in the published types:
+ * each cast below names what test/http/overrides.test.ts proves to be there, so that a new version of the library fails the test first.
+ */
+
+interface TokenClass {
+  prototype: {
+    getValueAndPayload(): Promise<{ value: string; payload?: Record<string, unknown> }>
+    generateTokenId(): string
+  }
+}
+interface IssuingToken {
+  format?: string
+  readonly resourceServer?: { identifier(): string }
+  readonly accountId?: string
+}
+
+/** Claims of a JWT access token as RFC 9068, section 2.2 has them, from what the library would have stored. */
+function accessTokenClaims(issuer: string, payload: Record<string, unknown>): Record<string, unknown> {
+  const { extra, accountId, clientId, aud, scope, jti, iat, exp, jkt, sid } = payload
+  return {
+    ...(extra as Record<string, unknown> | undefined),
+    iss: issuer,
+    sub: (extra as { sub?: string } | undefined)?.sub ?? accountId ?? clientId,
+    client_id: clientId,
+    aud,
+    ...(scope ? { scope } : {}),
+    ...(sid ? { sid } : {}),
+    jti,
+    iat,
+    exp,
+    ...(jkt ? { cnf: { jkt } } : {}),
+  }
+}
+
+/**
+ * Access tokens are signed by the target's own ring, whose keys never enter the library's keystore: there the first fitting key
+ * signs ID tokens too, and the Apache modules in front of Keystone check neither `aud` nor `typ` (law 8).
+ */
+export function signByRing(provider: Provider, parts: Pick<Parts, 'targets' | 'rings' | 'issuer'>): void {
+  const target = targetByResource(parts.targets)
+  const issuer = provider.issuer
+  for (const Token of [provider.AccessToken, provider.ClientCredentials] as unknown as TokenClass[]) {
+    const make = Token.prototype.getValueAndPayload
+    Token.prototype.getValueAndPayload = async function (this: IssuingToken & TokenClass['prototype']) {
+      if (this.format !== 'jwt') return make.call(this)
+      this.format = 'opaque' // the claims are collected once, by the library; nothing is signed there
+      const { payload } = await make.call(this).finally(() => {
+        this.format = 'jwt'
+      })
+      const consumer = target(this.resourceServer?.identifier())
+      if (!consumer || !payload) throw new Error('a JWT access token without a target')
+      if (typeof payload['exp'] !== 'number') throw new Error('an access token without an end')
+      return { value: parts.rings.sign(consumer.ring, consumer.alg, 'at+jwt', accessTokenClaims(issuer, payload)) }
+    } as TokenClass['prototype']['getValueAndPayload']
+  }
+}
+
+/**
+ * The id of a refresh token's successor is derived from its own, so that parallel refreshes, in whichever process, arrive at
+ * one successor and no answer has to be cached.
+ */
+export function successorOf(key: Buffer): (jti: string) => string {
+  return (jti) => createHmac('sha256', key).update(jti).digest('base64url')
+}
+
+/** Makes a rotated refresh token take the id that `successor` gives. */
+export function deriveSuccessors(provider: Provider, successor: (jti: string) => string): void {
+  const Token = provider.RefreshToken as unknown as TokenClass
+  const generate = Token.prototype.generateTokenId
+  Token.prototype.generateTokenId = function () {
+    const rotated = (Provider.ctx as unknown as { oidc?: { entities: { RotatedRefreshToken?: { jti: string } } } })
+      ?.oidc?.entities.RotatedRefreshToken
+    return rotated ? successor(rotated.jti) : generate.call(this)
+  }
+}
+
+/**
+ * A session carries the id of its proof, and each grant carries the proof and the session that it came from: everything
+ * after reads by grant, never by person, so that two sessions of one person never mix.
+ */
+export function carryProof(provider: Provider): void {
+  const extend = (Model: unknown, names: readonly string[]) => {
+    const own = (Model as { IN_PAYLOAD: string[] }).IN_PAYLOAD
+    Object.defineProperty(Model, 'IN_PAYLOAD', { get: () => [...own, ...names] })
+  }
+  extend(provider.Session, ['proof'])
+  extend(provider.Grant, ['proof', 'sessionUid'])
+}
+
+/** `sid` in every ID token, as in logout tokens, whether or not the client registered a back channel. */
+export function alwaysSid(provider: Provider): void {
+  ;(provider.Client.prototype as unknown as { includeSid(): boolean }).includeSid = () => true
+}
+
+/** Stock builds discovery, `verification_uri` and `returnTo` from the Host header or an absolute request line (law 1). */
+export function pinUrls(provider: Provider): void {
+  const prototype = (
+    provider as unknown as { OIDCContext: { prototype: { urlFor(name: string, opt?: object): string } } }
+  ).OIDCContext.prototype
+  prototype.urlFor = (name, opt) => provider.urlFor(name, opt as Record<string, unknown>)
+}

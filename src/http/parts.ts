@@ -1,0 +1,59 @@
+import type { Audit } from '../audit.ts'
+import type { ClientConfig } from '../config/clients.ts'
+import type { Connector } from '../connectors/connector.ts'
+import type { Decision } from '../core/decision.ts'
+import type { Clock, Log } from '../core/ports.ts'
+import type { Subject } from '../core/subject.ts'
+import type { Rings } from '../keys/rings.ts'
+import type { Root } from '../keys/root.ts'
+import type { Store } from '../store/store.ts'
+import type { Target } from '../targets/target.ts'
+import type { Look } from './pages/index.ts'
+
+/** What a person meets of a connector, and how to reach the connector itself; opening it is lazy and may fail. */
+export interface ConnectorEntry {
+  readonly id: string
+  readonly label: string
+  readonly hint?: string
+  readonly unlisted: boolean
+  readonly emailDomains: readonly string[]
+  /** @throws {LoginError} `upstream_unavailable` */
+  readonly open: () => Promise<Connector>
+}
+
+/** Lengths of time in seconds. */
+export interface Lifetimes {
+  readonly sessionIdle: number
+  readonly sessionMax: number
+  readonly refresh: number
+}
+
+/** Counters that the HTTP layer feeds; labels are bounded. */
+export interface Meter {
+  login(connector: string, code: string): void
+  token(grantType: string, target: string): void
+  request(route: string, status: number, seconds: number): void
+  storeError(): void
+}
+
+/** Everything that the HTTP layer may use: one composed gateway value. A reload or a rotation makes a new one beside it. */
+export interface Parts {
+  readonly issuer: URL
+  readonly clients: ReadonlyMap<string, ClientConfig>
+  readonly connectors: ReadonlyMap<string, ConnectorEntry>
+  readonly targets: ReadonlyMap<string, Target>
+  readonly lifetimes: Lifetimes
+  readonly decide: (subject: Subject, now: number) => Decision
+  readonly store: Store
+  readonly rings: Rings
+  readonly root: Root
+  readonly audit: Audit
+  readonly log: Log
+  readonly meter: Meter
+  readonly look: Look
+  readonly now: Clock
+  /** Unguessable text of at least 256 bits, base64url. */
+  readonly random: () => string
+  /** For back-channel logout: bounded, and refuses addresses that were not listed. */
+  readonly fetch: typeof globalThis.fetch
+}

@@ -1,0 +1,69 @@
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Decision } from '../core/decision.ts'
+import type { Proof } from '../core/subject.ts'
+import { collection, kinds } from '../store/collection.ts'
+import type { Parts } from './parts.ts'
+
+/** A stored proof and what the rules of this moment say about it. */
+export interface Bound {
+  readonly id: string
+  readonly proof: Proof
+  readonly decision: Decision
+  /** Unix seconds: the end of the proof or of the decision, whichever is first. */
+  readonly until: number
+}
+
+/** Reads proofs and decides on them; at most once for one request. */
+export interface Proofs {
+  /** Undefined where the proof is gone or its time is over. */
+  of(ctx: object, id: string | undefined): Promise<Bound | undefined>
+  /** What `of` found last for this request. */
+  seen(ctx: object): Bound | undefined
+  /** Stores a proof until its end. */
+  keep(id: string, proof: Proof): Promise<void>
+}
+
+/** The proof, not the verdict, is stored: a changed rule acts at the next token. */
+export function openProofs(parts: Pick<Parts, 'store' | 'now' | 'decide'>): Proofs {
+  const stored = collection<Proof>(parts.store, kinds.Proof)
+  const bound = new WeakMap<object, Bound>()
+
+  const bind = (id: string, proof: Proof): Bound | undefined => {
+    const now = parts.now()
+    if (proof.goodUntil <= now) return undefined
+    const decision = parts.decide(proof.subject, now)
+    return { id, proof, decision, until: Math.floor(Math.min(proof.goodUntil, decision.until)) }
+  }
+
+  return {
+    async of(ctx, id) {
+      const before = bound.get(ctx)
+      if (before && before.id === id) return before
+      const proof = id === undefined ? undefined : await stored.get(id)
+      const found = proof && bind(id as string, proof)
+      if (found) bound.set(ctx, found)
+      return found
+    },
+    seen: (ctx) => bound.get(ctx),
+    async keep(id, proof) {
+      await stored.put(id, proof, Math.max(1, proof.goodUntil - parts.now()))
+    },
+  }
+}
+
+/** Whether a decision gives something at a target, or admits the person without a grant (law 5). */
+export function reaches(decision: Decision, target: string | undefined): boolean {
+  if (!decision.allowed) return false
+  if (target === undefined) return true
+  return (
+    decision.grants.some((grant) => grant.target === target) || decision.because.some((o) => o.effect === 'admitted')
+  )
+}
+
+/** The proof id that a Grant or a Session of the library carries (see tokens.ts, `carryProof`). */
+export function proofIdOf(model: unknown): string | undefined {
+  const id = (model as { proof?: unknown } | undefined)?.proof
+  return typeof id === 'string' ? id : undefined
+}
+
+export type Context = KoaContextWithOIDC

@@ -1,0 +1,193 @@
+import Provider, { type Configuration, errors, interactionPolicy } from 'oidc-provider'
+import { ISSUER_RING } from '../core/ports.ts'
+import { findAccount, lifetimes, tokenClaims } from './account.ts'
+import { clientMetadata } from './clients.ts'
+import { deviceFlow } from './device.ts'
+import { logoutFeatures, queueLogouts } from './logout.ts'
+import { oidcAdapter } from './oidc-adapter.ts'
+import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, successorOf } from './overrides.ts'
+import type { Parts } from './parts.ts'
+import { type Context, type Proofs, proofIdOf, reaches } from './proofs.ts'
+import { renderOAuthError } from './render.ts'
+import { resourceIndicators, SCOPES } from './resources.ts'
+
+/** Login prompts as the library has them, with two changes. */
+function policy() {
+  const prompts = interactionPolicy.base()
+  // A session whose proof is over would end in a 500 at the consent check: ask for a new sign-in instead.
+  prompts.get('login')?.checks.add(
+    new interactionPolicy.Check('account_gone', 'the proof behind this session is over', 'login_required', (ctx) => {
+      return ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined
+    }),
+  )
+  // Configured clients are the operator's own: RFC 8252 asks for consent of native clients that nobody registered.
+  prompts.get('consent')?.checks.remove('native_client_prompt')
+  return prompts
+}
+
+/** A new grant for each authorization, so that ending one sign-in never ends another (the library shares one by session and client). */
+function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['loadExistingGrant']> {
+  return async (anyCtx) => {
+    const ctx = anyCtx as Context
+    const { session, client, account, provider, result } = ctx.oidc
+    if (!session || !client || !account) return undefined
+    const carried = session as unknown as { proof?: string; uid: string }
+    const fresh = proofIdOf(result)
+    if (fresh !== undefined) carried.proof = fresh
+    const bound = proofs.seen(ctx)
+    if (!bound || !reaches(bound.decision, parts.clients.get(client.clientId)?.target)) {
+      // Somebody who asks to sign in as another person must be let through to do so.
+      if (ctx.oidc.prompts.has('login') && result?.login === undefined) return undefined
+      throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
+    }
+    const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
+    Object.assign(grant, { proof: carried.proof, sessionUid: carried.uid })
+    grant.addOIDCScope(SCOPES)
+    for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, SCOPES)
+    await grant.save()
+    return grant
+  }
+}
+
+/**
+ * Runs on every authorization, pushed and device request, after the library cut `offline_access` out of the scope (it wants
+ * `prompt=consent`, OpenID Connect Core, section 11; configured clients have the operator's consent).
+ */
+function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined) => void {
+  return (ctx, connector) => {
+    if (connector !== undefined && !parts.connectors.has(connector)) {
+      throw new errors.InvalidRequest('there is no connector of this name')
+    }
+    const { params, client } = ctx.oidc
+    if (!params || !client) return
+    const config = parts.clients.get(client.clientId)
+    // keystoneauth before 5.12 sends no scope at all, and a request without scope would end in access_denied.
+    params['scope'] ??= 'openid profile email'
+    const asked = ctx.method === 'GET' ? ctx.query['scope'] : ctx.oidc.body?.['scope']
+    const offline = typeof asked === 'string' && asked.split(' ').includes('offline_access')
+    const scopes = new Set(String(params['scope']).split(' '))
+    if (offline && config?.offlineAccess && config.grants.includes('refresh')) scopes.add('offline_access')
+    params['scope'] = [...scopes].join(' ')
+  }
+}
+
+function features(parts: Parts): NonNullable<Configuration['features']> {
+  return {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    deviceFlow: deviceFlow(parts),
+    introspection: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    pushedAuthorizationRequests: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: parts.root.derive('dpop-nonce'), requireNonce: () => false },
+    userinfo: { enabled: true },
+    resourceIndicators: resourceIndicators(parts),
+    backchannelLogout: { enabled: true },
+    ...logoutFeatures(parts),
+  }
+}
+
+function claimNames(parts: Parts): NonNullable<Configuration['claims']> {
+  const profile = ['name', 'preferred_username']
+  const email = ['email', 'email_verified']
+  const targets = [...parts.targets.values()].flatMap((target) => target.claimNames)
+  // Everything also under `openid`: keystoneauth and kubelogin ask for hardly more, and tokens are useless without these.
+  return {
+    openid: [...new Set(['sub', 'jti', ...profile, ...email, ...targets])],
+    profile,
+    email,
+    groups: ['groups'],
+  }
+}
+
+function cookies(parts: Parts): NonNullable<Configuration['cookies']> {
+  const secure = parts.issuer.protocol === 'https:'
+  const options = { httpOnly: true, sameSite: 'lax' as const, secure, signed: true, overwrite: true }
+  return {
+    keys: [parts.root.derive('cookie-signature').toString('base64url')],
+    // `__Host-`: no other host of this domain can plant a session here (RFC 6265bis, section 4.1.3).
+    names: {
+      session: secure ? '__Host-lotse-session' : 'lotse-session',
+      interaction: 'lotse-interaction',
+      resume: 'lotse-resume',
+    },
+    long: options,
+    short: options,
+  }
+}
+
+function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) => string): Configuration {
+  const config = (ctx: { oidc: { client?: { clientId: string } | undefined } }) =>
+    parts.clients.get(ctx.oidc.client?.clientId ?? '')
+  return {
+    adapter: oidcAdapter(parts.store, {
+      now: parts.now,
+      successor,
+      invalidGrant: (message) => new errors.InvalidGrant(message),
+    }),
+    jwks: { keys: parts.rings.keystore() as unknown as NonNullable<Configuration['jwks']>['keys'] },
+    clients: [...parts.clients.values()].map(clientMetadata),
+    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'none' },
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    cookies: cookies(parts),
+    claims: claimNames(parts),
+    scopes: SCOPES.split(' '),
+    conformIdTokenClaims: false, // kube-apiserver and mod_auth_openidc read the ID token and nothing else
+    responseTypes: ['code', 'id_token'],
+    subjectTypes: ['public'],
+    allowOmittingSingleRegisteredRedirectUri: false,
+    enableHttpPostMethods: true, // OpenID Connect Core, section 3.1.2.1: both methods must be supported
+    pkce: { required: (ctx) => config(ctx as Context)?.pkce !== 'optional' },
+    extraParams: { connector: checkExtras(parts) as never },
+    features: features(parts),
+    findAccount: findAccount(parts, proofs),
+    loadExistingGrant: grantFor(parts, proofs),
+    extraTokenClaims: tokenClaims(parts, proofs),
+    ttl: lifetimes(parts, proofs),
+    interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: policy() },
+    issueRefreshToken: (ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') &&
+      (source.scopes.has('offline_access') || config(ctx as Context)?.alwaysRefresh === true),
+    rotateRefreshToken: true,
+    expiresWithSession: () => false, // true would let a second grant of one session end the first one's tokens
+    routes: {
+      authorization: '/auth',
+      token: '/token',
+      jwks: '/jwks',
+      code_verification: '/device',
+      device_authorization: '/device/auth',
+      end_session: '/logout',
+      revocation: '/token/revocation',
+      introspection: '/token/introspection',
+      userinfo: '/userinfo',
+      pushed_authorization_request: '/request',
+    },
+    renderError: (ctx, out, error) => renderOAuthError(parts, ctx as Context, out, error),
+    // Back-channel logout goes through our own bounded fetcher; the library's refuses every private address.
+    fetch: (url, options) => {
+      const { dispatcher: _unused, ...rest } = (options ?? {}) as RequestInit & { dispatcher?: unknown }
+      return parts.fetch(url, rest)
+    },
+  }
+}
+
+/**
+ * The one place at which oidc-provider is configured. What the library does otherwise than we need is changed here, through
+ * what it exposes, and test/http/overrides.test.ts fails when a new version has changed underneath.
+ */
+export function buildProvider(parts: Parts, proofs: Proofs): Provider {
+  const successor = successorOf(parts.root.derive('refresh-successor'))
+  const provider = new Provider(parts.issuer.origin, configuration(parts, proofs, successor))
+  provider.proxy = true // the headers that this trusts were written by pinOrigin
+  provider.silent = true // errors are logged by the boundary
+  pinUrls(provider)
+  carryProof(provider)
+  signByRing(provider, parts)
+  deriveSuccessors(provider, successor)
+  alwaysSid(provider)
+  queueLogouts(provider, parts)
+  return provider
+}
+
+/** Where a ring is published. */
+export const jwksPath = (ring: string) => (ring === ISSUER_RING ? '/jwks' : `/jwks/${ring}`)

@@ -1,0 +1,48 @@
+import { type Configuration, errors } from 'oidc-provider'
+import type { Target } from '../targets/target.ts'
+import type { Parts } from './parts.ts'
+
+type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
+
+/** The identifier of a target inside the library, which wants absolute URIs (RFC 8707, section 2). */
+export const resourceOf = (target: string) => `urn:lotse:target:${target}`
+
+/** Finds a target by its identifier or, where that is a URI, by its audience as clients write it. */
+export function targetByResource(
+  targets: ReadonlyMap<string, Target>,
+): (identifier: string | undefined) => Target | undefined {
+  const index = new Map<string, Target>()
+  for (const target of targets.values()) {
+    if (URL.canParse(target.audience)) index.set(target.audience, target)
+    index.set(resourceOf(target.id), target)
+  }
+  return (identifier) => (identifier === undefined ? undefined : index.get(identifier))
+}
+
+/** Every scope that a client may ask for; what tokens say is decided by rules, not by scopes. */
+export const SCOPES = 'openid profile email groups offline_access'
+
+/** Which target a token is for: the client's own, or the one that `resource` names and the client may use (law 8). */
+export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): ResourceIndicators {
+  const targetFor = targetByResource(parts.targets)
+  return {
+    enabled: true,
+    // A dashboard reads userinfo, which a token for a target cannot: it has no default and gets an opaque token.
+    defaultResource(_ctx, client, oneOf) {
+      const config = parts.clients.get(client.clientId)
+      const own = config?.target !== undefined && config.accessToken === 'jwt' ? resourceOf(config.target) : undefined
+      if (!oneOf) return own as string
+      if (own !== undefined && oneOf.includes(own)) return own
+      return oneOf.length === 1 ? (oneOf[0] as string) : oneOf
+    },
+    useGrantedResource: () => true,
+    getResourceServerInfo(_ctx, identifier, client) {
+      const target = targetFor(identifier)
+      const config = parts.clients.get(client.clientId)
+      if (!target || !config || !(config.target === target.id || config.targets.includes(target.id))) {
+        throw new errors.InvalidTarget('this client may not ask for tokens of that target')
+      }
+      return { scope: SCOPES, audience: target.audience, accessTokenFormat: 'jwt', accessTokenTTL: target.ttl }
+    },
+  }
+}

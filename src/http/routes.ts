@@ -1,0 +1,86 @@
+import type { Context as KoaContext, Middleware } from 'koa'
+import { ISSUER_RING } from '../core/ports.ts'
+import type { Login } from './login.ts'
+import type { Parts } from './parts.ts'
+
+type Handler = (ctx: KoaContext, part: string) => Promise<void> | void
+type Route = readonly [method: 'GET' | 'POST', name: string, pattern: RegExp, handler: Handler]
+
+/** Seconds for which a relying party may keep keys and metadata: far below the time that a next key is published before it signs. */
+const MAX_AGE = 300
+const CACHE = `public, max-age=${MAX_AGE}`
+
+function sendJson(ctx: KoaContext, text: string): void {
+  ctx.set('Cache-Control', CACHE)
+  ctx.set('Access-Control-Allow-Origin', '*')
+  ctx.type = 'application/json'
+  ctx.body = text
+}
+
+async function ready(parts: Parts, ctx: KoaContext): Promise<void> {
+  ctx.set('Cache-Control', 'no-store')
+  try {
+    await parts.store.check()
+    ctx.body = { status: 'ready' }
+  } catch {
+    ctx.status = 503
+    ctx.body = { status: 'store unavailable' }
+  }
+}
+
+/** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
+export function routes(parts: Parts, login: Login): Middleware {
+  const jwks =
+    (ring: string): Handler =>
+    (ctx, named) => {
+      const text = parts.rings.jwks(named || ring)
+      if (text !== undefined) sendJson(ctx, text)
+    }
+  // biome-ignore format: the columns are read downwards
+  const table: readonly Route[] = [
+    ['GET',  'login',          /^\/login\/([\w-]{1,128})$/,        login.begin],
+    ['GET',  'login_finish',   /^\/login\/([\w-]{1,128})\/finish$/, login.finish],
+    ['GET',  'login_leave',    /^\/login\/([\w-]{1,128})\/leave$/,  login.leave],
+    ['GET',  'callback',       /^\/callback\/([\w.-]{1,128})$/,    login.callback],
+    ['POST', 'callback_post',  /^\/callback\/([\w.-]{1,128})$/,    login.park],
+    ['GET',  'jwks',           /^\/jwks$/,                         jwks(ISSUER_RING)],
+    ['GET',  'jwks_ring',      /^\/jwks\/([\w.-]{1,128})$/,        jwks('')],
+    ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
+    ['GET',  'readyz',         /^\/readyz$/,                       (ctx) => ready(parts, ctx)],
+  ]
+  return async (ctx, next) => {
+    const method = ctx.method === 'HEAD' ? 'GET' : ctx.method
+    for (const [wanted, name, pattern, handler] of table) {
+      const found = wanted === method ? pattern.exec(ctx.path) : null
+      if (!found) continue
+      ;(ctx.state as { route?: string }).route = name
+      await handler(ctx, found[1] ?? '')
+      return
+    }
+    await next()
+    if (ctx.path.startsWith('/.well-known/') && ctx.status === 200) ctx.set('Cache-Control', CACHE)
+  }
+}
+
+/** Every route name that metrics may show: ours and the library's. */
+export const routeNames: ReadonlySet<string> = new Set([
+  ...['login', 'login_finish', 'login_leave', 'callback', 'callback_post', 'jwks', 'jwks_ring', 'healthz', 'readyz'],
+  ...[
+    'authorization',
+    'resume',
+    'token',
+    'userinfo',
+    'discovery',
+    'introspection',
+    'revocation',
+    'pushed_authorization_request',
+  ],
+  ...[
+    'device_authorization',
+    'code_verification',
+    'device_resume',
+    'end_session',
+    'end_session_confirm',
+    'end_session_success',
+  ],
+])
