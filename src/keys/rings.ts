@@ -21,6 +21,12 @@ export interface KeyInfo {
 /** A private signing key as oidc-provider takes it: `key_ops: ['verify']` keeps next and retired keys out of signing. */
 export type KeystoreKey = Readonly<Record<string, unknown>> & { readonly kid: string; readonly alg: string }
 
+/**
+ * How a key makes way. `orderly`: by one that was published for the lead time, else one is published and promoted after it.
+ * `now`: at once, the old one retired. `emergency`: at once by a new one, and every other key of the algorithm is dropped.
+ */
+export type Rotation = 'orderly' | 'now' | 'emergency'
+
 /** The rings as this process sees them: reads are synchronous and from memory, so `/jwks` works while the store is down. */
 export interface Rings {
   /**
@@ -35,9 +41,16 @@ export interface Rings {
   /** The issuer ring's private keys for the Provider's own keystore. */
   keystore(): readonly KeystoreKey[]
   list(): readonly KeyInfo[]
-  /** Moves next to current and current to retired, at once where `emergency` (the old key is dropped, not retired). */
-  rotate(ring: string, alg: SigningAlg, how: 'orderly' | 'emergency'): Promise<void>
-  /** @throws where the key is of a kind or size that a consumer cannot read: RSA from 2048 bits, P-256, P-384 only */
+  /**
+   * Replaces the key that signs. `announced`: a next key is published and signs once the lead time has passed.
+   * @throws where the ring has no such algorithm
+   */
+  rotate(ring: string, alg: SigningAlg, how: Rotation): Promise<'promoted' | 'announced'>
+  /**
+   * Takes an operator's private key in: as the current one where the ring has none of its algorithm yet, else as the next one,
+   * which signs once the lead time has passed. An imported key that signs is never rotated by itself.
+   * @throws where the key is of a kind or size that a consumer cannot read: RSA from 2048 bits, P-256, P-384 only
+   */
   import(ring: string, jwk: Readonly<Record<string, unknown>>): Promise<KeyInfo>
   /** Reads what other processes wrote and makes what is due (a next key, its promotion, a removal). True where this process's keys changed. */
   tick(): Promise<boolean>
