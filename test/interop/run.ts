@@ -1,0 +1,35 @@
+/** `npm run test:interop -- NAME…`: groups of tests against real programs, by name; none named is all of them. */
+import type { Group } from './group.ts'
+
+interface Entry {
+  readonly name: string
+  /** Seconds it may take; LOTSE_INTEROP_SECONDS says otherwise, `Infinity` for full counts. */
+  readonly budget: number
+}
+
+const groups: readonly Entry[] = [{ name: 'browser', budget: 480 }]
+
+async function runGroup({ name, budget }: Entry): Promise<{ passed: number; failed: number }> {
+  try {
+    const group = (await import(new URL(`./${name}.ts`, import.meta.url).href)) as Group
+    await group.install()
+    return await group.run(Number(process.env['LOTSE_INTEROP_SECONDS'] ?? budget))
+  } catch (error) {
+    console.error(error)
+    return { passed: 0, failed: 1 }
+  }
+}
+
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !groups.some((group) => group.name === name))
+if (unknown.length > 0) {
+  console.error(`no interop group is called ${unknown.join(', ')}`)
+  console.error(`there are: ${groups.map((group) => group.name).join(', ')}`)
+  process.exit(2)
+}
+for (const group of groups.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  console.log(`\ninterop group ${group.name}`)
+  const { passed, failed } = await runGroup(group)
+  console.log(`${passed} passed, ${failed} failed`)
+  if (failed > 0 || passed === 0) process.exitCode = 1
+}

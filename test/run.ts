@@ -1,0 +1,12 @@
+/** `npm test [-- PART…]`: all test files, or those whose path contains one of the parts. */
+import { runTests, testFiles } from './support/runner.ts'
+
+const parts = process.argv.slice(2)
+const files = (await testFiles()).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
+if (files.length === 0) {
+  console.error(`no test file has ${parts.join(' or ')} in its path`)
+  process.exit(2)
+}
+const { failed, withoutCorpora } = await runTests(files, 150)
+if (withoutCorpora > 0) console.log(`${withoutCorpora} tests skipped: LOTSE_CORPORA does not name their test data`)
+process.exitCode = failed === 0 ? 0 : 1

@@ -1,0 +1,24 @@
+/** `npm run soak -- NAME…`: test files that use `support/rounds.ts`, by name, with their full counts. */
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { root, runTests, testFiles } from './support/runner.ts'
+
+const soaks = new Map<string, string>()
+for (const file of await testFiles()) {
+  const text = await readFile(join(root, file), 'utf8')
+  if (text.includes('support/rounds.ts')) soaks.set(basename(file, '.test.ts'), file)
+}
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !soaks.has(name))
+if (names.length === 0 || unknown.length > 0) {
+  console.error(unknown.length > 0 ? `no soak is called ${unknown.join(', ')}` : 'usage: npm run soak -- NAME…')
+  console.error(`there are: ${[...soaks.keys()].join(', ') || 'none yet'}`)
+  process.exit(2)
+}
+process.env['SOAK'] = 'full'
+const { passed, failed } = await runTests(
+  names.map((name) => soaks.get(name)!),
+  6 * 3600,
+)
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
