@@ -1,4 +1,9 @@
-import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client'
+import {
+  AuthorizationResponseError,
+  ClientError,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+} from 'openid-client'
 import { type ErrorCode, LoginError } from '../../core/errors.ts'
 
 /** OAuth errors of an upstream that mean something else than "refused". */
@@ -32,6 +37,10 @@ export function failure(thrown: unknown): LoginError {
       thrown.error_description,
       thrown.status >= 500 ? 'upstream_unavailable' : 'upstream_rejected',
     )
+  if (thrown instanceof WWWAuthenticateChallengeError) {
+    const error = printable(String(thrown.cause[0]?.parameters['error'] ?? 'no error code'), 60)
+    return new LoginError('upstream_rejected', `the upstream does not accept the gateway's own proof: ${error}`)
+  }
   const code = codeOf(thrown)
   if (code === 'FETCH_TOO_LARGE') return new LoginError('upstream_rejected', 'the upstream answered with too much data')
   if (code.startsWith('FETCH_') || code === 'OAUTH_TIMEOUT' || code === 'OAUTH_ABORT')

@@ -1,0 +1,62 @@
+import { connectorFields } from '../../src/config/schema.ts'
+import type { Connector, ConnectorPorts } from '../../src/connectors/connector.ts'
+import { openOidc } from '../../src/connectors/oidc/connector.ts'
+import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
+import { createFetcher } from '../../src/fetcher.ts'
+
+/** Stands for the root secret: reversible, and bound to its context like the real one. */
+export const sealing = {
+  seal: (text: string, context: string) => Buffer.from(JSON.stringify([context, text])).toString('base64'),
+  open: (sealed: string, context: string): string => {
+    const [bound, text] = JSON.parse(Buffer.from(sealed, 'base64').toString())
+    if (bound !== context) throw new Error('sealed for another context')
+    return text
+  },
+}
+
+/** A configuration as the loader gives it: defaults filled in, secrets read. */
+export function oidcConfig(over: Partial<OidcConfig> & { issuer: string }): OidcConfig {
+  const shape = { ...connectorFields, ...oidcOptions }
+  const defaults: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries(shape)) {
+    const read = schema.safeParse(undefined)
+    if (read.success && read.data !== undefined) defaults[name] = read.data
+  }
+  // The defaults come from the schema itself, so that the tests run with what an operator gets.
+  return { ...defaults, id: 'corp', label: 'Corp', clientId: 'lotse', clientSecret: 'a-secret', ...over } as OidcConfig
+}
+
+export interface Connected {
+  readonly connector: Connector
+  readonly now: () => number
+  /** Moves the connector's clock, in seconds. */
+  readonly advance: (seconds: number) => void
+  readonly logged: readonly string[]
+}
+
+/** A connector on the real fetcher with small bounds; its clock stands at the wall clock's time until moved. */
+export function connect(
+  over: Partial<OidcConfig> & { issuer: string },
+  ports: Partial<ConnectorPorts> = {},
+): Connected {
+  const config = oidcConfig(over)
+  let moved = 0
+  const now = () => Math.floor(Date.now() / 1000) + moved
+  const logged: string[] = []
+  const connector = openOidc(config, {
+    now,
+    fetch: createFetcher({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
+    callback: new URL(`https://gateway.test/callback/${config.id}`),
+    ...sealing,
+    log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+    ...ports,
+  })
+  return {
+    connector,
+    now,
+    advance: (seconds) => {
+      moved += seconds
+    },
+    logged,
+  }
+}
