@@ -21,6 +21,7 @@ const telling: ReadonlySet<string> = new Set([
 interface TokenAnswer {
   readonly error?: string
   readonly access_token?: string
+  readonly expires_in?: number
   readonly id_token?: string
   readonly refresh_token?: string
 }
@@ -63,7 +64,7 @@ function tokenEvent(parts: Parts, proofs: Proofs, ctx: Context): AuditEvent | un
   }
   const token = AccessToken ?? ClientCredentials
   const target = parts.clients.get(client ?? '')?.target
-  const until = (token as { exp?: number } | undefined)?.exp
+  const until = answer.expires_in === undefined ? undefined : parts.now() + answer.expires_in
   return {
     event: 'token.issued',
     client: client ?? '',

@@ -93,7 +93,7 @@ function claimNames(parts: Parts): NonNullable<Configuration['claims']> {
   const targets = [...parts.targets.values()].flatMap((target) => target.claimNames)
   // Everything also under `openid`: keystoneauth and kubelogin ask for hardly more, and tokens are useless without these.
   return {
-    openid: [...new Set(['sub', 'jti', ...profile, ...email, ...targets])],
+    openid: [...new Set(['sub', 'jti', 'auth_time', 'acr', 'amr', ...profile, ...email, ...targets])],
     profile,
     email,
     groups: ['groups'],
@@ -136,7 +136,6 @@ function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) =>
     responseTypes: ['code', 'id_token'],
     subjectTypes: ['public'],
     allowOmittingSingleRegisteredRedirectUri: false,
-    enableHttpPostMethods: true, // OpenID Connect Core, section 3.1.2.1: both methods must be supported
     pkce: { required: (ctx) => config(ctx as Context)?.pkce !== 'optional' },
     extraParams: { connector: checkExtras(parts) as never },
     features: features(parts),

@@ -1,5 +1,7 @@
 import type { Context as KoaContext, Middleware } from 'koa'
+import { LoginError } from '../core/errors.ts'
 import { ISSUER_RING } from '../core/ports.ts'
+import { readForm } from './body.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
 
@@ -28,6 +30,18 @@ async function ready(parts: Parts, ctx: KoaContext): Promise<void> {
   }
 }
 
+/**
+ * OpenID Connect Core, section 3.1.2.1, wants POST at these endpoints too. The library would need SameSite=None cookies for it;
+ * a 303 to the same request by GET carries the Lax ones.
+ */
+async function postToGet(ctx: KoaContext): Promise<void> {
+  const form = await readForm(ctx.req)
+  if (form.size === 0 || `${form}`.length > 16_384) throw new LoginError('bad_request', 'no parameters, or too many')
+  ctx.set('Cache-Control', 'no-store')
+  ctx.status = 303
+  ctx.redirect(`${ctx.path}?${form}`)
+}
+
 /** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
 export function routes(parts: Parts, login: Login): Middleware {
   const jwks =
@@ -43,6 +57,8 @@ export function routes(parts: Parts, login: Login): Middleware {
     ['GET',  'login_leave',    /^\/login\/([\w-]{1,128})\/leave$/,  login.leave],
     ['GET',  'callback',       /^\/callback\/([\w.-]{1,128})$/,    login.callback],
     ['POST', 'callback_post',  /^\/callback\/([\w.-]{1,128})$/,    login.park],
+    ['POST', 'authorization',  /^\/auth$/,                         postToGet],
+    ['POST', 'end_session',    /^\/logout$/,                       postToGet],
     ['GET',  'jwks',           /^\/jwks$/,                         jwks(ISSUER_RING)],
     ['GET',  'jwks_ring',      /^\/jwks\/([\w.-]{1,128})$/,        jwks('')],
     ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
