@@ -82,28 +82,30 @@ async function complete(config: OidcConfig, ports: ConnectorPorts, upstream: Ups
   const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true }
   const url = answerUrl(config, ports, answer)
 
-  return await upstream.exchange(async (configuration) => {
+  const { tokens, signed, userinfo } = await upstream.exchange(async (configuration) => {
     const tokens = await client.authorizationCodeGrant(configuration, url, checks)
     const signed = tokens.claims()!
-    const authentication = judge(config, signed, asked, ports.now())
-    const json =
+    const userinfo =
       config.userinfo === 'merge'
-        ? mergeUserinfo(signed, await client.fetchUserInfo(configuration, tokens.access_token, signed.sub))
-        : signed
-    const id = readSubjectId(json, config.subjectClaim)
-    const { claims, records } = readClaims(json, config.ignore)
-    const kept: Kept = {
-      idToken: tokens.id_token!,
-      ...(tokens.refresh_token !== undefined && { refreshToken: tokens.refresh_token }),
-    }
-    const provenAt = ports.now()
-    return {
-      subject: { connector: config.id, id, claims, records, ...authentication },
-      provenAt,
-      goodUntil: provenAt + config.maxProofAge,
-      sealed: ports.seal(JSON.stringify(kept), sealContext(config, id)),
-    }
+        ? await client.fetchUserInfo(configuration, tokens.access_token, signed.sub)
+        : undefined
+    return { tokens, signed, userinfo }
   })
+  const provenAt = ports.now()
+  const authentication = judge(config, signed, asked, provenAt)
+  const json = userinfo ? mergeUserinfo(signed, userinfo) : signed
+  const id = readSubjectId(json, config.subjectClaim)
+  const { claims, records } = readClaims(json, config.ignore)
+  const kept: Kept = {
+    idToken: tokens.id_token!,
+    ...(tokens.refresh_token !== undefined && { refreshToken: tokens.refresh_token }),
+  }
+  return {
+    subject: { connector: config.id, id, claims, records, ...authentication },
+    provenAt,
+    goodUntil: provenAt + config.maxProofAge,
+    sealed: ports.seal(JSON.stringify(kept), sealContext(config, id)),
+  }
 }
 
 /** The answer as the library wants it: our own callback, never the URL that a request claims to have (law 1). */
