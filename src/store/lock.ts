@@ -10,7 +10,7 @@ import { StoreUnavailable } from './store.ts'
 export function takeServeLock(path: string): () => void {
   const db = openLockFile(`${path}.serve`)
   try {
-    db.exec('begin exclusive')
+    db.exec('pragma journal_mode = memory; begin exclusive')
   } catch (cause) {
     db.close()
     throw new StoreUnavailable(
