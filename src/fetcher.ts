@@ -64,7 +64,7 @@ export function createFetcher(options: FetcherOptions): typeof globalThis.fetch 
   }
 
   return async (input, init) => {
-    const request = new Request(input, init)
+    const request = toRequest(input, init)
     const timeout = AbortSignal.timeout(options.timeoutMs)
     const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
     const outgoing: Outgoing = {
@@ -93,6 +93,15 @@ interface Outgoing {
   readonly headers: Record<string, string>
   readonly body?: Uint8Array
   readonly signal: AbortSignal
+}
+
+function toRequest(input: Parameters<typeof fetch>[0], init?: RequestInit): Request {
+  try {
+    return new Request(input, init)
+  } catch {
+    // The runtime's own error quotes the address with the password in it.
+    throw new FetchError('FETCH_SCHEME', 'the request has no usable address, or one with a user name in it')
+  }
 }
 
 function createAgents({ ca, proxy }: FetcherOptions) {

@@ -1,0 +1,45 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+
+const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+  const body = Buffer.concat(parts)
+  const size = body.length
+  const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 255]
+  return Buffer.concat([Buffer.from([tag, ...length]), body])
+}
+const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts)
+const oid = (hex: string) => der(6, Buffer.from(hex, 'hex'))
+const time = (at: Date) => der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
+const name = (text: string) => sequence(der(0x31, sequence(oid('550403'), der(12, Buffer.from(text)))))
+
+/** A self-signed certificate (P-256, one day) that is its own CA: PEM texts for a TLS server and for who shall trust it. */
+export function selfSigned(
+  host = 'localhost',
+  addresses: readonly string[] = ['127.0.0.1'],
+): { key: string; cert: string } {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'))
+  const names = [
+    der(0x82, Buffer.from(host)),
+    ...addresses.map((address) => der(0x87, Buffer.from(address.split('.').map(Number)))),
+  ]
+  const extensions = sequence(
+    sequence(oid('551d13'), der(1, Buffer.from([255])), der(4, sequence(der(1, Buffer.from([255]))))),
+    sequence(oid('551d11'), der(4, sequence(...names))),
+  )
+  const toBeSigned = sequence(
+    der(0xa0, der(2, Buffer.from([2]))),
+    der(2, Buffer.from([1])),
+    ecdsaWithSha256,
+    name(host),
+    sequence(time(new Date(Date.now() - 3_600_000)), time(new Date(Date.now() + 86_400_000))),
+    name(host),
+    publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, extensions),
+  )
+  const signature = der(3, Buffer.from([0]), sign('sha256', toBeSigned, privateKey))
+  const certificate = sequence(toBeSigned, ecdsaWithSha256, signature).toString('base64')
+  return {
+    key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
+    cert: `-----BEGIN CERTIFICATE-----\n${certificate.replace(/(.{64})/g, '$1\n').trim()}\n-----END CERTIFICATE-----\n`,
+  }
+}
