@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
  * and Keystone reads other than ASCII as Latin-1. In strings all of these are written `\uXXXX`.
  */
 export function asciiJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => item).replace(/"(?:[^"\\]|\\.)*"/g, (text) =>
+  return JSON.stringify(value).replace(/"(?:[^"\\]|\\.)*"/g, (text) =>
     text.replace(/[^\x20-\x7e]|[;,{}%]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
   )
 }
@@ -21,9 +21,10 @@ export function asciiName(name: string): string {
     .replace(/ß/g, 'ss')
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
-    .replace(/[^A-Za-z0-9._@:/+=~ -]/gu, '_')
+    .replace(/[^\x20-\x7e]|[;,{}"\\]/gu, '_')
     .trim()
     .slice(0, 200)
-  if (plain === name) return name
+  // An empty variable would make the whole mapping rule silently not apply.
+  if (plain === name && name !== '') return name
   return `${plain}~${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 }

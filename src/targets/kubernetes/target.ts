@@ -21,6 +21,7 @@ export function openKubernetes(config: KubernetesConfig): Target {
     alg: config.alg,
     ttl: config.ttl,
     carries: new Set(['namespace', 'cluster', 'group']),
+    namesUsers: true,
     refuse: (grant) => refuse(config, grant),
     claimNames: ['preferred_username', 'email', 'email_verified', 'name', 'groups'],
     claims: (decision) => bounded(config.label ?? config.id, claims(config, decision)),

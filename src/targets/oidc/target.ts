@@ -1,4 +1,5 @@
 import { type Decision, type Grant, grantKind, grantsAt } from '../../core/decision.ts'
+import { LoginError } from '../../core/errors.ts'
 import { ISSUER_RING } from '../../core/ports.ts'
 import { bounded, impossibleName, sortedUnique, systemName } from '../names.ts'
 import type { Target } from '../target.ts'
@@ -16,6 +17,7 @@ export function openOidc(config: OidcConfig): Target {
     alg: config.alg,
     ttl: config.ttl,
     carries: new Set(['group']),
+    namesUsers: true,
     refuse,
     claimNames: ['preferred_username', 'email', 'email_verified', 'name', config.groupsClaim],
     claims: (decision) => bounded(config.label ?? config.id, claims(config, decision)),
@@ -39,6 +41,8 @@ function groupsOf(config: OidcConfig, decision: Decision): readonly string[] {
 
 function claims(config: OidcConfig, decision: Decision): Record<string, unknown> {
   const { username, email, emailVerified, name } = decision.identity
+  if (systemName(username))
+    throw new LoginError('claims_unusable', `the user name at target ${config.id} is reserved by Kubernetes`)
   return {
     preferred_username: username,
     ...(email === undefined ? {} : { email, email_verified: emailVerified === true }),
