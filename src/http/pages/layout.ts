@@ -80,7 +80,11 @@ export function formSources(form: Pick<FormTarget, 'action' | 'leadsTo'>): reado
 /** A point in time, in words and for machines. The reader's zone is not known, so it is UTC and says so. */
 export function time(theme: Theme, seconds: number): Html {
   const date = new Date(Number.isFinite(seconds) && Math.abs(seconds) < 1e11 ? seconds * 1000 : 0)
-  const format = new Intl.DateTimeFormat(theme.language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
+  const format = new Intl.DateTimeFormat(theme.language === 'de' ? 'de-DE' : 'en-GB', {
+    dateStyle: 'long',
+    timeStyle: 'short',
+    timeZone: 'UTC',
+  })
   return html`<time datetime="${date.toISOString()}">${format.format(date)} UTC</time>`
 }
 

@@ -24,7 +24,7 @@ const sea: Hex = '#0b5a8a'
 
 /**
  * The look of a brand; make it once per configuration. The colour is used as it is where it is a ground (buttons), and
- * moved towards black or white, as little as needed, where it is text: every text has a contrast of at least 4.5.
+ * made darker or lighter, as little as needed, where it is text: every text has a contrast of at least 4.5.
  */
 export function createLook(brand: Brand): Look {
   const color = hexOf(brand.color)
@@ -52,8 +52,10 @@ interface Ground {
   readonly paper: Hex
   readonly card: Hex
   readonly ink: Hex
-  /** What a colour is moved to until it can be read here. */
-  readonly pole: Hex
+  /** Where a colour goes until it can be read here. */
+  readonly towards: 'lighter' | 'darker'
+  /** The least contrast of the accent as text. */
+  readonly reads: number
   readonly quiet: Hex
   readonly line: number
   readonly edge: number
@@ -67,7 +69,8 @@ const light: Ground = {
   paper: '#f7f8fa',
   card: '#ffffff',
   ink: '#14212e',
-  pole: '#000000',
+  towards: 'darker',
+  reads: 4.6,
   quiet: '#566473',
   line: 0.12,
   edge: 0.5,
@@ -81,7 +84,8 @@ const dark: Ground = {
   paper: '#0c131a',
   card: '#151f29',
   ink: '#e8eef4',
-  pole: '#ffffff',
+  towards: 'lighter',
+  reads: 5.6,
   quiet: '#98a9b9',
   line: 0.13,
   edge: 0.42,
@@ -93,13 +97,13 @@ const dark: Ground = {
 
 /** The custom properties of one colour scheme. Exported for the test that measures the contrasts. */
 export function palette(color: Hex, ground: Ground): Readonly<Record<string, string>> {
-  const { paper, card, ink, pole } = ground
+  const { paper, card, ink, towards } = ground
   const washOf = (shade: Hex) => mix(shade, card, ground.wash)
-  const text = readable(color, pole, 4.6, (shade) => [paper, card, washOf(shade)])
+  const text = readable(color, towards, ground.reads, (shade) => [paper, card, washOf(shade)])
   const wash = washOf(text)
   const fill = contrast(color, card) >= 1.5 ? color : text
   const wave = mix(text, paper, 0.2)
-  const quiet = readable(ground.quiet, pole, 4.6, () => [paper, card, wash])
+  const quiet = readable(ground.quiet, towards, 4.6, () => [paper, card, wash])
   return {
     paper,
     card,
@@ -107,18 +111,19 @@ export function palette(color: Hex, ground: Ground): Readonly<Record<string, str
     quiet,
     line: mix(ink, card, ground.line),
     edge: mix(ink, card, ground.edge),
+    soft: mix(text, card, 0.32),
     sea: text,
     wash,
     fill,
     'fill-ink': inkOn(fill),
     'fill-edge': contrast(fill, card) >= 3 ? fill : text,
-    ok: readable(ground.ok, pole, 4.6, (shade) => [card, washOf(shade)]),
+    ok: readable(ground.ok, towards, 4.6, (shade) => [card, washOf(shade)]),
     'ok-wash': washOf(ground.ok),
-    no: readable(ground.no, pole, 4.6, (shade) => [card, washOf(shade)]),
+    no: readable(ground.no, towards, 4.6, (shade) => [card, washOf(shade)]),
     'no-wash': washOf(ground.no),
     wave,
     'wave-far': mix(text, paper, 0.1),
-    'wave-ink': readable(text, pole, 4.6, () => [wave]),
+    'wave-ink': readable(text, towards, 4.6, () => [wave]),
     shade: ground.shade,
   }
 }

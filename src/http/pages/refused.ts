@@ -50,7 +50,7 @@ function gains(model: RefusedModel, theme: Theme): Html {
   const t = textsOf(theme).refused
   const because = (model.because ?? [])
     .slice(0, limits.because)
-    .map((words) => html`<p class="small">“${shortened(words)}”</p>`)
+    .map((words) => html`<p class="small"><q>${shortened(words)}</q></p>`)
   const grants = model.grants.slice(0, limits.grants).map((grant) => html`<li>${grantText(grant, theme)}</li>`)
   return html`<ul class="list no"><li>${t.nothing}</li></ul>
 ${grants.length > 0 ? html`<p class="small quiet">${t.elsewhere}</p><ul class="list">${grants}</ul>${more(model.grants.length - limits.grants, theme)}` : undefined}
@@ -68,7 +68,7 @@ function grantText(grant: Grant, theme: Theme): string {
 }
 
 function more(count: number, theme: Theme): Html | undefined {
-  return count > 0 ? html`<span class="small quiet">${textsOf(theme).words.more(count)}</span>` : undefined
+  return count > 0 ? html`<span class="small quiet more">${textsOf(theme).words.more(count)}</span>` : undefined
 }
 
 function shortened(text: string): string {

@@ -25,7 +25,7 @@ a{color:var(--sea);text-underline-offset:.15em}a:hover{text-decoration-thickness
 .badge svg{width:1.5rem;height:1.5rem;fill:none;stroke:currentColor;stroke-width:2.25;stroke-linecap:round;stroke-linejoin:round}
 
 .choices{list-style:none;margin:1.25rem 0 0;padding:0;display:grid;gap:.5rem}
-.choices a{display:flex;align-items:center;gap:.875rem;min-height:4rem;padding:.625rem .875rem;border:1px solid var(--edge);
+.choices a{display:flex;align-items:center;gap:.875rem;min-height:4rem;padding:.625rem .875rem;border:1px solid var(--soft);
 border-radius:12px;color:inherit;text-decoration:none}
 .choices a:hover{border-color:var(--sea);background:var(--wash)}
 .choices a:hover .name{text-decoration:underline;text-decoration-color:var(--sea);text-underline-offset:.2em}
@@ -40,7 +40,8 @@ color:var(--sea);font-size:.9375rem;font-weight:700}
 .search{margin:1.5rem 0 0;padding:1.25rem 0 0;border-top:1px solid var(--line)}
 .alone{margin-top:1.25rem}
 
-label{display:block;font-weight:600;font-size:.9375rem;margin:0 0 .375rem}
+label{display:block;font-weight:550;font-size:.9375rem;margin:0 0 .375rem}
+input+.small,.with+.small{margin-top:.375rem}
 input{font:inherit;width:100%;min-height:3rem;padding:.5rem .875rem;border:1px solid var(--edge);border-radius:10px;background:var(--paper);color:var(--ink)}
 input.code{font:650 1.375rem/1.2 var(--mono);letter-spacing:.1em;text-align:center;text-transform:uppercase;min-height:3.75rem}
 input[aria-invalid=true]{border:2px solid var(--no)}
@@ -58,7 +59,7 @@ border-radius:12px;background:var(--wash);color:var(--sea);overflow-wrap:anywher
 dl{display:grid;grid-template-columns:minmax(5rem,max-content) 1fr;gap:.375rem 1.25rem;margin:1.25rem 0;font-size:.9375rem}
 dl:last-child{margin-bottom:0}dt{color:var(--quiet)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
 .foot{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.875rem}.foot dl{margin:0;font-size:inherit}
-.mono{font-family:var(--mono);font-size:.9375em}.ref{font-weight:650;letter-spacing:.03em;user-select:all}
+.mono{font-family:var(--mono);font-size:.875em}.more{white-space:nowrap}.ref{font-weight:650;letter-spacing:.03em;user-select:all}
 .notice{border-radius:10px;padding:.75rem 1rem;margin:1.25rem 0;background:var(--no-wash);border-inline-start:4px solid var(--no)}
 .todo{border-radius:12px;padding:1rem 1.125rem;margin:1.25rem 0 0;background:var(--wash)}.todo h2{margin-bottom:.25rem}
 
