@@ -26,7 +26,7 @@ const revokedFor = 86_400
  */
 const keptBeyond: Readonly<Record<string, number>> = { DeviceCode: 600, ReplayDetection: 60 }
 
-/** Payloads of the library, and the two fields that our own models add to a Grant. */
+/** Payloads of the library, and the field that our own overrides add to sessions and grants. */
 type Payload = AdapterPayload & { readonly proof?: string }
 
 /** Models whose entries die with their grant; an Interaction names a grant too, but is no token. */
@@ -38,7 +38,7 @@ const ofGrant = new Set(['AccessToken', 'AuthorizationCode', 'DeviceCode', 'Refr
  *
  * - `consume` is a compare-and-set; the loser gets `invalid_grant`.
  * - A jti is stored where nothing is, or `invalid_grant` (RFC 9449 §11.1, RFC 7523 §3).
- * - A token whose grant was revoked meanwhile is not stored; its request gets `invalid_grant`.
+ * - What rests on a grant or a proof that was revoked meanwhile is not stored; its request gets `invalid_grant`.
  * - A refresh token has one successor, whose id follows from its own: see `refreshTokens`.
  *
  * A StoreUnavailable passes through unchanged.
@@ -66,7 +66,7 @@ function plainModel(store: Store, kind: Kind, { invalidGrant }: AdapterOptions):
         ttlOf(kind, expiresIn),
         linksOf(kind, id, payload),
       )
-      if (!written) throw invalidGrant('the grant was revoked')
+      if (!written) throw invalidGrant('what it rests on was revoked')
     },
     find: async (id) => payloadOf(await store.get(kind, id)),
     findByUid: async (uid) => payloadOf(await store.find(kind, uid)),
@@ -108,7 +108,7 @@ function refreshTokens(store: Store, { now, invalidGrant, successor }: AdapterOp
     async upsert(id, payload, expiresIn) {
       const links = linksOf(kind, id, payload)
       if (await store.add(kind, id, JSON.stringify(payload), ttlOf(kind, expiresIn), links)) return
-      if (!(await store.get(kind, id))) throw invalidGrant('the grant was revoked')
+      if (!(await store.get(kind, id))) throw invalidGrant('what it rests on was revoked')
     },
   }
 }
@@ -138,15 +138,13 @@ const noClients: Adapter = {
 /** The keys and groups by which an entry is found and revoked. */
 function linksOf(kind: Kind, id: string, payload: Payload): Links {
   const { grantId, sessionUid, proof, uid, userCode } = payload
-  if (kind.name === 'Session') return uid === undefined ? {} : { alias: uid }
-  if (kind.name === 'Grant') {
-    const groups = [`grant:${id}`]
-    if (sessionUid !== undefined) groups.push(`session:${sessionUid}`)
-    if (proof !== undefined) groups.push(`proof:${proof}`)
-    return { groups }
-  }
-  const groups = ofGrant.has(kind.name) && grantId !== undefined ? [`grant:${grantId}`] : []
-  return userCode === undefined ? { groups } : { alias: userCode, groups }
+  const groups: string[] = []
+  if (proof !== undefined) groups.push(`proof:${proof}`)
+  if (kind.name === 'Grant') groups.push(`grant:${id}`)
+  if (kind.name === 'Grant' && sessionUid !== undefined) groups.push(`session:${sessionUid}`)
+  if (ofGrant.has(kind.name) && grantId !== undefined) groups.push(`grant:${grantId}`)
+  const alias = kind.name === 'Session' ? uid : userCode
+  return alias === undefined ? { groups } : { groups, alias }
 }
 
 /** The library counts in whole seconds and may ask to keep something for none. */

@@ -137,14 +137,17 @@ describe('the adapter of oidc-provider', () => {
     await assert.rejects(model('Grant').upsert('g1', { kind: 'Grant', jti: 'g1' }, 60), errors.InvalidGrant)
   })
 
-  it('finds the grants of a session and of a proof', async () => {
+  it('finds the grants of a session, and ends grants and sessions with the proof behind them', async () => {
     const payload: Parameters<Adapter['upsert']>[1] & { proof: string } = { jti: 'g', sessionUid: 'u', proof: 'p' }
     await model('Grant').upsert('g', payload, 60)
     for (const group of ['grant:g', 'session:u', 'proof:p']) {
       assert.deepEqual(await store.members(group), [{ kind: 'Grant', id: 'g' }], group)
     }
+    await model('Session').upsert('s', { ...payload, uid: 'u' }, 60)
     await store.revoke('proof:p', 60)
     assert.equal(await model('Grant').find('g'), undefined)
+    assert.equal(await model('Session').findByUid('u'), undefined)
+    await assert.rejects(model('Session').upsert('s', { ...payload, uid: 'u' }, 60), errors.InvalidGrant)
   })
 
   it('finds a session by its uid, under its new id after a reset', async () => {
