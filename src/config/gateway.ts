@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { IdentityTemplate } from '../core/rule.ts'
 import type { connectorFields, serverFields, targetFields } from './schema.ts'
 
 type Read<Fields extends z.ZodRawShape> = z.output<z.ZodObject<Fields>>
@@ -6,6 +7,7 @@ type Read<Fields extends z.ZodRawShape> = z.output<z.ZodObject<Fields>>
 /** A connector as loaded: the fields of every connector, its type, and the options of that type beside them. */
 export type ConnectorConfig = Read<typeof connectorFields> & {
   readonly type: string
+  readonly identity: IdentityTemplate
   /** The tenant whose file brought it; absent for connectors of the main file. */
   readonly tenant?: string
   readonly [option: string]: unknown

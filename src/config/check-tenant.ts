@@ -1,0 +1,81 @@
+import type { Mistake } from './check-clients.ts'
+import type { TenantAllowance, TenantFile } from './compose.ts'
+import type { ConnectorConfig } from './gateway.ts'
+import type { Path } from './problem.ts'
+
+const say = (path: Path, message: string): Mistake => ({ path, message })
+
+/** A template of the main file for this tenant; the id is a literal, never syntax (law 16). */
+const filled = (template: string, tenant: string) => template.replaceAll('<tenant.id>', () => tenant)
+
+/** Whether a text fits one of the patterns, in which `*` stands for any text. */
+function fitsOne(text: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => {
+    const [head = '', ...rest] = pattern.split('*')
+    if (rest.length === 0) return text === head
+    const tail = rest.pop() ?? ''
+    if (!text.startsWith(head) || text.length < head.length + tail.length || !text.endsWith(tail)) return false
+    const middle = text.slice(head.length, text.length - tail.length)
+    let at = 0
+    return rest.every((part) => {
+      const found = middle.indexOf(part, at)
+      at = found + part.length
+      return found >= 0
+    })
+  })
+}
+
+/** Where a tenant's file reaches beyond what the main file gives it (laws 6 and 15). */
+export function tenantMistakes(tenant: string, file: TenantFile, allowed: TenantAllowance): readonly Mistake[] {
+  return file.connectors.flatMap((connector, index) =>
+    connectorMistakes(tenant, connector, allowed).map(({ path, message }) =>
+      say(['connectors', index, ...path], message),
+    ),
+  )
+}
+
+function connectorMistakes(tenant: string, connector: ConnectorConfig, allowed: TenantAllowance): readonly Mistake[] {
+  const domains = allowed.domains.map((domain) => filled(domain, tenant))
+  const emailDomains = allowed.emailDomains.map((domain) => filled(domain, tenant))
+  const list = (values: readonly string[]) => values.join(', ') || 'none'
+  const mistakes = [
+    !allowed.connectorTypes.includes(connector.type) &&
+      say(['type'], `not among what the main file allows this tenant: ${list(allowed.connectorTypes)}`),
+    connector.id !== tenant &&
+      !connector.id.startsWith(`${tenant}.`) &&
+      say(['id'], `outside this tenant's names; write ${tenant} or ${tenant}.<name>`),
+    connector.domain !== undefined &&
+      !fitsOne(connector.domain, domains) &&
+      say(['domain'], `not a domain of this tenant; write one of: ${list(domains)}`),
+    ...connector.emailDomains.map(
+      (domain, index) =>
+        !emailDomains.includes(domain) &&
+        say(['emailDomains', index], `not an e-mail domain of this tenant; write one of: ${list(emailDomains)}`),
+    ),
+    ...spaceMistakes(connector, emailDomains),
+  ]
+  return mistakes.filter((mistake) => typeof mistake === 'object')
+}
+
+/** A connector's people are called by names that begin with its id, or end with an e-mail domain of its tenant. */
+function spaceMistakes({ id, identity }: ConnectorConfig, emailDomains: readonly string[]) {
+  const { prefix, suffix, groupPrefix } = identity
+  const own = (text: string) => text.startsWith(`${id}:`)
+  const suffixes = emailDomains.map((domain) => `@${domain}`)
+  return [
+    prefix !== undefined &&
+      !own(prefix) &&
+      !(suffix !== undefined && suffixes.includes(suffix)) &&
+      say(['identity', 'prefix'], `outside this connector's names; write ${id}: or leave it out`),
+    suffix !== undefined &&
+      !suffixes.includes(suffix) &&
+      !(prefix !== undefined && own(prefix)) &&
+      say(
+        ['identity', 'suffix'],
+        `not an e-mail domain of this tenant; write one of: ${suffixes.join(', ') || 'none'}`,
+      ),
+    groupPrefix !== undefined &&
+      !own(groupPrefix) &&
+      say(['identity', 'groupPrefix'], `outside this connector's names; write ${id}: or leave it out`),
+  ]
+}
