@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -112,6 +112,31 @@ describe('signing', () => {
     }
     for (const [what, text] of Object.entries(bad))
       assert.equal(rings.verify('issuer', 'at+jwt', text), undefined, what)
+  })
+})
+
+describe('a header that the right key signed', () => {
+  it('is not believed with another algorithm, a critical extension or another typ', async () => {
+    const rings = await installation().start()
+    const kid = current(rings)
+    const key = createPrivateKey({ key: { ...rings.keystore()[0] }, format: 'jwk' })
+    const signed = (header: object) => {
+      const text = [header, { sub: 'a' }]
+        .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+        .join('.')
+      const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' })
+      return rings.verify('issuer', 'at+jwt', `${text}.${signature.toString('base64url')}`)
+    }
+    assert.deepEqual(signed({ alg: 'ES256', typ: 'at+jwt', kid }), { sub: 'a' })
+    for (const more of [
+      { alg: 'none' },
+      { alg: 'HS256' },
+      { alg: 'RS256' },
+      { alg: undefined },
+      { crit: ['exp'] },
+      { typ: 'JWT' },
+    ])
+      assert.equal(signed({ alg: 'ES256', typ: 'at+jwt', kid, ...more }), undefined, JSON.stringify(more))
   })
 })
 
