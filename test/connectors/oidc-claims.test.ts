@@ -55,7 +55,7 @@ test('ignored claims are neither read nor measured', () => {
 })
 
 test('a top-level claim cannot pass as a nested one', () => {
-  const { claims } = read({ '/realm_access/roles': ['admin'], realm_access: { roles: ['user'] } })
+  const { claims } = read({ realm_access: { roles: ['user'] }, '/realm_access/roles': ['admin'] })
   assert.deepEqual(claims, { '/realm_access/roles': ['user'] })
 })
 

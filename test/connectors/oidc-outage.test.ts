@@ -100,6 +100,18 @@ test('a discovery document that names another issuer is refused', async () => {
   })
 })
 
+test('an issuer that stands for every tenant of the world is refused', async () => {
+  const issuer = 'https://login.microsoftonline.com/common/v2.0'
+  const metadata = {
+    issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0',
+    authorization_endpoint: 'https://login.microsoftonline.com/common/oauth2/v2.0/authorize',
+    token_endpoint: 'https://login.microsoftonline.com/common/oauth2/v2.0/token',
+    jwks_uri: 'https://login.microsoftonline.com/common/discovery/v2.0/keys',
+  }
+  const { connector } = connect({ issuer }, { fetch: async () => Response.json(metadata) })
+  await assert.rejects(connector.begin('a-state', {}), /one tenant's issuer/)
+})
+
 test('a discovery document without keys or with an endpoint of another scheme is refused', async () => {
   rogue.scheme.discovery = ({ jwks_uri: _, ...metadata }) => metadata
   await assert.rejects(connect({ issuer: rogue.issuer }).connector.begin('a-state', {}), /jwks_uri/)
