@@ -58,19 +58,23 @@ const grant: Readonly<Record<AllKeys<Grant>, true>> = {
   roles: true,
 }
 const everywhere = ['v', 'time', 'id', 'event', ...[personal, outcome, grant].flatMap((table) => Object.keys(table))]
-const allowed = new Map(Object.entries(fields).map(([event, own]) => [event, [...everywhere, ...Object.keys(own)]]))
-const LONGEST_USER_AGENT = 256
+const allowed = new Map(
+  Object.entries(fields).map(([event, own]) => [event, new Set([...everywhere, ...Object.keys(own)])]),
+)
+/** Characters of one text: enough for every id and name that is accepted elsewhere; a client's own words may be longer. */
+const LONGEST = 1024
 
 /**
  * One audit line with its newline. Fields that are not on the closed list are left out at every depth, so an object with
  * more in it than its type says brings nothing along; control characters, also C1, are escaped, so no line forges another.
  */
 function line(time: number, id: string, event: AuditEvent): string {
+  const known = allowed.get(event.event)
   const record = { v: 1, time: new Date(time * 1000).toISOString(), id, ...event }
-  if ('personal' in record && record.personal.userAgent !== undefined) {
-    record.personal = { ...record.personal, userAgent: record.personal.userAgent.slice(0, LONGEST_USER_AGENT) }
-  }
-  const json = JSON.stringify(record, allowed.get(event.event))
+  const json = JSON.stringify(record, function (this: unknown, key, value: unknown) {
+    if (key !== '' && !Array.isArray(this) && !known?.has(key)) return undefined
+    return typeof value === 'string' ? value.slice(0, LONGEST) : value
+  })
   return `${json.replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`
 }
 

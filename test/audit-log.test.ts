@@ -125,7 +125,7 @@ test('a name with control characters cannot forge a second line', async () => {
   assert.doesNotMatch(text.trimEnd(), /\p{Cc}|\u2028/u)
   const read = JSON.parse(text) as { personal: { username: string; userAgent: string } }
   assert.equal(read.personal.username, username)
-  assert.equal(read.personal.userAgent.length, 256)
+  assert.equal(read.personal.userAgent.length, 1024)
 })
 
 test('after a rotation reopen writes to the new file, and no line is lost meanwhile', async (t) => {
