@@ -30,6 +30,11 @@ export interface RingOptions extends Timing {
   readonly specs: readonly RingSpec[]
   /** Bits of an RSA key that is made here. */
   readonly rsaBits: number
+  /**
+   * `serve` makes, promotes and removes what is due; `command` does only what it is asked to, so that an operator's command with a
+   * newer configuration than the running gateway's changes nothing by the way. `serve` if absent.
+   */
+  readonly mode?: 'serve' | 'command'
   /** Hears of every key that begins to sign, in the process that made it so: for the audit log. */
   readonly report?: (change: KeyChange) => Promise<void>
 }
@@ -132,8 +137,8 @@ function editor(options: RingOptions, views: Map<string, RingView>): Edit {
       const text = (await store.get(kinds.Ring, ring))?.value
       const before = readRing(ring, text)
       const { state, changes } = await change(before, make)
-      const written = state === before && text !== undefined ? text : writeRing(state)
-      if (written !== text && !(await store.swap(kinds.Ring, ring, text, written, Infinity))) continue
+      const written = state === before ? (text ?? '') : writeRing(state)
+      if (state !== before && !(await store.swap(kinds.Ring, ring, text, written, Infinity))) continue
       if (views.get(ring)?.text !== written) views.set(ring, openView(root, ring, state, written))
       for (const each of changes) await report?.(each)
       return
@@ -163,6 +168,7 @@ function stored(
 }
 
 async function advanced(options: RingOptions, spec: RingSpec, state: RingState, make: Make): Promise<Edited> {
+  if (options.mode === 'command') return { state, changes: [] }
   const plan = due(state, spec.algs, options, options.now())
   const ring = spec.name
   const changes = plan.promoted.map(({ alg, kid }): KeyChange => ({ ring, alg, kid, how: 'due' }))

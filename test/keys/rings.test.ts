@@ -400,6 +400,39 @@ describe('several processes', () => {
   })
 })
 
+describe('an operator’s command', () => {
+  it('changes nothing by the way, also with another configuration than the gateway’s', async () => {
+    const { store, clock, start } = installation()
+    await start({ mode: 'command' })
+    assert.equal(store.entries.size, 0)
+    await start()
+    const before = [...store.entries]
+    clock.time += 1000 * DAY
+    const command = await start({ mode: 'command', specs: [{ name: 'issuer', algs: ['RS256'] }] })
+    assert.deepEqual(states(command), ['current'])
+    await command.tick()
+    assert.deepEqual([...store.entries], before)
+  })
+
+  it('that imports a key before the first start makes it the first one', async () => {
+    const { start } = installation()
+    const command = await start({ mode: 'command' })
+    const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+    const info = await command.import('issuer', { ...key })
+    assert.equal(info.state, 'current')
+    assert.equal(current(await start()), info.kid)
+  })
+
+  it('that rotates is heard by the gateway', async () => {
+    const { start } = installation()
+    const rings = await start()
+    const command = await start({ mode: 'command' })
+    await command.rotate('issuer', 'ES256', 'emergency')
+    assert.equal(await rings.tick(), true)
+    assert.equal(current(rings), current(command))
+  })
+})
+
 describe('failures', () => {
   it('of the store are told, and keys that were read go on', async () => {
     const { store, start } = installation()
