@@ -8,5 +8,5 @@ if (files.length === 0) {
   process.exit(2)
 }
 const { failed, withoutCorpora } = await runTests(files, 150)
-if (withoutCorpora > 0) console.log(`${withoutCorpora} tests skipped: LOTSE_CORPORA does not name their test data`)
+if (withoutCorpora > 0) console.log(`skipped for want of LOTSE_CORPORA: ${withoutCorpora}`)
 process.exitCode = failed === 0 ? 0 : 1
