@@ -152,11 +152,20 @@ interface World {
   readonly connectors: ReadonlyMap<string, ConnectorEntry>
 }
 
-function openKeys(ports: AppPorts, config: GatewayConfig, targets: ReadonlyMap<string, Target>): Promise<Rings> {
+/**
+ * The rings of a configuration.
+ * @throws where the store or the root secret cannot be used
+ */
+export function openKeys(
+  ports: Pick<AppPorts, 'store' | 'root' | 'audit' | 'now'> & { readonly mode?: 'serve' | 'command' },
+  config: GatewayConfig,
+  targets: ReadonlyMap<string, Target>,
+): Promise<Rings> {
   const longest = Math.max(600, ...[...targets.values()].map((target) => target.ttl))
   return openRings({
     store: ports.store,
     root: ports.root,
+    mode: ports.mode ?? 'serve',
     now: ports.now,
     specs: ringSpecs(config, targets),
     rsaBits: config.keys.rsaBits,
