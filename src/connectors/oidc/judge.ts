@@ -33,7 +33,7 @@ export function whatToAsk(config: OidcConfig, hints: Hints, now: number): Asked 
     begunAt: now,
     ...(ages.length && { maxAge: Math.min(...ages) }),
     freshLogin: (hints.prompt ?? config.prompt) === 'login' && config.promptLogin === 'checked',
-    acrValues: hints.acrValues ?? [],
+    acrValues: (hints.acrValues ?? []).filter((value) => value !== ''),
   }
 }
 

@@ -91,14 +91,8 @@ export const oidcOptions = {
   proxy: proxyUrl().optional().describe('The forward proxy through which the upstream is reached (CONNECT).'),
 } as const
 
-type Read = z.output<z.ZodObject<typeof oidcOptions>>
-
 /** The options once loaded: what was referenced by `{ env }` or `{ file }` is the text itself. */
-export type OidcConfig = Omit<Read, 'clientSecret' | 'privateKey' | 'ca'> & {
-  readonly clientSecret?: string | undefined
-  readonly privateKey?: string | undefined
-  readonly ca?: string | undefined
-}
+export type OidcConfig = z.output<z.ZodObject<typeof oidcOptions>>
 
 /** A mistake that no single option shows, with the option to which it belongs. */
 export interface OptionProblem {
@@ -107,7 +101,7 @@ export interface OptionProblem {
 }
 
 /** What the options contradict each other in; empty where all is well. For the loader, after the shape was read. */
-export function oidcProblems(config: Pick<Read, 'auth'> & { clientSecret?: unknown; privateKey?: unknown }) {
+export function oidcProblems(config: Pick<OidcConfig, 'auth'> & { clientSecret?: unknown; privateKey?: unknown }) {
   const problems: OptionProblem[] = []
   const needs = (option: 'clientSecret' | 'privateKey', why: string) => {
     if (config[option] === undefined)

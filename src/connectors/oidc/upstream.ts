@@ -166,6 +166,6 @@ async function discoverOnce(config: OidcConfig, ports: ConnectorPorts): Promise<
 function unavailable(config: OidcConfig, cause: unknown): LoginError {
   const why = typeof cause === 'string' ? cause : failure(cause).message
   return new LoginError('upstream_unavailable', `discovery at ${config.issuer} failed: ${why}`, {
-    facts: { connector: config.label },
+    facts: { organisation: config.label },
   })
 }
