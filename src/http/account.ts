@@ -6,12 +6,13 @@ import { LoginError } from '../core/errors.ts'
 import { accountId, type Subject } from '../core/subject.ts'
 import type { Target, TokenForm } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
-import { type Bound, type Context, type Proofs, proofIdOf, reaches } from './proofs.ts'
-import { targetByResource } from './resources.ts'
+import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny } from './proofs.ts'
+import { targetByResource, wantedTargets } from './resources.ts'
 
 interface Source {
   readonly kind: string
   readonly grantId?: string
+  readonly resource?: string | readonly string[]
   readonly deviceInfo?: { readonly challenge?: string }
 }
 
@@ -80,8 +81,8 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
     const bound = await proofs.of(ctx, await proofIdFor(ctx, source))
     if (!bound || accountId(bound.proof.subject) !== sub) return undefined
     if (source && !bound.decision.allowed) return undefined
-    const client = parts.clients.get(ctx.oidc.client?.clientId ?? '')
-    if (source && !reaches(bound.decision, client?.target)) {
+    const resources = [source?.resource ?? []].flat()
+    if (source && !reachesAny(bound.decision, wantedTargets(parts, ctx.oidc.client?.clientId ?? '', resources))) {
       throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
     }
     return { accountId: sub, claims: claimsOf(parts, proofs, ctx, bound) } satisfies Account

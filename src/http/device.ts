@@ -1,7 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
 import { type Configuration, errors } from 'oidc-provider'
 import { LoginError } from '../core/errors.ts'
-import { accountId } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { targetOf } from './account.ts'
 import { deviceConfirmPage, deviceDeclinedPage, deviceDonePage, deviceEntryPage } from './pages/index.ts'
@@ -18,8 +18,8 @@ interface DeviceInfo {
   readonly challenge?: string
 }
 
-/** Wrong codes from one address within `WINDOW` seconds after which no more are looked at: 10 of 2.56 × 10^10. */
-const ATTEMPTS = 10
+/** Wrong codes from one address within `WINDOW` seconds after which no more are looked at: 20 of 2.56 × 10^10. */
+const ATTEMPTS = 20
 const WINDOW = 600
 /** Seconds between polls. */
 const INTERVAL = 5
@@ -130,7 +130,7 @@ export function deviceGuard(parts: Parts): DeviceGuard {
     }
     if (body?.error !== 'authorization_pending' || typeof code !== 'string') return
     if (parts.clients.get(ctx.oidc.client?.clientId ?? '')?.neverSlowDown) return
-    const key = `poll:${accountId({ connector: 'poll', id: code })}`
+    const key = `poll:${createHash('sha256').update(code).digest('base64url')}`
     const last = await polls.get(key)
     await polls.put(key, parts.now())
     if (last !== undefined && parts.now() - last < INTERVAL - 1) {

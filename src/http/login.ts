@@ -9,8 +9,9 @@ import { collection, kinds } from '../store/collection.ts'
 import { readForm } from './body.ts'
 import { chooserPage, markOf, postFormPage, refusedPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
-import { type Proofs, reaches } from './proofs.ts'
+import { type Proofs, reachesAny } from './proofs.ts'
 import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
+import { wantedTargets } from './resources.ts'
 
 /*
  * A sign-in is a walk over five requests; each knows only what the one before left in the store, and none but `finish` may end it:
@@ -248,8 +249,10 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     const event = { event: 'login.refused', client: String(at.params['client_id']), connector, code } as const
     await parts.audit(errorIdOf(ctx), { ...event, personal: { address: ctx.ip } })
     parts.meter.login(connector, code)
-    if (forPeople.has(code))
-      throw Object.assign(new LoginError(code, 'refused', { facts }), { retryHref: `/login/${at.uid}?choose=1` })
+    if (forPeople.has(code)) {
+      await refuseDevice(provider(), at)
+      throw Object.assign(new LoginError(code, 'refused', { facts }), againOf(at))
+    }
     const description = `the sign-in failed (${code}); reference ${errorIdOf(ctx)}`
     return goOn(ctx, { error: oauthErrors[code] ?? 'server_error', error_description: description })
   }
@@ -257,7 +260,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   const enter = async (ctx: KoaContext, at: Details, proof: Proof) => {
     const decision = parts.decide(proof.subject, parts.now())
     const client = String(at.params['client_id'])
-    const target = parts.clients.get(client)?.target
+    const resources = [at.params['resource'] ?? []].flat() as string[]
     const sub = accountId(proof.subject)
     const personal = {
       sub,
@@ -267,7 +270,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       userAgent: ctx.get('user-agent').slice(0, 200),
     }
     const { connector } = proof.subject
-    if (!reaches(decision, target)) {
+    if (!reachesAny(decision, wantedTargets(parts, client, resources))) {
       const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
       await parts.audit(errorIdOf(ctx), {
         event: 'login.refused',
@@ -324,8 +327,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       reference: errorIdOf(ctx),
       now: parts.now(),
       ...(why.decision.wantsAcr === undefined ? {} : { wantsAcr: why.decision.wantsAcr }),
-      retryHref: `/login/${at.uid}?choose=1`,
-      leaveHref: `/login/${at.uid}/leave`,
+      ...againOf(at),
     }
     sendPage(ctx, refusedPage(model, onceOnly(themeOf(parts, ctx))))
   }
@@ -343,6 +345,13 @@ async function completed(
   answer: { url: URL; form?: URLSearchParams; memo: Memo },
 ): Promise<Proven> {
   return { proof: await (await entry.open()).complete(answer) }
+}
+
+/** Ways on from a refusal: another account, or back to the client. A command line was told already and asks again by itself. */
+function againOf(at: Details): { retryHref?: string; leaveHref?: string } {
+  return at.deviceCode === undefined
+    ? { retryHref: `/login/${at.uid}?choose=1`, leaveHref: `/login/${at.uid}/leave` }
+    : {}
 }
 
 /** A command line that waits for a refused person is told at once. */

@@ -52,12 +52,16 @@ export function openProofs(parts: Pick<Parts, 'store' | 'now' | 'decide'>): Proo
 }
 
 /** Whether a decision gives something at a target, or admits the person without a grant (law 5). */
-export function reaches(decision: Decision, target: string | undefined): boolean {
+export function reaches(decision: Decision, target: string): boolean {
   if (!decision.allowed) return false
-  if (target === undefined) return true
   return (
     decision.grants.some((grant) => grant.target === target) || decision.because.some((o) => o.effect === 'admitted')
   )
+}
+
+/** Whether a decision gives something at one of the targets; with none named, whether it allows the person at all. */
+export function reachesAny(decision: Decision, targets: readonly string[]): boolean {
+  return targets.length === 0 ? decision.allowed : targets.some((target) => reaches(decision, target))
 }
 
 /** The proof id that a Grant or a Session of the library carries (see tokens.ts, `carryProof`). */

@@ -7,9 +7,9 @@ import { logoutFeatures, queueLogouts } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
 import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, successorOf } from './overrides.ts'
 import type { Parts } from './parts.ts'
-import { type Context, type Proofs, proofIdOf, reaches } from './proofs.ts'
+import { type Context, type Proofs, proofIdOf, reachesAny } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
-import { resourceIndicators, SCOPES } from './resources.ts'
+import { resourceIndicators, SCOPES, wantedTargets } from './resources.ts'
 
 /** Login prompts as the library has them, with two changes. */
 function policy() {
@@ -35,7 +35,10 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
     const fresh = proofIdOf(result)
     if (fresh !== undefined) carried.proof = fresh
     const bound = proofs.seen(ctx)
-    if (!bound || !reaches(bound.decision, parts.clients.get(client.clientId)?.target)) {
+    if (
+      !bound ||
+      !reachesAny(bound.decision, wantedTargets(parts, client.clientId, Object.keys(ctx.oidc.resourceServers ?? {})))
+    ) {
       // Somebody who asks to sign in as another person must be let through to do so.
       if (ctx.oidc.prompts.has('login') && result?.login === undefined) return undefined
       throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
@@ -71,12 +74,23 @@ function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined
   }
 }
 
+/** A client asks about its own tokens; a consumer that is configured so, about those of its target's clients. */
+function mayIntrospect(parts: Parts, asking: string, holder: string | undefined): boolean {
+  if (asking === holder) return true
+  const consumer = parts.clients.get(asking)
+  const target = parts.clients.get(holder ?? '')?.target
+  return consumer?.introspect === true && consumer.auth !== 'none' && target !== undefined && consumer.target === target
+}
+
 function features(parts: Parts): NonNullable<Configuration['features']> {
   return {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     deviceFlow: deviceFlow(parts),
-    introspection: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    introspection: {
+      enabled: true,
+      allowedPolicy: (_ctx, client, token) => mayIntrospect(parts, client.clientId, token.clientId),
+    },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     pushedAuthorizationRequests: { enabled: true },
     dPoP: { enabled: true, nonceSecret: parts.root.derive('dpop-nonce'), requireNonce: () => false },

@@ -19,6 +19,18 @@ export function targetByResource(
   return (identifier) => (identifier === undefined ? undefined : index.get(identifier))
 }
 
+/** The targets that a request is about: those that `resource` names, or the client's own. */
+export function wantedTargets(
+  parts: Pick<Parts, 'clients' | 'targets'>,
+  client: string,
+  resources: readonly string[],
+): readonly string[] {
+  const targetFor = targetByResource(parts.targets)
+  const named = resources.flatMap((resource) => targetFor(resource)?.id ?? [])
+  const own = parts.clients.get(client)?.target
+  return named.length > 0 || own === undefined ? named : [own]
+}
+
 /** Every scope that a client may ask for; what tokens say is decided by rules, not by scopes. */
 export const SCOPES = 'openid profile email groups offline_access'
 
