@@ -15,6 +15,12 @@ export interface AdapterOptions {
 export const refreshWindow = 10
 
 /**
+ * Seconds in which further uses of a code are refused, and no more: a double click or a proxy's retry is still under way when the
+ * first use ends, and must not cost the winner its tokens. A use after that revokes all that the code gave (RFC 6749 §4.1.2: SHOULD).
+ */
+export const codeWindow = 2
+
+/**
  * Seconds for which a revoked grant refuses late tokens: longer than any request that had read the grant before. What comes
  * later reads the grant first, and finds it gone.
  */
@@ -51,6 +57,8 @@ export function oidcAdapter(store: Store, options: AdapterOptions): (model: stri
     if (!kind) throw new Error(`oidc-provider asks to store ${model}, which has no kind in store/kinds.ts`)
     const plain = plainModel(store, kind, options)
     if (model === 'RefreshToken') return { ...plain, ...refreshTokens(store, options) }
+    if (model === 'AuthorizationCode' || model === 'DeviceCode')
+      return { ...plain, find: findCode(store, kind, options) }
     if (model === 'ReplayDetection') return { ...plain, ...onceOnly(store, options) }
     return plain
   }
@@ -110,6 +118,16 @@ function refreshTokens(store: Store, { now, invalidGrant, successor }: AdapterOp
       if (await store.add(kind, id, JSON.stringify(payload), ttlOf(kind, expiresIn), links)) return
       if (!(await store.get(kind, id))) throw invalidGrant('what it rests on was revoked')
     },
+  }
+}
+
+/** Shows a code as unused for a moment: what decides is `consume`, and what the library does with a used one is to revoke. */
+function findCode(store: Store, kind: Kind, { now }: AdapterOptions): Adapter['find'] {
+  return async (id) => {
+    const entry = await store.get(kind, id)
+    const payload = payloadOf(entry)
+    if (payload && entry?.consumedAt !== undefined && now() - entry.consumedAt < codeWindow) delete payload.consumed
+    return payload
   }
 }
 
