@@ -145,6 +145,14 @@ test('a form target from outside cannot add a directive to the policy', () => {
   assert.ok(!securityHeaders(hostile)['Content-Security-Policy']?.includes('script-src *'))
 })
 
+test('a form to the gateway may be answered by a redirect to an upstream, over https where the gateway itself uses it', () => {
+  const sources = (action: string) => logoutConfirmPage({ action, xsrf: 'x' }, theme).csp.formAction
+  assert.deepEqual(sources('https://login.example/session/end/confirm'), ["'self'", 'https:'])
+  assert.deepEqual(sources('/session/end/confirm'), ["'self'", 'https:'])
+  assert.deepEqual(sources('http://127.0.0.1:8080/session/end/confirm'), ["'self'", 'https:', 'http:'])
+  assert.deepEqual(samples['device confirm']!(theme, String).csp.formAction, ["'self'", 'https://sso.corp.example'])
+})
+
 test('only the page that submits itself has a script, and it keeps a button for those without', () => {
   for (const [name, page] of everyPage())
     assert.equal(page.csp.scriptHashes.length, name.startsWith('post form') ? 1 : 0, name)
@@ -209,10 +217,8 @@ test('every error code has a page with its status, its id and no fact that has n
 })
 
 test('a refusal shows a bounded part of the claims and says how much more there is', () => {
-  const claims = Array.from({ length: 5000 }, (_, index) => ({
-    name: `claim${index}`,
-    values: Array(5000).fill('v'.repeat(1e3)),
-  }))
+  const values = Array(5000).fill('v'.repeat(1e3))
+  const claims = Array.from({ length: 5000 }, (_, index) => ({ name: `claim${index}`, values }))
   const page = refusedPage(
     { error: 'nothing_granted', organisation: 'x', claims, grants: [], reference: 'r', now },
     theme,

@@ -20,9 +20,11 @@ ${search && searchForm(search, theme, choices.length)}`,
   })
 }
 
-function choiceLink(choice: ConnectorChoice, note: string | undefined): Html {
+function choiceLink({ label, hint, href, mark }: ConnectorChoice, note: string | undefined): Html {
+  const pill = note === undefined ? undefined : html` <span class="pill">${note}</span>`
+  const second = hint === undefined ? undefined : html` <small>${hint}</small>`
   return html`
-<li><a href="${choice.href}"><span class="mark" aria-hidden="true">${choice.mark}</span><span class="who"><span class="name">${choice.label}</span>${choice.hint === undefined ? undefined : html` <small>${choice.hint}</small>`}</span>${note === undefined ? undefined : html` <span class="pill">${note}</span>`}</a></li>`
+<li><a href="${href}"><span class="mark" aria-hidden="true">${mark}</span><span class="who"><span class="name">${label}</span>${pill}${second}</span></a></li>`
 }
 
 function searchForm(search: NonNullable<ChooserModel['search']>, theme: Theme, listed: number): Html {
