@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { connectorTypes } from '../../src/connectors/index.ts'
 
@@ -45,4 +47,12 @@ test('a way to authenticate without its secret or key is told with the option th
   assert.deepEqual(paths({ clientSecret: undefined }), ['clientSecret'])
   assert.deepEqual(paths({ auth: 'private_key_jwt' }), ['privateKey'])
   assert.deepEqual(paths({ auth: 'none', clientSecret: undefined }), [])
+})
+
+test('every example of the guide is a configuration that is taken', () => {
+  const guide = readFileSync(new URL('../../docs/guides/oidc-upstreams.md', import.meta.url), 'utf8')
+  const examples = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, text = '']) => parse(text))
+  assert.ok(examples.length >= 4)
+  const whole = schema.extend({ type: z.literal('oidc') })
+  for (const example of examples) assert.deepEqual(connectorTypes.oidc.problems(whole.parse(example)), [], example.id)
 })
