@@ -24,9 +24,9 @@ const jobsPerCommit = 256
 
 /**
  * Another process may hold the write lock for a moment. It is waited for between turns of the event loop, not in SQLite's own
- * busy handler, which would hold up every request: 15 attempts of at most 10 + 40 ms.
+ * busy handler, which would hold up every request: 12 attempts of at most 10 + 40 ms.
  */
-const attempts = 15
+const attempts = 12
 const betweenAttempts = 40
 
 /** SQLITE_BUSY, without its extended bits. */
