@@ -10,6 +10,7 @@ export interface Entry {
 
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
+  { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
 
