@@ -10,6 +10,7 @@ export interface Entry {
 
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
+  { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
   { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
