@@ -19,6 +19,8 @@ export function grantKind(grant: Grant): GrantKind {
 /** The person as targets name her; already inside the connector's own name space (law 15). */
 export interface Identity {
   readonly username: string
+  /** The same without the name space, for consumers that tell people apart by `domain`; with it where connectors share a domain. */
+  readonly localName?: string
   readonly email?: string
   readonly emailVerified?: boolean
   readonly name?: string
@@ -31,7 +33,8 @@ export interface RuleOutcome {
   readonly rule: string
   /** Absent for rules of the main file. */
   readonly tenant?: string
-  readonly effect: 'gave' | 'forbade' | 'admitted' | 'broke-glass' | 'refused-by-target'
+  /** `refused`: outside the tenant's limits, kept for break glass, or no name at all. */
+  readonly effect: 'gave' | 'forbade' | 'admitted' | 'broke-glass' | 'refused-by-target' | 'refused'
   /** The grants concerned, or for `forbade` those that were taken away; empty where the whole person is refused. */
   readonly grants: readonly Grant[]
   /** The operator's words (`because:`) or the reason for which a target cannot take a name. */

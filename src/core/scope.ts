@@ -1,0 +1,105 @@
+import type { Grant } from './decision.ts'
+import type { TargetRules, TenantSource } from './policy.ts'
+import type { TenantLimits, Vars } from './rule.ts'
+import { globMatcher, literalOf, partsOf, resolve } from './text.ts'
+
+/** Where rules stand: in the main file, or in one tenant, confined to its limits. */
+export interface Scope {
+  readonly tenant?: string
+  /** What `<vars.name>` and `<tenant.id>` stand for. */
+  readonly constants: ReadonlyMap<string, string>
+  /** The connectors that `own` means. */
+  readonly own: readonly string[]
+  /** The connectors that rules here may name; all of them in the main file. */
+  readonly reach?: ReadonlySet<string>
+  readonly walls?: Walls
+}
+
+/** A tenant's limits, ready to be asked. */
+export interface Walls {
+  readonly targets: ReadonlySet<string>
+  /** The tenant's only domain, which grants without one mean. */
+  readonly home?: string
+  readonly domain: (name: string) => boolean
+  readonly project: (name: string) => boolean
+  readonly namespace: (name: string) => boolean
+  readonly group: (name: string) => boolean
+}
+
+/** The scope of the main file. */
+export function mainScope(vars: Vars): Scope {
+  return { constants: constantsOf(vars), own: [] }
+}
+
+/** The scope of a tenant. Its vars win over the main file's, for its own rules only. */
+export function tenantScope(tenant: TenantSource, mainVars: Vars): Scope {
+  const constants = constantsOf(mainVars, tenant.vars)
+  constants.set('tenant.id', tenant.id)
+  const own = tenant.connectors.map((connector) => connector.id)
+  return { tenant: tenant.id, constants, own, reach: new Set([...own, ...tenant.admit]), walls: wallsOf(tenant) }
+}
+
+function constantsOf(...layers: readonly Vars[]): Map<string, string> {
+  const constants = new Map<string, string>()
+  for (const vars of layers) for (const [name, text] of Object.entries(vars)) constants.set(`vars.${name}`, text)
+  return constants
+}
+
+function wallsOf({ id, limits }: TenantSource): Walls {
+  // Only the tenant's id is filled in: its vars are its own words and must not widen what the main file allows.
+  const trusted = new Map([['tenant.id', id]])
+  const fill = (list: readonly string[]) =>
+    list.flatMap((text) => {
+      const literal = literalOf(resolve(partsOf(text), trusted))
+      return literal === undefined ? [] : [literal]
+    })
+  const any = (list: readonly string[]) => {
+    const matchers = fill(list).map(globMatcher)
+    return (name: string) => matchers.some((matches) => matches(name))
+  }
+  const [home, ...more] = fill(limits.domains)
+  return {
+    targets: new Set(limits.targets),
+    ...(home !== undefined && more.length === 0 && !home.includes('*') ? { home } : {}),
+    domain: any(limits.domains),
+    project: any(limits.projects ?? ['*']),
+    namespace: any(limits.namespaces),
+    group: any(limits.groups),
+  }
+}
+
+/** Limits that name another hole than `<tenant.id>`, which would otherwise be passed over. */
+export function badLimits(limits: TenantLimits): string | undefined {
+  const lists = [limits.domains, limits.projects ?? [], limits.namespaces, limits.groups]
+  return lists.flat().find((text) => literalOf(resolve(partsOf(text), new Map([['tenant.id', 'x']]))) === undefined)
+}
+
+/** Whether a target tells things apart by domain: then a tenant's project or group there lies in one. */
+export function hasDomains({ carries }: TargetRules): boolean {
+  return carries.has('project') || carries.has('domain')
+}
+
+/** A tenant's grant with the domain that it means; the main file's as they are. */
+export function settle(walls: Walls, grant: Grant, target: TargetRules): Grant {
+  const placed = 'project' in grant || 'group' in grant
+  if (!placed || grant.domain !== undefined || walls.home === undefined || !hasDomains(target)) return grant
+  return { ...grant, domain: walls.home }
+}
+
+/**
+ * Why a grant lies outside a tenant's walls (law 6); undefined where it lies inside.
+ * @param domain the domain that a grant without one means, where that is known
+ */
+export function outside(walls: Walls, grant: Grant, domain?: string): string | undefined {
+  if (!walls.targets.has(grant.target)) return `the tenant has no part of target ${grant.target}`
+  if ('namespace' in grant)
+    return walls.namespace(grant.namespace) ? undefined : `namespace ${grant.namespace} is not the tenant's`
+  if ('cluster' in grant) return 'a whole cluster is never a tenant’s'
+  const place = grant.domain ?? domain
+  if ('group' in grant && place === undefined)
+    return walls.group(grant.group) ? undefined : `group ${grant.group} is not the tenant's`
+  if (place === undefined) return 'the grant names no domain'
+  if (!walls.domain(place)) return `domain ${place} is not the tenant's`
+  if ('project' in grant && !walls.project(grant.project)) return `project ${grant.project} is not the tenant's`
+  return undefined
+}
