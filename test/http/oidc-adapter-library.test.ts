@@ -9,6 +9,7 @@ import { oidcAdapter } from '../../src/http/oidc-adapter.ts'
 import { deriveSuccessors, successorOf } from '../../src/http/overrides.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
+import { rounds } from '../support/rounds.ts'
 
 /** The library itself over HTTP on the adapter; time is the store's, so that a window can end without waiting. */
 describe('oidc-provider on the adapter', () => {
@@ -96,7 +97,7 @@ describe('oidc-provider on the adapter', () => {
     token({ grant_type: 'authorization_code', code, code_verifier: verifier, redirect_uri: redirectUri })
 
   it('redeems a code once of twenty times at once, and the loser hears invalid_grant', async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < rounds(5, 50); round++) {
       const code = await newCode()
       const answers = await twenty(() => redeem(code))
       assert.equal(answers.filter((answer) => answer.status === 200).length, 1)
@@ -119,7 +120,7 @@ describe('oidc-provider on the adapter', () => {
   })
 
   it('gives twenty refreshes at once one successor, which works, and finds out a later use', async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < rounds(5, 50); round++) {
       const first = (await redeem(await newCode())).body['refresh_token']
       const answers = await twenty(() => refresh(first))
       assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200]))

@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { type Store, StoreUnavailable } from '../../src/store/store.ts'
+import { rounds } from '../support/rounds.ts'
 
 const writer = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
-const rounds = Number(process.env['SOAK'] ?? 5)
+const kills = rounds(5, 20)
 const now = () => 1_800_000_000
 
 describe('the embedded store under faults', () => {
@@ -24,16 +25,16 @@ describe('the embedded store under faults', () => {
   }
   after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))))
 
-  it(`loses no acknowledged write and revives nothing in ${rounds} kills under load`, async () => {
+  it(`loses no acknowledged write and revives nothing in ${kills} kills under load`, async () => {
     const path = await freshPath()
     let acknowledged = 0
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < kills; round++) {
       const lines = await killedAfter(400 + round * 37, path, `round${round}`)
       const store = await openEmbedded({ path, now })
       acknowledged += await verify(store, lines)
       await store.close()
     }
-    assert.ok(acknowledged > rounds * 200, `only ${acknowledged} writes were checked`)
+    assert.ok(acknowledged > kills * 200, `only ${acknowledged} writes were checked`)
     const db = new DatabaseSync(path)
     assert.deepEqual({ ...db.prepare('pragma integrity_check').get() }, { integrity_check: 'ok' })
     db.close()
