@@ -58,12 +58,14 @@ describe('the adapter of oidc-provider', () => {
       await assert.rejects(model('RefreshToken').consume('one'), errors.InvalidGrant)
     })
 
-    it('lets no late loser make a used successor usable again', async () => {
+    it('lets no late loser make a used successor usable again, or change it', async () => {
       const next = await refresh('one')
       await refresh(next)
       time += 20
-      await model('RefreshToken').upsert(next, { kind: 'RefreshToken', grantId: 'g', jti: next }, 1000)
-      assert.notEqual((await model('RefreshToken').find(next))?.consumed, undefined)
+      await model('RefreshToken').upsert(next, { kind: 'RefreshToken', grantId: 'g', jti: next, scope: 'late' }, 9000)
+      const stored = await model('RefreshToken').find(next)
+      assert.notEqual(stored?.consumed, undefined)
+      assert.equal(stored?.scope, undefined)
     })
 
     it('heals a crash between use and successor by a retry', async () => {
