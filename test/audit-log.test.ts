@@ -134,13 +134,15 @@ test('after a rotation reopen writes to the new file, and no line is lost meanwh
   const log = await openAudit({ path, now })
   await log.audit('old', started)
   await rename(path, `${path}.1`)
-  const load = Array.from({ length: 50 }, () => new Promise(setImmediate).then(() => log.audit('between', started)))
+  const between: AuditEvent = { event: 'device.declined', client: 'cli', personal: { username: 'x'.repeat(1000) } }
+  const load = Array.from({ length: 3000 }, () => log.audit('between', between))
+  await new Promise(setImmediate) // a write of several parts is under way
   await log.reopen()
   await Promise.all([...load, log.audit('new', started)])
   assert.match(await readFile(`${path}.1`, 'utf8'), /"old".*\n/)
   assert.match(await readFile(path, 'utf8'), /"new".*\n$/)
   const both = await Promise.all([path, `${path}.1`].map((file) => readFile(file, 'utf8')))
-  assert.equal(both.join('').trim().split('\n').length, 52)
+  assert.equal(both.join('').trim().split('\n').length, 3002)
   await log.close()
 })
 
@@ -164,4 +166,7 @@ test('a closed audit log wrote everything that it took and refuses what comes la
   await last
   assert.match(await readFile(path, 'utf8'), /"last"/)
   await assert.rejects(log.audit('late', started), /closed/)
+  const stream = await openAudit({ path: '-', now, write: memory().write })
+  await stream.close()
+  await assert.rejects(stream.audit('late', started), /closed/)
 })

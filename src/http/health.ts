@@ -69,7 +69,7 @@ export function operationsApp(options: OperationsOptions): Koa {
   const app = new Koa()
   app.silent = true
   app.use(async (context) => {
-    const answer = Object.hasOwn(routes, context.path) ? routes[context.path] : undefined
+    const answer = routes[context.path]
     context.set('Cache-Control', 'no-store')
     context.set('X-Content-Type-Options', 'nosniff')
     if (answer === undefined) return
