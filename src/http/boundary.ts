@@ -125,7 +125,7 @@ function escaped(ctx: Context, thrown: unknown): LoginError {
 
 function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
   const error = escaped(ctx, thrown)
-  const retry = (thrown as { retryHref?: string }).retryHref
+  const { retryHref, leaveHref } = thrown as { retryHref?: string; leaveHref?: string }
   const cause = error.cause as Error | undefined
   const level = error.status >= 500 ? 'error' : 'info'
   parts.log(level, 'request failed', {
@@ -141,7 +141,7 @@ function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
     ctx.body = { error: error.status === 503 ? 'temporarily_unavailable' : 'server_error', error_id: errorIdOf(ctx) }
     return
   }
-  sendError(parts, ctx, error, retry)
+  sendError(parts, ctx, error, { ...(retryHref ? { retryHref } : {}), ...(leaveHref ? { leaveHref } : {}) })
 }
 
 /** A name from a closed list for metrics: the library's route, or ours. */

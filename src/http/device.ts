@@ -68,7 +68,7 @@ export function deviceFlow(parts: Parts): DeviceFlow {
       const problem = error && (problems[error.name] ?? 'not_found')
       const value = (ctx.state as { userCode?: string }).userCode
       const model = {
-        action: '/device',
+        action: new URL('/device', parts.issuer).href,
         xsrf: xsrfOf(ctx),
         ...(value ? { value } : {}),
         ...(problem ? { problem } : {}),
@@ -81,7 +81,7 @@ export function deviceFlow(parts: Parts): DeviceFlow {
       const config = parts.clients.get(client.clientId)
       const targetLabel = targetOf(parts, config)?.label
       const model = {
-        action: '/device',
+        action: new URL('/device', parts.issuer).href,
         xsrf: xsrfOf(ctx),
         userCode,
         clientLabel: config?.label ?? client.clientId,

@@ -122,7 +122,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   }
 
   const choose = (ctx: KoaContext, at: Details, search: { value: string; notFound: boolean }) => {
-    const action = `/login/${at.uid}`
+    const action = new URL(`/login/${at.uid}`, parts.issuer).href
     const all = [...parts.connectors.values()]
     const listed = all.filter((c) => !c.unlisted)
     const model = {

@@ -34,7 +34,7 @@ export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['fe
         const label = ctx.oidc.client && parts.clients.get(ctx.oidc.client.clientId)?.label
         const back = state.postLogoutRedirectUri
         const model = {
-          action: '/logout/confirm',
+          action: new URL('/logout/confirm', parts.issuer).href,
           xsrf: state.secret,
           ...(label === undefined ? {} : { clientLabel: label }),
           ...(back === undefined ? {} : { leadsTo: [new URL(back).origin] }),

@@ -82,12 +82,17 @@ export async function renderOAuthError(
 }
 
 /** Tells a failure of one of our own routes: a page for people, JSON for programs. */
-export function sendError(parts: Parts, ctx: KoaContext, error: LoginError, retryHref?: string): void {
+export function sendError(
+  parts: Parts,
+  ctx: KoaContext,
+  error: LoginError,
+  ways: { readonly retryHref?: string; readonly leaveHref?: string } = {},
+): void {
   ctx.status = error.status
   const errorId = errorIdOf(ctx)
   if (ctx.accepts('html', 'json') === 'html') {
     const model = { code: error.code, facts: error.facts, errorId, now: parts.now() }
-    sendPage(ctx, errorPage(retryHref === undefined ? model : { ...model, retryHref }, onceOnly(themeOf(parts, ctx))))
+    sendPage(ctx, errorPage({ ...model, ...ways }, onceOnly(themeOf(parts, ctx))))
     return
   }
   ctx.set('Cache-Control', 'no-store')

@@ -1,6 +1,6 @@
 import { statusOf } from '../../core/errors.ts'
 import { html } from './html.ts'
-import { badge, layout, textsOf, time } from './layout.ts'
+import { badge, layout, textsOf, time, waysOn } from './layout.ts'
 import type { ErrorModel, Page, Theme } from './models.ts'
 
 /** What happened, what to do, and the id under which log and audit have the rest. */
@@ -17,7 +17,7 @@ export function errorPage(model: ErrorModel, theme: Theme): Page {
     badge: badge('no'),
     card: html`<p>${text.what}</p>
 <section class="todo"><h2>${t.error.todo}</h2><p>${text.todo}</p></section>
-${model.retryHref === undefined ? undefined : html`<p class="actions"><a class="button" href="${model.retryHref}">${t.error.retry}</a></p>`}
+${waysOn(model, t.error.retry, theme)}
 <div class="foot"><dl>${facts}<dt>${t.words.reference}</dt><dd class="mono ref">${model.errorId}</dd><dt>${t.words.time}</dt><dd>${time(theme, model.now)}</dd></dl></div>`,
   })
 }

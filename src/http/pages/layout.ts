@@ -88,6 +88,18 @@ export function time(theme: Theme, seconds: number): Html {
   return html`<time datetime="${date.toISOString()}">${format.format(date)} UTC</time>`
 }
 
+/** The ways on from a page that refuses: once more, or back to where the person came from. */
+export function waysOn(
+  { retryHref, leaveHref }: { readonly retryHref?: string; readonly leaveHref?: string },
+  retry: string,
+  theme: Theme,
+): Html | undefined {
+  if (retryHref === undefined && leaveHref === undefined) return undefined
+  return html`<p class="actions">${retryHref && html`<a class="button" href="${retryHref}">${retry}</a> `}${
+    leaveHref && html`<a class="button second" href="${leaveHref}">${textsOf(theme).words.back}</a>`
+  }</p>`
+}
+
 /** The round sign above a heading; decoration, so it has no name: the heading says the same. */
 export function badge(kind: 'ok' | 'no' | 'info'): Html {
   const shapes = { ok: check, no: cross, info: lamp } as const

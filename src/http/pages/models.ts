@@ -117,6 +117,8 @@ export interface ErrorModel {
   /** Unix seconds. */
   readonly now: number
   readonly retryHref?: string
+  /** The way back to the client, which is then told `access_denied`. */
+  readonly leaveHref?: string
 }
 
 export interface ClaimLine {
@@ -143,6 +145,8 @@ export interface RefusedModel {
   readonly wantsAcr?: string
   /** Where to choose another account. */
   readonly retryHref?: string
+  /** The way back to the client, which is then told `access_denied`. */
+  readonly leaveHref?: string
 }
 
 /** A form that submits itself to another site: an upstream's form challenge, or an answer by form_post. */

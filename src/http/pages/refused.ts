@@ -1,7 +1,7 @@
 import { type Grant, grantKind } from '../../core/decision.ts'
 import { statusOf } from '../../core/errors.ts'
 import { type Html, html } from './html.ts'
-import { badge, layout, textsOf, time } from './layout.ts'
+import { badge, layout, textsOf, time, waysOn } from './layout.ts'
 import type { ClaimLine, Page, RefusedModel, Theme } from './models.ts'
 
 const limits = { names: 12, values: 8, characters: 120, grants: 20, because: 5 } as const
@@ -24,7 +24,7 @@ export function refusedPage(model: RefusedModel, theme: Theme): Page {
 <section><h2>${t.refused.get}</h2>${gains(model, theme)}</section>
 </div>
 <section class="todo"><h2>${t.error.todo}</h2><p>${t.refused.todo}</p></section>
-${model.retryHref === undefined ? undefined : html`<p class="actions"><a class="button" href="${model.retryHref}">${t.refused.retry}</a></p>`}
+${waysOn(model, t.refused.retry, theme)}
 <div class="foot"><dl><dt>${t.words.reference}</dt><dd class="mono ref">${model.reference}</dd><dt>${t.words.time}</dt><dd>${time(theme, model.now)}</dd></dl></div>`,
   })
 }

@@ -10,7 +10,12 @@ export const de: Texts = {
     privacy: 'Datenschutz',
     help: 'Hilfe',
   },
-  words: { reference: 'Kennung', time: 'Zeit', more: (count) => `und ${count} weitere` },
+  words: {
+    back: 'Zurück zum Programm',
+    reference: 'Kennung',
+    time: 'Zeit',
+    more: (count) => `und ${count} weitere`,
+  },
   chooser: {
     title: (cloud) => `Bei ${cloud} anmelden`,
     lead: (client) => `${client} möchte wissen, wer Sie sind. Wo haben Sie Ihr Konto?`,

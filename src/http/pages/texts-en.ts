@@ -9,7 +9,12 @@ export const en = {
     privacy: 'Privacy',
     help: 'Help',
   },
-  words: { reference: 'Reference', time: 'Time', more: (count: number) => `and ${count} more` },
+  words: {
+    back: 'Back to the program',
+    reference: 'Reference',
+    time: 'Time',
+    more: (count: number) => `and ${count} more`,
+  },
   chooser: {
     title: (cloud: string) => `Sign in to ${cloud}`,
     lead: (client: string) => `${client} wants to know who you are. Where do you have your account?`,
