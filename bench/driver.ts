@@ -1,0 +1,83 @@
+/** The load, as a process of its own on a core of its own: takes one `Job` after another over IPC and answers each with a `Report`. */
+import { login, refresh, type Target } from './walk.ts'
+
+/** What to do, until `seconds` or `count` is reached, whichever is first. */
+export interface Job {
+  /** `seed`: sign-ins whose refresh tokens are kept for `refresh`. */
+  readonly kind: 'seed' | 'login' | 'refresh'
+  readonly target: Target
+  readonly upstreamHost: string
+  readonly concurrency: number
+  readonly seconds: number
+  readonly count: number
+}
+
+/** What came of a job. */
+export interface Report {
+  readonly done: number
+  readonly seconds: number
+  /** Milliseconds. */
+  readonly p50: number
+  readonly p99: number
+  /** How often which failure. */
+  readonly failures: Readonly<Record<string, number>>
+  /** CPU seconds of this process. */
+  readonly driverCpu: number
+}
+
+/** Refresh tokens by target, each held by one request at a time. */
+const sessions = new Map<string, string[]>()
+let users = 0
+
+function held(target: Target): string[] {
+  const tokens = sessions.get(target.name) ?? []
+  sessions.set(target.name, tokens)
+  return tokens
+}
+
+async function once({ kind, target, upstreamHost }: Job): Promise<void> {
+  if (kind === 'refresh') {
+    const token = held(target).shift()
+    if (token === undefined) throw new Error('no session left')
+    held(target).push(await refresh(target, token))
+    return
+  }
+  const token = await login(target, `u${process.pid}-${++users}`, upstreamHost)
+  if (kind === 'seed') held(target).push(token)
+}
+
+async function run(job: Job): Promise<Report> {
+  const times: number[] = []
+  const failures: Record<string, number> = {}
+  const begun = performance.now()
+  const cpu = process.cpuUsage()
+  let left = job.count
+  const slot = async () => {
+    while (left-- > 0 && performance.now() - begun < job.seconds * 1000) {
+      const at = performance.now()
+      try {
+        await once(job)
+        times.push(performance.now() - at)
+      } catch (error) {
+        const text = (error as Error).message
+        failures[text] = (failures[text] ?? 0) + 1
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: job.concurrency }, slot))
+  const seconds = (performance.now() - begun) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  times.sort((one, other) => one - other)
+  const quantile = (part: number) => times[Math.floor(part * times.length)] ?? 0
+  return {
+    done: times.length,
+    seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+    failures,
+    driverCpu: (user + system) / 1e6,
+  }
+}
+
+process.on('message', (job: Job) => void run(job).then((report) => process.send?.(report)))
+process.on('disconnect', () => process.exit(0))

@@ -1,0 +1,70 @@
+/** The gateway as an operator runs it: built JavaScript, a configuration file, the embedded store and an audit file. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, ready, type StartOptions, serverCore, start } from './process.ts'
+import type { Bench, Server } from './servers.ts'
+import { redirectUri } from './walk.ts'
+
+const root = join(import.meta.dirname, '..')
+
+/** The built gateway; `LOTSE_BENCH_MAIN` names one that was built elsewhere, such as that of another version. */
+function built(): string {
+  const given = process.env['LOTSE_BENCH_MAIN']
+  if (given) return given
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+  const main = join(root, 'dist/main.js')
+  if (!existsSync(main)) throw new Error(`the build left no ${main}`)
+  return main
+}
+
+const configuration = (port: number, upstream: string): string => `
+issuer: http://127.0.0.1:${port}
+listen: { address: 127.0.0.1, port: ${port} }
+store: { kind: embedded, path: ./data/lotse.db }
+keys: { dir: ./keys, create: true }
+audit: { path: ./audit.log }
+connectors:
+  - { id: up, type: oidc, label: Upstream, issuer: ${upstream}, clientId: broker, clientSecret: { env: BENCH_SECRET },
+      emailDomains: [up.example] }
+targets:
+  - { id: api, type: kubernetes, label: API, server: https://127.0.0.1:6443, audience: api, alg: ES256, ttl: 5m }
+clients:
+  - { id: es, target: api, auth: client_secret_basic, secret: { env: BENCH_SECRET }, grants: [code, refresh],
+      redirectUris: ['${redirectUri}'], alwaysRefresh: true }
+rules:
+  - name: groups
+    from: [up]
+    each: { claim: groups, pattern: '<group>' }
+    give:
+      - { target: api, group: '<space><group>' }
+`
+
+const secret = 'a-secret-of-the-bench-that-is-long-enough'
+let main: string | undefined
+
+/** How to start the gateway on a configuration of its own, and where it will answer; the first start makes its keys. */
+export async function gatewayPlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>) {
+  main ??= built()
+  const own = join(folder, 'gateway')
+  mkdirSync(join(own, 'data'), { recursive: true })
+  mkdirSync(join(own, 'keys'), { recursive: true, mode: 0o700 })
+  const port = await freePort('127.0.0.1')
+  const config = join(own, 'gateway.yaml')
+  writeFileSync(config, configuration(port, upstream))
+  const log = join(own, 'gateway.log')
+  const options: StartOptions = { log, env: { BENCH_SECRET: secret, NODE_ENV: 'production' } }
+  const profile = process.env['LOTSE_BENCH_PROFILE']
+  const flags = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []
+  const words = [process.execPath, ...flags, main, 'serve', '--config', config]
+  const origin = `http://127.0.0.1:${port}`
+  return { words, options, origin, target: { name: 'gateway', origin, clientId: 'es', secret } }
+}
+
+/** Starts the gateway on the servers' core. */
+export async function startGateway(bench: Bench): Promise<Server> {
+  const { words, options, origin, target } = await gatewayPlan(bench)
+  const child = start(serverCore, words, options)
+  await ready(origin, child, options.log)
+  return { child, target, log: options.log }
+}

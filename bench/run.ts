@@ -1,0 +1,88 @@
+/** `npm run bench -- NAME…`: measures, each printing its figure last; the exit code is 1 where one is not reached. */
+import { type Comparison, compare, setting } from './compare.ts'
+import { startGateway } from './gateway.ts'
+import { growth } from './growth.ts'
+import { pinning } from './process.ts'
+import { startBare, startOriginal } from './servers.ts'
+import { coldStart } from './start.ts'
+
+/** Prints its figure as its last line; says whether it was reached, or undefined where it could not be measured. */
+type Scenario = () => Promise<boolean | undefined>
+
+const refreshing = (): Comparison => ({
+  kind: 'refresh',
+  concurrency: 16,
+  sessions: setting('SESSIONS', 400),
+  rounds: setting('ROUNDS', 8),
+  seconds: setting('SECONDS', 4),
+})
+
+const signingIn = (): Comparison => ({
+  kind: 'login',
+  concurrency: 8,
+  sessions: 200,
+  rounds: setting('ROUNDS', 8),
+  seconds: setting('SECONDS', 5),
+})
+
+/** The gateway beside the bare library. @param least ratio of the rates at which the figure is reached */
+async function beside(comparison: Comparison, least: number): Promise<boolean> {
+  const { rate, cpu } = await compare(comparison, async (bench) => [await startGateway(bench), await startBare(bench)])
+  console.log(`CPU time: the bare library needs ${cpu.toFixed(2)} of what the gateway needs`)
+  console.log(`${comparison.kind}: ${rate.toFixed(2)} of the bare library's rate (at least ${least})`)
+  return rate >= least
+}
+
+/** Whether bench/bare.ts is as fast as what it was written after, so that nothing is measured against a slow copy. */
+async function baseline(): Promise<boolean | undefined> {
+  const original = process.env['LOTSE_BARE_ORIGINAL']
+  if (!original) {
+    console.log('baseline: skipped, LOTSE_BARE_ORIGINAL does not name the original bare.mjs')
+    return undefined
+  }
+  const ratios: number[] = []
+  for (const comparison of [refreshing(), signingIn()]) {
+    const half = { ...comparison, rounds: Math.ceil(comparison.rounds / 2) }
+    const { rate } = await compare(half, async (bench) => [
+      await startBare(bench),
+      await startOriginal(bench, original),
+    ])
+    console.log(`${comparison.kind}: ${rate.toFixed(2)} of the original's rate`)
+    ratios.push(rate)
+  }
+  console.log(`baseline: ${ratios.map((rate) => rate.toFixed(2)).join(' and ')} of the original (at least 0.9)`)
+  return ratios.every((rate) => rate >= 0.9)
+}
+
+async function decide(): Promise<boolean> {
+  const { status } = await import('node:child_process').then(({ spawnSync }) =>
+    spawnSync(process.execPath, [`${import.meta.dirname}/decide.ts`], { stdio: 'inherit' }),
+  )
+  return status === 0
+}
+
+// biome-ignore format: the columns are read downwards
+const scenarios: Readonly<Record<string, readonly [about: string, run: Scenario]>> = {
+  refresh:  ['rotating refresh, JWT access and ID token, ES256, durable: at least 0.9 of the bare library', () => beside(refreshing(), 0.9)],
+  login:    ['first sign-in through an upstream: at least 1.2 of the bare library',                         () => beside(signingIn(), 1.2)],
+  memory:   ['memory over 20,000 sign-ins',                                                                 growth],
+  start:    ['from exec to the first answer, and idle memory',                                              coldStart],
+  decide:   ['the rules, for a subject with 23 groups',                                                     decide],
+  baseline: ['whether the bare library here is as fast as its original (LOTSE_BARE_ORIGINAL)',              baseline],
+}
+
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !Object.hasOwn(scenarios, name))
+if (names.length === 0 || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`no measure is called ${unknown.join(', ')}`)
+  console.error('usage: npm run bench -- NAME…')
+  for (const [name, [about]] of Object.entries(scenarios)) console.error(`  ${name.padEnd(9)} ${about}`)
+  process.exit(2)
+}
+if (pinning) console.log(pinning)
+let missed = false
+for (const name of names) {
+  const [, run] = scenarios[name]!
+  missed = (await run()) === false || missed
+}
+process.exit(missed ? 1 : 0)

@@ -1,0 +1,99 @@
+/** Everything that takes part in a measure: the upstream, the driver and the servers that are compared. */
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Job, Report } from './driver.ts'
+import { type Child, freePort, loadCore, ready, type StartOptions, serverCore, start, workFolder } from './process.ts'
+import type { Target } from './walk.ts'
+
+/** A server under measure. */
+export interface Server {
+  readonly child: Child
+  readonly target: Target
+  readonly log: string
+}
+
+/** What all measures need beside the servers. */
+export interface Bench {
+  readonly folder: string
+  /** The upstream's issuer. */
+  readonly upstream: string
+  readonly stub: Child
+  /** @throws where the driver ended */
+  drive(job: Omit<Job, 'upstreamHost'>): Promise<Report>
+  close(): Promise<void>
+}
+
+const here = import.meta.dirname
+/** Inside node_modules, so that what is put there finds the project's packages. */
+const cache = join(here, '../node_modules/.cache/lotse-bench')
+
+/** Starts upstream and driver on their core. */
+export async function openBench(): Promise<Bench> {
+  const folder = workFolder()
+  const port = await freePort('127.0.0.2')
+  const upstream = `http://127.0.0.2:${port}`
+  const stubLog = join(folder, 'stub.log')
+  const stub = start(loadCore, [process.execPath, join(here, 'stub-upstream.ts'), String(port)], { log: stubLog })
+  await ready(upstream, stub, stubLog)
+  const log = join(folder, 'driver.log')
+  const driver = start(loadCore, [process.execPath, join(here, 'driver.ts')], { log, ipc: true })
+  return {
+    folder,
+    upstream,
+    stub,
+    drive: (job) =>
+      new Promise((resolve, reject) => {
+        const died = () => reject(new Error(`the driver ended: ${readFileSync(log, 'utf8').slice(-2000)}`))
+        driver.process.once('exit', died)
+        driver.process.once('message', (report) => {
+          driver.process.off('exit', died)
+          resolve(report as Report)
+        })
+        driver.process.send({ ...job, upstreamHost: new URL(upstream).host })
+      }),
+    async close() {
+      await Promise.all([driver.stop(), stub.stop()])
+    },
+  }
+}
+
+/** The bare baseline as plain JavaScript, like the built gateway: type stripping at start would cost it 20 ms and 10 MB. */
+function bareScript(): string {
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(join(cache, 'package.json'), '{ "type": "module" }\n')
+  const how = '--ignoreConfig --module nodenext --target es2024 --types node --noCheck --outDir'.split(' ')
+  const tsc = join(here, '../node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [tsc, ...how, cache, join(here, 'bare.ts')], { stdio: 'inherit' })
+  return join(cache, 'bare.js')
+}
+
+/** How to start the bare baseline, and where it will answer. */
+export async function barePlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>) {
+  const port = await freePort('127.0.0.1')
+  const options: StartOptions = { log: join(folder, 'bare.log'), env: { NODE_ENV: 'production' } }
+  const words = [process.execPath, bareScript(), String(port), join(folder, 'bare.db'), upstream]
+  const origin = `http://127.0.0.1:${port}`
+  return { words, options, origin, target: { name: 'bare', origin, clientId: 'es', secret: 's' } }
+}
+
+/** Starts the bare baseline on the servers' core. */
+export async function startBare(bench: Bench): Promise<Server> {
+  const { words, options, origin, target } = await barePlan(bench)
+  const child = start(serverCore, words, options)
+  await ready(origin, child, options.log)
+  return { child, target, log: options.log }
+}
+
+/** Starts the script that the bare baseline was written after. */
+export async function startOriginal(bench: Bench, path: string): Promise<Server> {
+  const { options, ...plan } = await barePlan(bench)
+  const script = join(cache, 'original.mjs')
+  copyFileSync(path, script)
+  const port = new URL(plan.origin).port
+  const log = join(bench.folder, 'original.log')
+  const words = [process.execPath, script, port, `sqlite:${join(bench.folder, 'original.db')}`, bench.upstream]
+  const child = start(serverCore, words, { ...options, log })
+  await ready(plan.origin, child, log)
+  return { child, target: { ...plan.target, name: 'original' }, log }
+}

@@ -1,0 +1,131 @@
+/** What a browser and a client do over HTTP, as cheaply as Node can: keep-alive connections, own cookies, bodies read only where they matter. */
+import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+
+/** A server under measure, as its client knows it. */
+export interface Target {
+  readonly name: string
+  readonly origin: string
+  readonly clientId: string
+  readonly secret: string
+}
+
+/** The client's redirect URI; nothing listens there, the walk ends before. */
+export const redirectUri = 'http://127.0.0.3:9000/cb'
+
+/** RFC 7636, appendix B. */
+const verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
+const challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+const longestWalk = 12
+
+interface Cookie {
+  readonly value: string
+  readonly path: string
+}
+/** Cookies by host, then by name. */
+type Jar = Map<string, Map<string, Cookie>>
+
+interface Tokens {
+  readonly access_token?: string
+  readonly id_token?: string
+  readonly refresh_token?: string
+  readonly error?: string
+}
+
+function send(method: 'GET' | 'POST', url: URL, headers: OutgoingHttpHeaders, body?: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port, pathname, search } = url
+    const sent = request({ agent, method, hostname, port, path: pathname + search, headers, timeout: 10_000 }, resolve)
+    sent.on('error', reject)
+    sent.on('timeout', () => sent.destroy(new Error('no answer in 10 s')))
+    sent.end(body)
+  })
+}
+
+function cookieHeader(jar: Jar, url: URL): OutgoingHttpHeaders {
+  const pairs: string[] = []
+  for (const [name, { value, path }] of jar.get(url.host) ?? [])
+    if (url.pathname.startsWith(path)) pairs.push(`${name}=${value}`)
+  return pairs.length > 0 ? { cookie: pairs.join('; ') } : {}
+}
+
+function keepCookies(jar: Jar, url: URL, answer: IncomingMessage): void {
+  for (const line of answer.headers['set-cookie'] ?? []) {
+    const [pair = '', ...attributes] = line.split(/; ?/)
+    const at = pair.indexOf('=')
+    const name = pair.slice(0, at)
+    const value = pair.slice(at + 1)
+    const cookies = jar.get(url.host) ?? new Map<string, Cookie>()
+    jar.set(url.host, cookies)
+    const path = attributes.find((attribute) => /^path=/i.test(attribute))?.slice(5) ?? '/'
+    if (value === '' || attributes.some((attribute) => /^expires=Thu, 01 Jan 1970/i.test(attribute)))
+      cookies.delete(name)
+    else cookies.set(name, { value, path })
+  }
+}
+
+/** One new browser from the authorization request to the code. */
+async function walk(target: Target, user: string, upstreamHost: string): Promise<string> {
+  const jar: Jar = new Map([[upstreamHost, new Map([['who', { value: user, path: '/' }]])]])
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: target.clientId,
+    redirect_uri: redirectUri,
+    scope: 'openid email profile',
+    state: user,
+    nonce: user,
+    code_challenge: challenge,
+    code_challenge_method: 'S256',
+  })
+  let url = new URL(`${target.origin}/auth?${query}`)
+  for (let hop = 0; hop < longestWalk; hop++) {
+    const answer = await send('GET', url, { accept: 'text/html', ...cookieHeader(jar, url) })
+    answer.resume()
+    keepCookies(jar, url, answer)
+    const { location } = answer.headers
+    if (location === undefined) throw new Error(`${answer.statusCode} at ${url.pathname.replace(/[\w-]{20,}/g, '…')}`)
+    url = new URL(location, url)
+    if (!url.href.startsWith(redirectUri)) continue
+    const code = url.searchParams.get('code')
+    if (code === null) throw new Error(`the client was told ${url.searchParams.get('error')}`)
+    return code
+  }
+  throw new Error('too many hops')
+}
+
+async function token(target: Target, form: Readonly<Record<string, string>>): Promise<string> {
+  const basic = Buffer.from(`${target.clientId}:${target.secret}`).toString('base64')
+  const body = new URLSearchParams(form).toString()
+  const headers = {
+    authorization: `Basic ${basic}`,
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': Buffer.byteLength(body),
+  }
+  const answer = await send('POST', new URL(`${target.origin}/token`), headers, body)
+  const tokens = JSON.parse(await text(answer)) as Tokens
+  const { access_token, id_token, refresh_token, error } = tokens
+  if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${error}`)
+  if (!access_token || !id_token || !refresh_token) throw new Error('an answer without all three tokens')
+  return refresh_token
+}
+
+/**
+ * A sign-in of somebody in a new browser, up to the tokens.
+ * @returns the refresh token
+ * @throws with a short text that counts equal failures together
+ */
+export async function login(target: Target, user: string, upstreamHost: string): Promise<string> {
+  const code = await walk(target, user, upstreamHost)
+  return token(target, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
+}
+
+/**
+ * Redeems a refresh token.
+ * @returns its successor
+ * @throws as `login`
+ */
+export function refresh(target: Target, refreshToken: string): Promise<string> {
+  return token(target, { grant_type: 'refresh_token', refresh_token: refreshToken })
+}
