@@ -7,16 +7,22 @@ const say = (path: Path, message: string): Mistake => ({ path, message })
 /** What the parts of the main file, each right by itself, contradict each other in. */
 export function mainMistakes(main: MainFile, known: Known): readonly Mistake[] {
   return [
-    ...twice('connectors', main.connectors, ({ id }) => id, 'id'),
     ...twice('targets', main.targets, ({ id }) => id, 'id'),
     ...twice('clients', main.clients, ({ id }) => id, 'id'),
     ...audiences(main, known),
-    ...emailOverlaps(main.connectors.map(({ emailDomains }, index) => ({ emailDomains, path: ['connectors', index] }))),
     ...main.clients.flatMap((client, index) =>
       clientMistakes(client, known).map(({ path, message }) => say(['clients', index, ...path], message)),
     ),
     ...server(main),
     ...tenants(main),
+  ]
+}
+
+/** What the compiler of rules says of connectors too, for a file whose rules cannot be compiled yet. */
+export function connectorMistakes({ connectors }: MainFile): readonly Mistake[] {
+  return [
+    ...twice('connectors', connectors, ({ id }) => id, 'id'),
+    ...emailOverlaps(connectors.map(({ emailDomains }, index) => ({ emailDomains, path: ['connectors', index] }))),
   ]
 }
 
@@ -40,7 +46,7 @@ function audiences({ targets }: MainFile, known: Known): readonly Mistake[] {
 }
 
 /** Two upstreams that may assert one e-mail domain could both say that somebody is alice@ it (law 15). */
-export function emailOverlaps(
+function emailOverlaps(
   connectors: readonly { readonly emailDomains: readonly string[]; readonly path: Path }[],
 ): readonly Mistake[] {
   const owners = new Map<string, number>()

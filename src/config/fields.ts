@@ -74,9 +74,15 @@ const refer = (kind: 'env' | 'file' | 'path', text: string): string =>
 /** A secret: never written into the file, only named. Once loaded it is the text itself, without a line end after it. */
 export const secretReference = () =>
   z
-    .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
-      error: 'a secret is never written into this file; write { env: NAME } or { file: path }',
-    })
+    .union(
+      [
+        z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) }),
+        z.strictObject({ file: z.string().min(1) }),
+      ],
+      {
+        error: 'a secret is never written into this file; write { env: NAME } or { file: path }',
+      },
+    )
     .transform((reference) => ('env' in reference ? refer('env', reference.env) : refer('file', reference.file)))
 
 /** A path; a relative one counts from the folder of the main file. Once loaded it is absolute. `-` and `:memory:` stay. */

@@ -49,7 +49,7 @@ function joined(value: unknown, parts: readonly Filled[]): Filled {
 type Reference = NonNullable<ReturnType<typeof referenceOf>>
 
 async function fillOne({ kind, text }: Reference, scope: Scope, path: Path): Promise<Filled> {
-  const fail = (message: string): Filled => ({ value: undefined, problems: [{ path, message }], secrets: [] })
+  const fail = (message: string): Filled => ({ value: '', problems: [{ path, message }], secrets: [] })
   const refused = scope.refuse?.(kind, text)
   if (refused) return fail(refused)
   if (kind === 'path') return { value: resolve(scope.folder, text), problems: [], secrets: [] }

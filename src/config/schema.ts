@@ -36,7 +36,10 @@ export const serverFields = {
     .strictObject({
       ...address,
       tls: z
-        .strictObject({ certificate: path(), key: path() })
+        .strictObject({
+          certificate: path().describe('The chain, leaf first.'),
+          key: path().describe('Its private key.'),
+        })
         .optional()
         .describe('PEM files; read again when they change.'),
     })
@@ -91,7 +94,7 @@ export const connectorFields = {
     .array(emailDomain())
     .default([])
     .describe('E-mail domains whose people belong here; only these may be asserted.'),
-  domain: z.string().optional().describe('The Keystone domain in which its people live.'),
+  domain: z.string().min(1).max(64).exactOptional().describe('The Keystone domain in which its people live.'),
   maxProofAge: duration()
     .prefault('12h')
     .describe('How long an answer of this upstream is good for; nothing outlives it.'),

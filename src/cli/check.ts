@@ -1,0 +1,49 @@
+import { loadGateway } from '../app-config.ts'
+import type { Loaded } from '../config/load.ts'
+import { type Problem, problemText } from '../config/problem.ts'
+import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+
+/** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
+export const command: Command = {
+  usage: '[--config FILE]',
+  details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
+Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
+A problem in a tenant's file disables that tenant alone; check still exits with 1.`,
+  options: configOption,
+  run: async (args, io) => {
+    const path = fileOf(args, io)
+    const loaded = await loadGateway(path, io)
+    if (!loaded.ok) {
+      lines(io, loaded.problems)
+      return exit.refused
+    }
+    for (const warning of loaded.warnings) io.err(`warning: ${problemText(warning)}`)
+    for (const { problems } of loaded.disabledTenants) lines(io, problems)
+    io.out(summary(path, loaded))
+    return loaded.disabledTenants.length > 0 ? exit.refused : exit.ok
+  },
+}
+
+function fileOf(args: Args, io: Io): string {
+  const [word, ...more] = args.words
+  if (more.length > 0) throw new UsageError(`one configuration at a time; ${JSON.stringify(more[0])} is too much`)
+  return word ?? configPath(args, io)
+}
+
+function lines(io: Io, problems: readonly Problem[]): void {
+  for (const problem of problems) io.err(problemText(problem))
+}
+
+function summary(path: string, { config, tests, disabledTenants, digest }: Loaded): string {
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
+  const parts = [
+    count(config.connectors.length, 'connector'),
+    count(config.targets.length, 'target'),
+    count(config.clients.length, 'client'),
+    `${count(tests, 'test')} passed`,
+    ...(disabledTenants.length > 0
+      ? [`${count(disabledTenants.length, 'tenant')} disabled: ${disabledTenants.map(({ id }) => id).join(', ')}`]
+      : []),
+  ]
+  return `${path}: ${disabledTenants.length > 0 ? 'usable, but' : 'ok,'} ${parts.join(', ')} (${digest.slice(0, 12)})`
+}
