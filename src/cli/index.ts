@@ -12,6 +12,12 @@ export interface Entry {
 export const commands: readonly Entry[] = [
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
   { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
+  { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
+  {
+    name: 'check',
+    summary: 'read the configuration and say all that is wrong with it',
+    load: () => import('./check.ts'),
+  },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
 
