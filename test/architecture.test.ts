@@ -30,6 +30,7 @@ const parts: Readonly<Record<string, Part>> = {
   'fetcher.ts': { imports: [], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
+  'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
   'main.ts': { imports: 'everything', packages: {} },
 }
