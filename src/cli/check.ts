@@ -1,6 +1,6 @@
-import { loadGateway } from '../app-config.ts'
 import type { Loaded } from '../config/load.ts'
 import { type Problem, problemText } from '../config/problem.ts'
+import { configurationReader } from '../configuration.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 
 /** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
@@ -12,7 +12,7 @@ A problem in a tenant's file disables that tenant alone; check still exits with 
   options: configOption,
   run: async (args, io) => {
     const path = fileOf(args, io)
-    const loaded = await loadGateway(path, io)
+    const loaded = await configurationReader(io)(path)
     if (!loaded.ok) {
       lines(io, loaded.problems)
       return exit.refused

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type Command, exit } from './command.ts'
 
 /** The version of this build, from package.json. */
-export async function versionOf(): Promise<string> {
+export async function version(): Promise<string> {
   const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
   const found = manifest && typeof manifest === 'object' && 'version' in manifest ? manifest.version : undefined
   return typeof found === 'string' ? found : 'unknown'
@@ -13,7 +13,7 @@ export const command: Command = {
   usage: '',
   options: {},
   run: async (_args, io) => {
-    io.out(`lotse ${await versionOf()}`)
+    io.out(`lotse ${await version()}`)
     return exit.ok
   },
 }

@@ -1,0 +1,93 @@
+import type { Explanation, RuleTrace } from '../core/explain.ts'
+import { describeGrant } from '../core/grants.ts'
+import { accountId, type Subject } from '../core/subject.ts'
+
+/** What the chart shows. */
+export interface Charted {
+  readonly subject: Subject
+  readonly explanation: Explanation
+  /** Per target the exact names that it will see. */
+  readonly targets: readonly { readonly id: string; readonly label: string; readonly names: readonly string[] }[]
+  /** Of the terminal; undefined where there is none: then no colour and no cutting. */
+  readonly columns: number | undefined
+}
+
+type Style = 'bold' | 'dim' | 'green' | 'red'
+const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, green: 32, red: 31 }
+
+/** Three parts, top to bottom: what was said, what the rules say to it, what comes of it. */
+export function chart({ subject, explanation, targets, columns }: Charted): readonly string[] {
+  const paint = (style: Style, text: string) =>
+    columns === undefined ? text : `\u001b[${codes[style]}m${text}\u001b[0m`
+  const { decision, rules } = explanation
+  const verdict = decision.allowed ? paint('green', 'allowed') : paint('red', 'refused')
+  const lines = [
+    paint('bold', 'WHAT WAS SAID'),
+    ...table(said(subject)),
+    '',
+    paint('bold', 'WHAT THE RULES SAY'),
+    ...(rules.length === 0 ? ['  there is no rule'] : rules.flatMap((rule) => ruleLines(rule, paint))),
+    '',
+    `${paint('bold', 'WHAT YOU GET')}  ${verdict}`,
+    ...table(outcome(subject, explanation)),
+    ...targets.flatMap(({ id, label, names }) => [
+      '',
+      `  ${paint('bold', id)}${label === id ? '' : `  ${paint('dim', label)}`}`,
+      ...(names.length > 0 ? names.map((name) => `    ${printable(name)}`) : [paint('dim', '    nothing')]),
+    ]),
+  ]
+  return lines
+}
+
+type Row = readonly [name: string, value: string]
+
+function said({ connector, id, claims, records, acr, amr }: Subject): readonly Row[] {
+  return [
+    ['connector', connector],
+    ['subject', id],
+    ...Object.entries(claims).map(([name, values]): Row => [name, values.join(' · ')]),
+    ...Object.entries(records).map(
+      ([name, values]): Row => [name, values.map((each) => JSON.stringify(each)).join(' · ')],
+    ),
+    ...(acr !== undefined && !claims['acr'] ? [['acr', acr] as const] : []),
+    ...(amr && !claims['amr'] ? [['amr', amr.join(' · ')] as const] : []),
+  ]
+}
+
+function outcome(subject: Subject, { decision }: Explanation): readonly Row[] {
+  const { identity, grants, until, wantsAcr } = decision
+  return [
+    ['sub', accountId(subject)],
+    ['username', identity.username],
+    ...(identity.email === undefined ? [] : [['email', identity.email] as const]),
+    ...(identity.domain === undefined ? [] : [['domain', identity.domain] as const]),
+    ...grants.map((grant): Row => ['grant', describeGrant(grant)]),
+    ...(Number.isFinite(until) ? [['until', new Date(until * 1000).toISOString()] as const] : []),
+    ...(wantsAcr === undefined ? [] : [['more with', `acr ${wantsAcr}`] as const]),
+  ]
+}
+
+function ruleLines(rule: RuleTrace, paint: (style: Style, text: string) => string): readonly string[] {
+  const mark = rule.matched ? paint('green', '+') : paint('dim', '-')
+  const name = `${rule.rule}${rule.tenant === undefined ? '' : ` (tenant ${rule.tenant})`}`
+  const missed = rule.test === undefined ? 'does not apply' : `does not hold: ${rule.test}`
+  const saw = rule.saw === undefined ? '' : `; seen: ${rule.saw === '' ? 'nothing' : rule.saw}`
+  return [
+    `  ${mark} ${printable(name)}`,
+    ...(rule.matched ? [] : [paint('dim', `      ${printable(missed + saw)}`)]),
+    ...rule.says.map((line) => `      ${printable(line)}`),
+  ]
+}
+
+function table(rows: readonly Row[]): readonly string[] {
+  const width = Math.max(0, ...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `  ${printable(name).padEnd(width)}  ${printable(value)}`)
+}
+
+/** A claim must not move the cursor of the terminal that shows it. */
+function printable(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

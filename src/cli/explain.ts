@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Loaded } from '../config/load.ts'
+import { problemText } from '../config/problem.ts'
+import { configurationReader } from '../configuration.ts'
+import { explain } from '../core/explain.ts'
+import { accountId, type Subject } from '../core/subject.ts'
+import { targetTypes } from '../targets/index.ts'
+import type { Target } from '../targets/target.ts'
+import { subjectFrom } from './claims.ts'
+import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+import { chart } from './explain-chart.ts'
+
+/** `lotse explain`: what the rules say about somebody, rule by rule, without a sign-in. */
+export const command: Command = {
+  usage: '(--claims FILE | --claim NAME=VALUE…) --connector ID [--target ID] [--json]',
+  details: `What was said, what the rules say to it, and what comes of it at each target.
+FILE is a JSON object of claims as the upstream sends them, - for standard input; nested objects become JSON pointers
+(/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is "somebody".
+Exits with 1 where the rules give this person nothing.`,
+  options: {
+    ...configOption,
+    connector: { value: 'ID', help: 'the connector that the person came by' },
+    claims: { value: 'FILE', help: 'a JSON object of claims, or - for standard input' },
+    claim: { value: 'NAME=VALUE', repeat: true, help: 'one value of one claim' },
+    subject: { value: 'ID', help: "the person's id at the upstream; the claim sub if absent" },
+    acr: { value: 'ACR', help: 'the strength of the sign-in; the claim acr if absent' },
+    amr: { value: 'AMR', repeat: true, help: 'a method of the sign-in; the claim amr if absent' },
+    target: { value: 'ID', help: 'only this target' },
+    json: { help: 'one JSON object, for programs' },
+  },
+  run: async (args, io) => {
+    const subject = await asked(args, io)
+    const loaded = await configurationReader(io)(configPath(args, io))
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) io.err(problemText(problem))
+      return exit.refused
+    }
+    if (!loaded.config.connectors.some(({ id }) => id === subject.connector)) {
+      const known = loaded.config.connectors.map(({ id }) => id).join(', ')
+      throw new UsageError(`no connector ${JSON.stringify(subject.connector)}; there is ${known || 'none'}`)
+    }
+    return answer({ args, io, loaded, subject })
+  },
+}
+
+async function asked(args: Args, io: Io): Promise<Subject> {
+  const connector = args.text('connector')
+  if (connector === undefined) throw new UsageError('say by --connector ID where the person came from')
+  if (args.words.length > 0)
+    throw new UsageError(`${JSON.stringify(args.words[0])} is too much; write --claim NAME=VALUE`)
+  const file = args.text('claims')
+  const text =
+    file === undefined ? '{}' : file === '-' ? await io.input() : await readFile(resolve(io.cwd, file), 'utf8')
+  return subjectFrom(
+    { connector, text, pairs: args.list('claim'), now: io.now() },
+    {
+      id: args.text('subject'),
+      acr: args.text('acr'),
+      amr: args.list('amr'),
+    },
+  )
+}
+
+interface Answering {
+  readonly args: Args
+  readonly io: Io
+  readonly loaded: Loaded
+  readonly subject: Subject
+}
+
+function answer({ args, io, loaded, subject }: Answering): number {
+  const explanation = explain(loaded.policy, subject, io.now())
+  const targets = chosen(args, loaded)
+  const { decision } = explanation
+  const names = targets.map(({ id, label }, index) => ({ id, label, names: targets[index]?.describe(decision) ?? [] }))
+  if (args.flag('json')) {
+    const until = Number.isFinite(decision.until) ? decision.until : null
+    const sub = accountId(subject)
+    io.out(
+      JSON.stringify(
+        { subject, sub, decision: { ...decision, until }, rules: explanation.rules, targets: names },
+        null,
+        2,
+      ),
+    )
+  } else for (const line of chart({ subject, explanation, targets: names, columns: io.columns })) io.out(line)
+  return decision.allowed ? exit.ok : exit.refused
+}
+
+function chosen(args: Args, { config }: Loaded): readonly Target[] {
+  const wanted = args.text('target')
+  if (wanted !== undefined && !config.targets.some(({ id }) => id === wanted)) {
+    throw new UsageError(
+      `no target ${JSON.stringify(wanted)}; there is ${config.targets.map(({ id }) => id).join(', ') || 'none'}`,
+    )
+  }
+  return config.targets
+    .filter(({ id }) => wanted === undefined || id === wanted)
+    .map((target) => {
+      const { open } = targetTypes[target.type as keyof typeof targetTypes]
+      // The schema has read the options of exactly this type.
+      return open(target as never)
+    })
+}
