@@ -13,10 +13,9 @@ export const re2: RegexEngine = {
     return {
       names,
       match(text) {
-        // Without groups, and for all texts that do not match, the automaton alone answers: a fifth of the time.
-        if (!pattern.testExact(text)) return undefined
+        // Without groups the automaton alone answers, in a fifth of the time.
         const groups: Record<string, string> = {}
-        if (names.length === 0) return groups
+        if (names.length === 0) return pattern.testExact(text) ? groups : undefined
         const matcher = pattern.matcher(text)
         if (!matcher.matches()) return undefined
         for (const name of names) groups[name] = matcher.group(name) ?? ''

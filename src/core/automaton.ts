@@ -5,9 +5,11 @@ export interface Automaton<T> {
 }
 
 interface Trie<T> {
-  readonly step: (node: number, code: number) => number
+  /** A character's place in the alphabet of the literals, -1 where none of them has it. */
+  readonly letter: (code: number) => number
+  readonly step: (node: number, letter: number) => number
   readonly parents: Int32Array
-  readonly codes: Uint16Array
+  readonly letters: Uint16Array
   readonly depths: Int32Array
   readonly found: readonly (readonly T[] | undefined)[]
   readonly size: number
@@ -16,17 +18,21 @@ interface Trie<T> {
 /** Builds the automaton; memory is about 30 bytes per character of all literals. */
 export function automaton<T>(literals: ReadonlyMap<string, readonly T[]>): Automaton<T> {
   const trie = plant(literals)
-  const { step, found } = trie
+  const { letter, step, found } = trie
   const { fails, chains } = links(trie)
   return {
     scan(text, hit) {
       let node = 0
       for (let i = 0; i < text.length; i++) {
-        const code = text.charCodeAt(i)
-        let next = step(node, code)
+        const at = letter(text.charCodeAt(i))
+        if (at < 0) {
+          node = 0
+          continue
+        }
+        let next = step(node, at)
         while (next < 0 && node > 0) {
           node = fails[node] ?? 0
-          next = step(node, code)
+          next = step(node, at)
         }
         node = Math.max(next, 0)
         for (let out = node; out > 0; out = chains[out] ?? 0) {
@@ -38,36 +44,52 @@ export function automaton<T>(literals: ReadonlyMap<string, readonly T[]>): Autom
   }
 }
 
+/** The characters of the literals, counted off; few, so that a node and a letter fit into one small number. */
+function alphabet(literals: Iterable<string>) {
+  const ascii = new Int16Array(128).fill(-1)
+  const others = new Map<number, number>()
+  let count = 0
+  for (const literal of literals)
+    for (let i = 0; i < literal.length; i++) {
+      const code = literal.charCodeAt(i)
+      if (code < 128 ? ascii[code] !== -1 : others.has(code)) continue
+      if (code < 128) ascii[code] = count++
+      else others.set(code, count++)
+    }
+  const letter = (code: number): number => (code < 128 ? (ascii[code] ?? -1) : (others.get(code) ?? -1))
+  return { letter, count }
+}
+
 /** A trie whose edges live in one open-addressed table: hundreds of thousands of small maps would cost ten times as much. */
 function plant<T>(literals: ReadonlyMap<string, readonly T[]>): Trie<T> {
+  const { letter, count } = alphabet(literals.keys())
   let most = 1
   for (const literal of literals.keys()) most += literal.length
   const bits = Math.max(4, Math.ceil(Math.log2(most * 2)))
   const mask = 2 ** bits - 1
-  const keys = new Float64Array(mask + 1)
+  const keys = most * count < 2 ** 31 - 1 ? new Int32Array(mask + 1) : new Float64Array(mask + 1)
   const targets = new Int32Array(mask + 1)
   const parents = new Int32Array(most)
-  const codes = new Uint16Array(most)
+  const letters = new Uint16Array(most)
   const depths = new Int32Array(most)
   const found: (readonly T[] | undefined)[] = [undefined]
   let size = 1
-  // The root is node 1 in keys, so that 0 means an empty place.
-  const place = (node: number, code: number): number => {
-    const key = (node + 1) * 65_536 + code
-    let at = ((Math.imul(node, 0x9e3779b1) ^ Math.imul(code, 0x85ebca6b)) >>> 7) & mask
+  // One more than node and letter say, so that 0 means an empty place.
+  const place = (key: number): number => {
+    let at = (Math.imul(key, 0x9e3779b1) >>> 5) & mask
     while (keys[at] !== 0 && keys[at] !== key) at = (at + 1) & mask
     return at
   }
   for (const [literal, refs] of literals) {
     let node = 0
     for (let i = 0; i < literal.length; i++) {
-      const code = literal.charCodeAt(i)
-      const at = place(node, code)
+      const key = node * count + letter(literal.charCodeAt(i)) + 1
+      const at = place(key)
       if (keys[at] === 0) {
-        keys[at] = (node + 1) * 65_536 + code
+        keys[at] = key
         targets[at] = size
         parents[size] = node
-        codes[size] = code
+        letters[size] = letter(literal.charCodeAt(i))
         depths[size] = i + 1
         found[size] = undefined
         size++
@@ -76,26 +98,26 @@ function plant<T>(literals: ReadonlyMap<string, readonly T[]>): Trie<T> {
     }
     found[node] = refs
   }
-  const step = (node: number, code: number): number => {
-    const at = place(node, code)
-    return keys[at] === 0 ? -1 : (targets[at] ?? 0)
+  const step = (node: number, at: number): number => {
+    const slot = place(node * count + at + 1)
+    return keys[slot] === 0 ? -1 : (targets[slot] ?? 0)
   }
-  return { step, parents, codes, depths, found, size }
+  return { letter, step, parents, letters, depths, found, size }
 }
 
 /** For each node the longest proper suffix that is a node, and the next node on that chain at which a literal ends. */
-function links<T>({ step, parents, codes, depths, found, size }: Trie<T>) {
+function links<T>({ step, parents, letters, depths, found, size }: Trie<T>) {
   const fails = new Int32Array(size)
   const chains = new Int32Array(size)
   const order = Int32Array.from({ length: size }, (_, node) => node).sort((a, b) => (depths[a] ?? 0) - (depths[b] ?? 0))
   for (const node of order) {
     if ((depths[node] ?? 0) < 2) continue
-    const code = codes[node] ?? 0
+    const at = letters[node] ?? 0
     let fail = fails[parents[node] ?? 0] ?? 0
-    let next = step(fail, code)
+    let next = step(fail, at)
     while (next < 0 && fail > 0) {
       fail = fails[fail] ?? 0
-      next = step(fail, code)
+      next = step(fail, at)
     }
     const link = Math.max(next, 0)
     fails[node] = link

@@ -61,7 +61,12 @@ export function bind(rule: Rule, scope: Scope, binder: Binder): Bound {
     rule,
     tests: (rule.if ?? []).map((test) => bindTest(test, env)),
     rounds: bindEach(rule.each, env),
-    grants: (facts, caught) => givers.flatMap((give) => give(facts, caught)),
+    grants(facts, caught) {
+      const [only] = givers
+      return only !== undefined && givers.length === 1
+        ? only(facts, caught)
+        : givers.flatMap((give) => give(facts, caught))
+    },
     until: rule.until ? bindUntil(rule.until, env) : () => Number.POSITIVE_INFINITY,
     forbids: rule.forbid ? bindForbid(rule.forbid, env) : () => undefined,
     because: (facts, caught) => because?.(facts, caught)[0],
@@ -111,6 +116,11 @@ function bindLookup({ lookup, key }: Lookup, env: Env): Filled<readonly string[]
 
 function bindText(text: Text, env: Env): Filled<readonly string[]> {
   if (typeof text !== 'string') return bindLookup(text, env)
+  const literal = literalOf(resolve(partsOf(text), env.constants))
+  if (literal !== undefined) {
+    const always = [literal]
+    return () => always
+  }
   const fill = bindTemplate(text, env)
   return (facts, caught) => [fill(facts, caught)]
 }
@@ -135,18 +145,27 @@ function bindEach(each: Each | undefined, env: Env): Bound['rounds'] {
   return (facts) => {
     const rounds: Caught[] = []
     for (const value of values(facts)) {
-      const caught: string[] = []
-      if (catches(value, caught)) rounds.push(caught)
+      const caught = catches(value)
+      if (caught !== undefined) rounds.push(caught)
     }
     return rounds
   }
 }
 
-type Catches = (value: string, caught: string[]) => boolean
+/** What a value's holes caught, by slot; undefined where it does not fit. `caught` is what other fields caught before. */
+type Catches = (value: string, caught?: string[]) => string[] | undefined
 
 function bindPattern(pattern: string, env: Env): Catches {
   const runs = runsOf(resolve(partsOf(pattern), env.constants), (hole) => env.slots.get(hole) ?? -1)
-  return runs === undefined ? () => false : (value, caught) => fits(runs, value, caught)
+  const first = runs?.literals[0] ?? ''
+  // Siblings share the beginning of their first literal, not its end: one character tells most of them apart.
+  const at = first.length - 1
+  const last = first.charCodeAt(at)
+  return (value, caught) => {
+    if (runs === undefined || (at >= 0 && value.charCodeAt(at) !== last)) return undefined
+    const out = caught ?? []
+    return fits(runs, value, out) ? out : undefined
+  }
 }
 
 function bindRegex(source: string, env: Env): Catches {
@@ -154,11 +173,12 @@ function bindRegex(source: string, env: Env): Catches {
   const needed = requiredLiterals(source)
   const slots = regex.names.map((name) => [name, env.slots.get(name) ?? -1] as const)
   return (value, caught) => {
-    if (value.length > LONGEST_VALUE || !needed.every((literal) => value.includes(literal))) return false
+    if (value.length > LONGEST_VALUE || !needed.every((literal) => value.includes(literal))) return undefined
     const groups = regex.match(value)
-    if (groups === undefined) return false
-    for (const [name, slot] of slots) if (slot >= 0) caught[slot] = groups[name] ?? ''
-    return true
+    if (groups === undefined) return undefined
+    const out = caught ?? []
+    for (const [name, slot] of slots) if (slot >= 0) out[slot] = groups[name] ?? ''
+    return out
   }
 }
 
@@ -170,7 +190,7 @@ function bindRecords(name: string, fields: Readonly<Record<string, string>>, env
       const caught: string[] = []
       const all = patterns.every(([field, catches]) => {
         const value = Object.hasOwn(record, field) ? record[field] : undefined
-        return typeof value === 'string' && catches(value, caught)
+        return typeof value === 'string' && catches(value, caught) !== undefined
       })
       if (all) rounds.push(caught)
     }
@@ -223,6 +243,11 @@ function bindClaimTest(test: RuleTest, claim: string, env: Env): Filled<boolean>
   const values = (facts: Facts) => (test.ignoreCase ? facts.values(claim).map(fold) : facts.values(claim))
   const fillAll = (list: readonly string[]) => list.map((text) => bindTemplate(text, env))
   if (test.is !== undefined) {
+    const literal = typeof test.is === 'string' ? literalOf(resolve(partsOf(test.is), env.constants)) : undefined
+    if (literal !== undefined) {
+      const wanted = same(literal)
+      return (facts) => values(facts).includes(wanted)
+    }
     const texts = bindText(test.is, env)
     return (facts, caught) => texts(facts, caught).some((text) => values(facts).includes(same(text)))
   }
@@ -245,7 +270,7 @@ function bindClaimTest(test: RuleTest, claim: string, env: Env): Filled<boolean>
   if (test.pattern !== undefined) return bindTestPattern(test.pattern, values, same, env)
   if (test.regex !== undefined) {
     const matches = bindRegex(test.regex, { ...env, slots: new Map() })
-    return (facts) => values(facts).some((value) => matches(value, []))
+    return (facts) => values(facts).some((value) => matches(value) !== undefined)
   }
   if (test.inTable !== undefined) {
     const table = env.tables.get(test.inTable)
@@ -277,25 +302,39 @@ function bindTestPattern(
   }
 }
 
+type Make = (name: string, domain: string | undefined, roles: readonly string[]) => Grant
+
+/** The shape of a template's grants; literals, so that all of one shape are alike to the engine. */
+function makerOf({ target, project, namespace, group, cluster }: GrantTemplate): Make {
+  if (project !== undefined)
+    return (name, domain, roles) =>
+      domain === undefined ? { target, project: name, roles } : { target, project: name, domain, roles }
+  if (group !== undefined)
+    return (name, domain) => (domain === undefined ? { target, group: name } : { target, group: name, domain })
+  if (namespace !== undefined) return (name, _, roles) => ({ target, namespace: name, roles })
+  return cluster
+    ? (_name, _domain, roles) => ({ target, cluster, roles })
+    : (name, _, roles) => ({ target, domain: name, roles })
+}
+
+const unnamed: readonly string[] = ['']
+const nowhere: readonly undefined[] = [undefined]
+
 function bindGrant(template: GrantTemplate, env: Env): Filled<readonly Grant[]> {
-  const { target, cluster } = template
-  const domain = template.domain === undefined ? undefined : bindText(template.domain, env)
-  const named = (['project', 'namespace', 'group'] as const).find((kind) => template[kind] !== undefined)
-  const names = named === undefined ? undefined : bindText(template[named] ?? '', env)
-  const { roles } = template
-  const rolesOf = roles === undefined ? undefined : 'lookup' in roles ? bindLookup(roles, env) : () => roles
+  const { project, namespace, group, cluster, domain, roles } = template
+  const make = makerOf(template)
+  const alone = project ?? namespace ?? group ?? (cluster ? undefined : domain)
+  const inside = project ?? group
+  const namesOf = alone === undefined ? () => unnamed : bindText(alone, env)
+  const domainsOf = inside === undefined || domain === undefined ? () => nowhere : bindText(domain, env)
+  const rolesOf = roles === undefined ? () => unnamed : 'lookup' in roles ? bindLookup(roles, env) : () => roles
   return (facts, caught) => {
-    const given = rolesOf?.(facts, caught)
-    if (given?.length === 0) return []
-    const rest = given === undefined ? {} : { roles: given }
-    if (cluster) return [{ target, cluster, ...rest } as Grant]
-    const domains = domain?.(facts, caught) ?? [undefined]
-    // The schema lets no other combination of fields through than the five shapes of Grant.
-    return domains.flatMap((place) => {
-      const inside = place === undefined ? {} : { domain: place }
-      if (names === undefined || named === undefined) return [{ target, ...inside, ...rest } as Grant]
-      return names(facts, caught).map((name) => ({ target, [named]: name, ...inside, ...rest }) as Grant)
-    })
+    const given = rolesOf(facts, caught)
+    if (given.length === 0) return []
+    const grants: Grant[] = []
+    for (const name of namesOf(facts, caught))
+      for (const place of domainsOf(facts, caught)) grants.push(make(name, place, given))
+    return grants
   }
 }
 

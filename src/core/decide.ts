@@ -64,17 +64,18 @@ export function examine(policy: Policy, ref: RuleRef, facts: Facts, home: string
   const rounds = answer.closed ?? answer.rounds
   if (rounds.length === 0 || ref.rule.forbid !== undefined)
     return { ref, bound, answer, grants: [], refused: [], until: Number.POSITIVE_INFINITY, ended: 0 }
-  return { ref, bound, answer, ...harvest(policy, { ref, bound, facts, home }, rounds) }
+  return harvest(policy, { ref, bound, answer, facts, home }, rounds)
 }
 
 interface Field {
   readonly ref: RuleRef
   readonly bound: Bound
+  readonly answer: Answer
   readonly facts: Facts
   readonly home: string | undefined
 }
 
-function harvest(policy: Policy, { ref, bound, facts, home }: Field, rounds: readonly Caught[]) {
+function harvest(policy: Policy, { ref, bound, answer, facts, home }: Field, rounds: readonly Caught[]): Finding {
   const grants: Grant[] = []
   const refused: Refused[] = []
   let until = Number.POSITIVE_INFINITY
@@ -93,7 +94,7 @@ function harvest(policy: Policy, { ref, bound, facts, home }: Field, rounds: rea
       else refused.push(no)
     }
   }
-  return { grants, refused, until, ended }
+  return { ref, bound, answer, grants, refused, until, ended }
 }
 
 function settled(policy: Policy, { scope }: RuleRef, grant: Grant): Grant {
@@ -185,7 +186,6 @@ function glassGifts(policy: Policy, facts: Facts): readonly Gift[] {
 
 /** What the bans leave of a gift. */
 function spared(gift: Gift, bans: readonly Ban[], facts: Facts, identity: Identity): Gift {
-  if (bans.length === 0 || gift.grants.length === 0) return gift
   const grants = gift.grants.flatMap((grant) => {
     let left: Grant | undefined = grant
     for (const ban of bans) {
@@ -234,9 +234,10 @@ function wantedAcr({ base }: Policy, findings: readonly Finding[]): string | und
 }
 
 function outcome(ref: RuleRef, effect: RuleOutcome['effect'], grants: readonly Grant[], because?: string): RuleOutcome {
+  const rule = ref.rule.name
   const { tenant } = ref.scope
-  const reason = because === undefined ? {} : { because }
-  return { rule: ref.rule.name, ...(tenant === undefined ? {} : { tenant }), effect, grants, ...reason }
+  if (tenant === undefined) return because === undefined ? { rule, effect, grants } : { rule, effect, grants, because }
+  return because === undefined ? { rule, tenant, effect, grants } : { rule, tenant, effect, grants, because }
 }
 
 function forbade({ finding, person, taken }: Ban, facts: Facts): RuleOutcome {

@@ -1,7 +1,5 @@
 import { type Grant, grantKind } from './decision.ts'
 
-const SEPARATOR = '\u0000'
-
 /** The name of a grant's place at its target: the project, domain, namespace or group; empty for a cluster. */
 export function placeName(grant: Grant): string {
   if ('project' in grant) return grant.project
@@ -10,37 +8,51 @@ export function placeName(grant: Grant): string {
   return 'cluster' in grant ? '' : grant.domain
 }
 
-/** Equal for two grants at one place; sorts by target, shape, name. No part can hold U+0000 (text.ts badName). */
-export function placeKey(grant: Grant): string {
-  const domain = 'project' in grant || 'group' in grant ? (grant.domain ?? '') : ''
-  return grant.target + SEPARATOR + grantKind(grant) + SEPARATOR + placeName(grant) + SEPARATOR + domain
+const ranks = { project: 0, domain: 1, namespace: 2, cluster: 3, group: 4 } as const
+
+const inside = (grant: Grant) => ('project' in grant || 'group' in grant ? (grant.domain ?? '') : '')
+
+function order(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/** Sorts grants by target, shape, name and domain; 0 for two at one place. */
+function byPlace(a: Grant, b: Grant): number {
+  return (
+    order(a.target, b.target) ||
+    ranks[grantKind(a)] - ranks[grantKind(b)] ||
+    order(placeName(a), placeName(b)) ||
+    order(inside(a), inside(b))
+  )
 }
 
 /** A grant as tests, traces and people write it: `cloud project web in d1: manager, member`. */
 export function describeGrant(grant: Grant): string {
   const kind = grantKind(grant)
   const name = kind === 'cluster' ? '' : ` ${placeName(grant)}`
-  const inside = ('project' in grant || 'group' in grant) && grant.domain !== undefined ? ` in ${grant.domain}` : ''
+  const domain = inside(grant) === '' ? '' : ` in ${inside(grant)}`
   const roles = 'roles' in grant ? `: ${grant.roles.join(', ')}` : ''
-  return `${grant.target} ${kind}${name}${inside}${roles}`
+  return `${grant.target} ${kind}${name}${domain}${roles}`
 }
 
 /** One grant per place with all its roles, sorted, so that equal rights are equal values. */
 export function mergeGrants(grants: readonly Grant[]): readonly Grant[] {
-  const places = new Map<string, Grant[]>()
-  for (const grant of grants) {
-    const key = placeKey(grant)
-    const there = places.get(key)
-    if (there === undefined) places.set(key, [grant])
-    else there.push(grant)
+  if (grants.length < 2) return grants.map(sorted)
+  const merged: Grant[] = []
+  for (const grant of [...grants].sort(byPlace)) {
+    const before = merged.at(-1)
+    if (before === undefined || byPlace(before, grant) !== 0) merged.push(sorted(grant))
+    else merged[merged.length - 1] = joined(before, grant)
   }
-  return [...places.keys()].sort().map((key) => oneOf(places.get(key) as [Grant, ...Grant[]]))
+  return merged
 }
 
-function oneOf(same: readonly [Grant, ...Grant[]]): Grant {
-  const [first] = same
-  if (!('roles' in first)) return first
-  if (same.length === 1 && first.roles.length < 2) return first
-  const roles = new Set(same.flatMap((grant) => ('roles' in grant ? grant.roles : [])))
-  return { ...first, roles: [...roles].sort() }
+function sorted(grant: Grant): Grant {
+  if (!('roles' in grant) || grant.roles.length < 2) return grant
+  return { ...grant, roles: [...new Set(grant.roles)].sort() }
+}
+
+function joined(one: Grant, other: Grant): Grant {
+  if (!('roles' in one) || !('roles' in other)) return one
+  return sorted({ ...one, roles: [...one.roles, ...other.roles] })
 }

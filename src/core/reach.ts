@@ -57,6 +57,7 @@ function add(lists: Map<string, RuleRef[]>, id: string, refs: readonly RuleRef[]
 
 function inOrder(refs: Iterable<RuleRef>): readonly RuleRef[] {
   return [...refs].sort((a, b) => {
+    if (a.scope === b.scope) return a.order - b.order
     const [one, other] = [a.scope.tenant ?? '', b.scope.tenant ?? '']
     return one === other ? a.order - b.order : one < other ? -1 : 1
   })
