@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import { link, mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Root } from './root.ts'
@@ -78,7 +78,7 @@ function isCode(error: unknown, code: string): boolean {
 function rootOf(secret: Buffer): Root {
   // HKDF-SHA256, RFC 5869; the purpose keeps one use's key from being another's.
   const derive = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', secret, 'lotse', purpose, 32))
-  const key = derive('seal')
+  const key = createSecretKey(derive('seal'))
   return {
     derive: (purpose) => derive(`for:${purpose}`),
     seal: (plaintext, context) => seal(key, plaintext, context),
@@ -87,7 +87,7 @@ function rootOf(secret: Buffer): Root {
 }
 
 /** Random 96-bit nonces are good for 2^32 texts under one key (NIST SP 800-38D, 8.3). */
-function seal(key: Buffer, plaintext: string, context: string): string {
+function seal(key: KeyObject, plaintext: string, context: string): string {
   const nonce = randomBytes(NONCE_BYTES)
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
   cipher.setAAD(Buffer.from(context))
@@ -95,7 +95,7 @@ function seal(key: Buffer, plaintext: string, context: string): string {
   return Buffer.concat([Buffer.of(VERSION), nonce, body, cipher.getAuthTag()]).toString('base64url')
 }
 
-function unseal(key: Buffer, sealed: string, context: string): string {
+function unseal(key: KeyObject, sealed: string, context: string): string {
   const bytes = Buffer.from(sealed, 'base64url')
   const refused = 'not sealed with this root secret, changed, or sealed for another context'
   if (bytes.length < 1 + NONCE_BYTES + TAG_BYTES || bytes[0] !== VERSION) throw new Error(refused)
