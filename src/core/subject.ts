@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** One record of an upstream's array of objects, kept whole: what belongs together stays together. */
 export type ClaimRecord = Readonly<Record<string, string>>
@@ -37,5 +37,5 @@ export interface Proof {
  * equal for one person at every client, never equal for two connectors.
  */
 export function accountId(subject: Pick<Subject, 'connector' | 'id'>): string {
-  return createHash('sha256').update(`${subject.connector}\n${subject.id}`).digest('base64url')
+  return hash('sha256', `${subject.connector}\n${subject.id}`, 'base64url')
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Challenge, Hints, Memo } from '../connectors/connector.ts'
@@ -36,7 +36,7 @@ type Proven =
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>
 
 const SIGN_IN = 600
-const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url')
+const hashOf = (text: string) => hash('sha256', text, 'base64url')
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
 const forPeople: ReadonlySet<string> = new Set(['claims_unusable', 'acr_not_met', 'nothing_granted', 'forbidden'])

@@ -2,10 +2,11 @@ import Provider, { type Configuration, errors, interactionPolicy } from 'oidc-pr
 import { ISSUER_RING } from '../core/ports.ts'
 import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
+import { cookieSigner } from './cookie-signer.ts'
 import { deviceFlow } from './device.ts'
 import { logoutFeatures, queueLogouts } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
-import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, successorOf } from './overrides.ts'
+import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, signIdTokens, successorOf } from './overrides.ts'
 import type { Parts } from './parts.ts'
 import { type Context, type Proofs, proofIdOf, reachesAny } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
@@ -118,7 +119,7 @@ function cookies(parts: Parts): NonNullable<Configuration['cookies']> {
   const secure = parts.issuer.protocol === 'https:'
   const options = { httpOnly: true, sameSite: 'lax' as const, secure, signed: true, overwrite: true }
   return {
-    keys: [parts.root.derive('cookie-signature').toString('base64url')],
+    keys: cookieSigner(parts.root.derive('cookie-signature')) as never, // the published types know arrays only
     // `__Host-`: no other host of this domain can plant a session here (RFC 6265bis, section 4.1.3).
     names: {
       session: secure ? '__Host-lotse-session' : 'lotse-session',
@@ -196,6 +197,7 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   pinUrls(provider)
   carryProof(provider)
   signByRing(provider, parts)
+  signIdTokens(provider, parts)
   deriveSuccessors(provider, successor)
   alwaysSid(provider)
   queueLogouts(provider, parts)
