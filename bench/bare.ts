@@ -229,3 +229,6 @@ provider.use(async (ctx, next) => {
   return next()
 })
 provider.listen(Number(port), '127.0.0.1', () => console.log('ready'))
+
+// A CPU profile is written only where the process ends by itself.
+process.once('SIGTERM', () => process.exit(0))

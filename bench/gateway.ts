@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, ready, type StartOptions, serverCore, start } from './process.ts'
-import type { Bench, Server } from './servers.ts'
+import { type Bench, profiling, type Server } from './servers.ts'
 import { redirectUri } from './walk.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -54,9 +54,7 @@ export async function gatewayPlan({ folder, upstream }: Pick<Bench, 'folder' | '
   writeFileSync(config, configuration(port, upstream))
   const log = join(own, 'gateway.log')
   const options: StartOptions = { log, env: { BENCH_SECRET: secret, NODE_ENV: 'production' } }
-  const profile = process.env['LOTSE_BENCH_PROFILE']
-  const flags = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []
-  const words = [process.execPath, ...flags, main, 'serve', '--config', config]
+  const words = [process.execPath, ...profiling(), main, 'serve', '--config', config]
   const origin = `http://127.0.0.1:${port}`
   return { words, options, origin, target: { name: 'gateway', origin, clientId: 'es', secret } }
 }

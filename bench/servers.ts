@@ -68,11 +68,17 @@ function bareScript(): string {
   return join(cache, 'bare.js')
 }
 
+/** Node's flags for CPU profiles of the servers under measure, where `LOTSE_BENCH_PROFILE` names a folder for them. */
+export function profiling(): readonly string[] {
+  const folder = process.env['LOTSE_BENCH_PROFILE']
+  return folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : []
+}
+
 /** How to start the bare baseline, and where it will answer. */
 export async function barePlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>) {
   const port = await freePort('127.0.0.1')
   const options: StartOptions = { log: join(folder, 'bare.log'), env: { NODE_ENV: 'production' } }
-  const words = [process.execPath, bareScript(), String(port), join(folder, 'bare.db'), upstream]
+  const words = [process.execPath, ...profiling(), bareScript(), String(port), join(folder, 'bare.db'), upstream]
   const origin = `http://127.0.0.1:${port}`
   return { words, options, origin, target: { name: 'bare', origin, clientId: 'es', secret: 's' } }
 }
