@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { ConnectorConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
@@ -16,7 +17,8 @@ export const command: Command = {
   usage: '(--claims FILE | --claim NAME=VALUE…) --connector ID [--target ID] [--json]',
   details: `What was said, what the rules say to it, and what comes of it at each target.
 FILE is a JSON object of claims as the upstream sends them, - for standard input; nested objects become JSON pointers
-(/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is "somebody".
+(/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is
+"somebody". Strengths (acr) are meant as the rules name them: a connector's own translation is not applied.
 Exits with 1 where the rules give this person nothing.`,
   options: {
     ...configOption,
@@ -30,36 +32,38 @@ Exits with 1 where the rules give this person nothing.`,
     json: { help: 'one JSON object, for programs' },
   },
   run: async (args, io) => {
-    const subject = await asked(args, io)
+    const id = args.text('connector')
+    if (id === undefined) throw new UsageError('say by --connector ID where the person came from')
+    if (args.words.length > 0) {
+      throw new UsageError(`${JSON.stringify(args.words[0])} is too much; write --claim NAME=VALUE`)
+    }
     const loaded = await configurationReader(io)(configPath(args, io))
     if (!loaded.ok) {
       for (const problem of loaded.problems) io.err(problemText(problem))
       return exit.refused
     }
-    if (!loaded.config.connectors.some(({ id }) => id === subject.connector)) {
-      const known = loaded.config.connectors.map(({ id }) => id).join(', ')
-      throw new UsageError(`no connector ${JSON.stringify(subject.connector)}; there is ${known || 'none'}`)
+    const connector = loaded.config.connectors.find((each) => each.id === id)
+    if (!connector) {
+      const known = loaded.config.connectors.map((each) => each.id).join(', ')
+      throw new UsageError(`no connector ${JSON.stringify(id)}; there is ${known || 'none'}`)
     }
-    return answer({ args, io, loaded, subject })
+    return answer({ args, io, loaded, subject: await asked(args, io, connector) })
   },
 }
 
-async function asked(args: Args, io: Io): Promise<Subject> {
-  const connector = args.text('connector')
-  if (connector === undefined) throw new UsageError('say by --connector ID where the person came from')
-  if (args.words.length > 0)
-    throw new UsageError(`${JSON.stringify(args.words[0])} is too much; write --claim NAME=VALUE`)
+async function asked(args: Args, io: Io, connector: ConnectorConfig): Promise<Subject> {
   const file = args.text('claims')
   const text =
     file === undefined ? '{}' : file === '-' ? await io.input() : await readFile(resolve(io.cwd, file), 'utf8')
-  return subjectFrom(
-    { connector, text, pairs: args.list('claim'), now: io.now() },
-    {
-      id: args.text('subject'),
-      acr: args.text('acr'),
-      amr: args.list('amr'),
-    },
-  )
+  const { subjectClaim, ignore } = connector
+  const said = { connector: connector.id, text, pairs: args.list('claim'), now: io.now() }
+  return subjectFrom(said, {
+    id: args.text('subject'),
+    acr: args.text('acr'),
+    amr: args.list('amr'),
+    ...(typeof subjectClaim === 'string' && { subjectClaim }),
+    ...(Array.isArray(ignore) && { ignore: ignore.map(String) }),
+  })
 }
 
 interface Answering {

@@ -20,6 +20,8 @@ export const commands: readonly Entry[] = [
     load: () => import('./check.ts'),
   },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
+  { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
+  { name: 'store', summary: 'copy the store while the gateway runs', load: () => import('./store.ts') },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
 

@@ -61,11 +61,14 @@ function emailOverlaps(
   )
 }
 
-function server({ listen, operations, sessions }: MainFile): readonly Mistake[] {
+function server({ listen, operations, sessions, keys }: MainFile): readonly Mistake[] {
   const shared = operations && operations.port === listen.port && listen.port !== 0
   return [
     ...(shared && operations.address === listen.address
       ? [say(['operations', 'port'], 'listen has this port already; write another')]
+      : []),
+    ...(keys.lead >= keys.rotateEvery
+      ? [say(['keys', 'lead'], 'not shorter than keys.rotateEvery, so no key would ever sign; write a shorter time')]
       : []),
     ...(sessions.idle > sessions.max
       ? [say(['sessions', 'idle'], 'longer than sessions.max, so never reached; write a shorter time')]

@@ -5,7 +5,7 @@ import { duration, name, secretReference, url } from './fields.ts'
 export const clientSchema = z.strictObject({
   id: z
     .string()
-    .regex(/^[\x21-\x7e]{1,128}$/)
+    .regex(/^[\x21-\x7e]{1,128}$/, 'not a client id; write printable ASCII without spaces (128 at most)')
     .describe('The `client_id`.'),
   label: z.string().min(1).max(80).optional().describe('What people read on confirm pages; the id where absent.'),
   target: name()
@@ -25,7 +25,12 @@ export const clientSchema = z.strictObject({
     .describe('How the client proves itself at the token endpoint; `none` is a public client and must use PKCE.'),
   secret: secretReference().optional().describe('The client secret, for `client_secret_*`.'),
   jwks: z
-    .looseObject({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) })
+    .looseObject({
+      keys: z
+        .array(z.looseObject({ kty: z.string().describe('`EC`, `RSA` or `OKP`.') }))
+        .min(1)
+        .describe('JWKs (RFC 7517).'),
+    })
     .optional()
     .describe('Public keys, for `private_key_jwt`.'),
   redirectUris: z
@@ -59,17 +64,20 @@ export const clientSchema = z.strictObject({
     .enum(['optional', 'required'])
     .default('optional')
     .describe('Whether authorization requests must be pushed (RFC 9126).'),
-  idTokenAlg: z.enum(['ES256', 'RS256', 'PS256']).default('ES256'),
+  idTokenAlg: z.enum(['ES256', 'RS256', 'PS256']).default('ES256').describe('How its ID tokens are signed.'),
   backchannelLogout: z
-    .strictObject({ url: url(), sessionRequired: z.boolean().default(true) })
+    .strictObject({
+      url: url().describe('The address that takes logout tokens.'),
+      sessionRequired: z.boolean().default(true).describe('Whether logout tokens name the session (`sid`).'),
+    })
     .optional()
     .describe('Where the client hears of a logout (OpenID Connect Back-Channel Logout).'),
   introspect: z.boolean().default(false).describe('The client may introspect tokens of its target.'),
   serviceAccount: z
     .strictObject({
-      connector: name(),
-      id: z.string().min(1),
-      claims: z.record(z.string(), z.array(z.string())).default({}),
+      connector: name().describe('The connector from which it counts as coming.'),
+      id: z.string().min(1).describe('Its subject id there.'),
+      claims: z.record(z.string(), z.array(z.string())).default({}).describe('Its claims.'),
     })
     .optional()
     .describe('Whom `client_credentials` means: the rules decide for this subject as for any other.'),

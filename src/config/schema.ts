@@ -63,22 +63,28 @@ export const serverFields = {
       lead: duration().prefault('24h').describe('How long a next key is published before it signs.'),
       rsaBits: z.literal([2048, 3072, 4096]).default(3072).describe('The size of new RSA keys.'),
     })
-    .prefault({}),
-  audit: z.strictObject({ path: path().prefault('-').describe('A file, or `-` for standard output.') }).prefault({}),
+    .prefault({})
+    .describe('The root secret, and how signing keys change.'),
+  audit: z
+    .strictObject({ path: path().prefault('-').describe('A file, or `-` for standard output.') })
+    .prefault({})
+    .describe('Where the audit events go, a line of JSON each.'),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),
     })
-    .prefault({}),
-  brand: brandSchema.prefault({}),
+    .prefault({})
+    .describe('The log, on standard error.'),
+  brand: brandSchema.prefault({}).describe('How the pages look.'),
   sessions: z
     .strictObject({
       idle: duration().prefault('1h').describe('A browser session ends after so long without use.'),
       max: duration().prefault('12h').describe('A browser session ends after so long whatever happens.'),
       refresh: duration().prefault('12h').describe('The longest life of a refresh token.'),
     })
-    .prefault({}),
-  clients: z.array(clientSchema).default([]),
+    .prefault({})
+    .describe('How long sign-ins last.'),
+  clients: z.array(clientSchema).default([]).describe('OAuth clients of the gateway.'),
 } as const
 
 /** What every connector has, whatever its protocol; each type adds its own options (connectors/index.ts). */
