@@ -134,8 +134,13 @@ export function globMatcher(glob: string): (text: string) => boolean {
 export function badName(text: string): string | undefined {
   if (text === '') return 'the name is empty'
   if (text.length > 255) return `the name has ${text.length} characters, 255 is the most`
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(text))
-    return 'the name holds a control character'
+  for (let i = 0; i < text.length; i++) if (controls(text.charCodeAt(i))) return 'the name holds a control character'
   return text.isWellFormed() ? undefined : 'the name is not well-formed Unicode'
+}
+
+/** C0, DEL, C1, line and paragraph separators, and the marks that turn the direction of writing. */
+function controls(code: number): boolean {
+  if (code < 127) return code < 32
+  if (code < 160) return true
+  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)
 }
