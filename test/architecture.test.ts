@@ -32,6 +32,8 @@ const parts: Readonly<Record<string, Part>> = {
   'app.ts': { imports: 'everything', packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
+  // The upstreams and the client that the demo plays are other people's programs: they use the libraries that those would.
+  demo: { imports: 'everything', packages: { 'oidc-provider': 'demo/', 'openid-client': 'demo/' } },
   'main.ts': { imports: 'everything', packages: {} },
 }
 
