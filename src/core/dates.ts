@@ -1,3 +1,5 @@
+const DAY = 86_400_000
+
 /** Offset of a zone from UTC at a moment, in milliseconds, by the platform's own time-zone data. */
 function offsetAt(format: Intl.DateTimeFormat, moment: number): number {
   const part: Record<string, number> = {}
@@ -29,10 +31,11 @@ export function endOfDayIn(zone: string): (date: string) => number | undefined {
   return (date) => {
     const day = calendarDate(date)
     if (day === undefined) return undefined
-    const midnight = day + 86_400_000
-    // Twice: the first guess may lie on the other side of a clock change.
-    const guess = midnight - offsetAt(format, midnight)
-    return Math.floor((midnight - offsetAt(format, guess)) / 1000)
+    const midnight = day + DAY
+    // A clock change nearby makes two guesses. Where neither is a midnight, the clock jumped over it: the day ended then.
+    const [before, after] = [midnight - DAY, midnight + DAY].map((near) => midnight - offsetAt(format, near))
+    const guesses = [after ?? 0, before ?? 0].filter((guess) => guess + offsetAt(format, guess) === midnight)
+    return Math.floor((guesses.length === 0 ? (before ?? 0) : Math.max(...guesses)) / 1000)
   }
 }
 
