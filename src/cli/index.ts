@@ -11,17 +11,10 @@ export interface Entry {
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
   { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
-  { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
-  { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
-  { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
-  {
-    name: 'check',
-    summary: 'read the configuration and say all that is wrong with it',
-    load: () => import('./check.ts'),
-  },
+  { name: 'check', summary: 'say all that is wrong with the configuration', load: () => import('./check.ts') },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
-  { name: 'store', summary: 'copy the store while the gateway runs', load: () => import('./store.ts') },
+  { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
 

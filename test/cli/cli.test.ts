@@ -140,12 +140,18 @@ test('what is not understood exits 2 with a hint, on standard error', async () =
   }
 })
 
+test('no two commands share a name', () => {
+  const names = commands.map(({ name }) => name)
+  assert.deepEqual(names, [...new Set(names)])
+})
+
 test('every command has help, which names its options and the exit codes', async () => {
   for (const { name, summary, load } of commands) {
     const { code, out } = await lotse([name, '--help'])
     const { command } = await load()
     assert.equal(code, exit.ok)
-    for (const text of [summary, `Usage: lotse ${name}`, 'Exit codes: 0 done']) assert.ok(out.includes(text), text)
+    for (const text of [summary, `Usage: lotse ${name}`, 'Exit codes: 0 done'])
+      assert.ok(out.includes(text), `${text} is not in\n${out}`)
     for (const option of Object.keys(command.options)) assert.ok(out.includes(`--${option}`), option)
   }
   const { code, out } = await lotse(['--help'])
