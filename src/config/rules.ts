@@ -9,7 +9,7 @@ const texts = () => z.array(template()).min(1)
 const person = () =>
   text().regex(
     /^[a-z0-9][a-z0-9._-]{0,63}\/[\s\S]+$/,
-    "not a person; write the connector's id, a slash and the subject id",
+    'not a person; write connector/id: the id of the connector, a slash, the subject id',
   )
 const on = () => z.literal(true, { error: 'write true, or leave it out' })
 

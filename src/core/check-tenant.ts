@@ -2,10 +2,11 @@ import type { TableMaps } from './bind.ts'
 import { type Glass, reaches } from './break-glass.ts'
 import type { RuleRef } from './candidates.ts'
 import { checkRule, literalGrant, type Words } from './check-rule.ts'
+import type { Grant } from './decision.ts'
 import { describeGrant } from './grants.ts'
-import type { PolicyProblem, TenantSource } from './policy.ts'
+import type { PolicyProblem, TargetRules, TenantSource } from './policy.ts'
 import type { GrantTemplate, Rule, Vars } from './rule.ts'
-import { badLimits, hasDomains, outside, type Scope, settle, tenantScope } from './scope.ts'
+import { badLimits, hasDomains, outside, type Scope, settle, tenantScope, type Walls } from './scope.ts'
 import { constantsIn } from './words.ts'
 
 /** A rule set of the main file, checked once for all tenants that use it. */
@@ -45,6 +46,7 @@ export function checkRules(rules: readonly Rule[], path: Path, words: Words): re
 interface Near {
   readonly glasses: readonly Glass[]
   readonly tables: TableMaps
+  readonly targets: ReadonlyMap<string, TargetRules>
   readonly constants: ReadonlyMap<string, string>
   readonly scope?: Scope
 }
@@ -56,12 +58,21 @@ export function checkReach(rules: readonly Rule[], path: Path, near: Near): read
     (rule.give ?? []).flatMap((template, j) => {
       const held = reaches(near.glasses, template, near.tables, near.constants)
       if (held === undefined) return []
-      // A grant beyond the tenant's walls is refused whatever the rule says.
-      if (near.scope?.walls !== undefined && outside(near.scope.walls, held) !== undefined) return []
+      if (near.scope?.walls !== undefined && beyondReach(held, near.scope.walls, near.targets)) return []
       const message = `rule ${rule.name} could give the break-glass grant \`${describeGrant(held)}\``
       return [{ path: [...path, i, 'give', j], message, fix: 'give another role or a narrower name' }]
     }),
   )
+}
+
+/** A break-glass grant outside the tenant's walls: whatever its rules say, they are refused there. */
+function beyondReach(held: Grant, walls: Walls, targets: ReadonlyMap<string, TargetRules>): boolean {
+  const target = targets.get(held.target)
+  if (target === undefined) return true
+  const placed = settle(walls, held, target)
+  // Without a domain of its own it may lie in any of the tenant's.
+  const open = ('project' in placed || 'group' in placed) && placed.domain === undefined && hasDomains(target)
+  return !open && outside(walls, placed, target, undefined) !== undefined
 }
 
 /** Checks a rule set without knowing any tenant. */
@@ -70,7 +81,7 @@ export function readSet(name: string, rules: readonly Rule[], main: Words, glass
   const anyone = { has: () => true } as unknown as ReadonlySet<string>
   const { constants: _, ...rest } = main
   const words: Words = { ...rest, connectors: anyone, place: 'tenant' }
-  const near = checkReach(rules, [], { glasses, tables: main.tables, constants: new Map() })
+  const near = checkReach(rules, [], { glasses, tables: main.tables, targets: main.targets, constants: new Map() })
   return {
     name,
     rules,
@@ -100,6 +111,9 @@ export function readTenant(source: TenantSource, around: Surroundings): Tenant {
     ...ownProblems(source, scope, around),
     ...sets.flatMap((set, i) => setProblems(i, set, source, scope, around)),
   ]
+  for (const [i, { id, domain }] of source.connectors.entries())
+    if (domain !== undefined && scope.walls?.domain(domain) === false)
+      found.push({ path: ['connectors', i, 'domain'], message: `domain ${domain} of ${id} is not the tenant's` })
   const limits = badLimits(source.limits)
   if (limits !== undefined) found.push({ path: [], message: `the limit ${limits} has a hole that is not <tenant.id>` })
   return {
@@ -115,7 +129,7 @@ function ownProblems(source: TenantSource, scope: Scope, { words, glasses }: Sur
   const own: Words = { ...words, connectors, constants: scope.constants, place: 'tenant' }
   return [
     ...checkRules(source.rules, ['rules'], own),
-    ...checkReach(source.rules, ['rules'], { glasses, tables: words.tables, constants: scope.constants, scope }),
+    ...checkReach(source.rules, ['rules'], { ...words, glasses, constants: scope.constants, scope }),
     ...source.rules.flatMap((rule, i) =>
       (rule.give ?? []).flatMap((template, j) => {
         const why = beyond(template, scope, words)
@@ -144,7 +158,7 @@ function setProblems(
     }),
   )
   if (set.nearGlass === 'far') return found
-  const near = { glasses, tables: words.tables, constants: scope.constants, scope }
+  const near = { ...words, glasses, constants: scope.constants, scope }
   return [...found, ...checkReach(set.rules, path, near).map((problem) => ({ ...problem, path }))]
 }
 
@@ -161,7 +175,7 @@ function beyond(template: GrantTemplate, scope: Scope, { targets }: Words): stri
   const grant = literalGrant(template, scope.constants)
   if (grant === undefined) return undefined
   const settled = settle(walls, grant, target)
-  const why = outside(walls, settled)
+  const why = outside(walls, settled, target, undefined)
   if (why !== undefined) return why
   const refused = target.refuse(settled)
   return refused && `target ${target.id} cannot take \`${describeGrant(settled)}\`: ${refused}`

@@ -115,7 +115,7 @@ function readBase(source: PolicySource, engine: RegexEngine): Base {
     strengths: source.assurance.map(([name = '']) => name),
     problems: [
       ...checkRules(source.rules, ['rules'], words),
-      ...checkReach(source.rules, ['rules'], { glasses, tables, constants: scope.constants }),
+      ...checkReach(source.rules, ['rules'], { glasses, tables, targets, constants: scope.constants }),
       ...[...sets.values()].flatMap((set) => set.problems),
       ...repeatedStrengths(source),
       ...broken,

@@ -46,13 +46,18 @@ export function tracedFacts(policy: Policy, subject: Subject, now: number, misse
 }
 
 function examineAll(policy: Policy, refs: readonly RuleRef[], facts: Facts): readonly Finding[] {
-  const home = policy.people.get(facts.connector)?.owned.connector.domain
+  const home = homeOf(policy, facts)
   const findings: Finding[] = []
   for (const ref of refs) {
     const finding = examine(policy, ref, facts, home)
     if (finding.answer.rounds.length > 0 || finding.answer.needs !== undefined) findings.push(finding)
   }
   return findings
+}
+
+/** The domain in which the connector's people live: what a grant without a domain means. */
+function homeOf(policy: Policy, facts: Facts): string | undefined {
+  return policy.people.get(facts.connector)?.owned.connector.domain
 }
 
 /** Asks one rule. @param home the domain of the connector's people */
@@ -109,7 +114,7 @@ function refusal(policy: Policy, { scope }: RuleRef, grant: Grant, home: string 
   const odd = name ?? (place === undefined ? undefined : badName(place))
   if (odd !== undefined) return { grant, by: 'rules', why: odd }
   // Law 6 by construction: no grant of a tenant's rule leaves here without passing its walls.
-  const beyond = scope.walls && outside(scope.walls, grant, home)
+  const beyond = scope.walls && outside(scope.walls, grant, target, home)
   if (beyond !== undefined) return { grant, by: 'rules', why: beyond }
   const held = reserved(policy.base.glasses, grant)
   if (held !== undefined) return { grant, by: 'rules', why: `\`${describeGrant(held)}\` is for break glass alone` }
@@ -136,10 +141,10 @@ interface Ban {
 export function conclude(policy: Policy, facts: Facts, identity: Identity, findings: readonly Finding[]): Decision {
   const matched = findings.filter((finding) => finding.answer.rounds.length > 0)
   const bans = bansOf(matched)
-  const banned = bans.filter(({ finding, person }) => person === 'whole' && finding.ref.scope.tenant === undefined)
+  const banned = bans.filter((ban) => ban.person === 'whole' && isMain(ban))
   if (banned.length > 0) return { ...nobody(identity), because: banned.map((ban) => forbade(ban, facts)) }
   const offered = [...glassGifts(policy, facts), ...matched.map(giftOf)]
-  const left = bans.length === 0 ? offered : offered.map((gift) => spared(gift, bans, facts, identity))
+  const left = bans.length === 0 ? offered : offered.map((gift) => spared(policy, gift, bans, facts))
   const gifts = left.filter((gift) => gift.grants.length > 0)
   const admitted = matched.filter((finding) => finding.ref.rule.admit && admits(finding, bans))
   const grants = gathered(gifts)
@@ -203,18 +208,27 @@ function glassGifts(policy: Policy, facts: Facts): readonly Gift[] {
 }
 
 /** What the bans leave of a gift. */
-function spared(gift: Gift, bans: readonly Ban[], facts: Facts, identity: Identity): Gift {
+function spared(policy: Policy, gift: Gift, all: readonly Ban[], facts: Facts): Gift {
+  const home = homeOf(policy, facts)
+  // No tenant forbids break glass.
+  const bans = gift.finding === undefined ? all.filter(isMain) : all
   const grants = gift.grants.flatMap((grant) => {
     let left: Grant | undefined = grant
-    for (const ban of bans) {
-      const { walls } = ban.finding.ref.scope
-      const inside =
-        walls === undefined || (gift.finding !== undefined && outside(walls, grant, identity.domain) === undefined)
-      if (left !== undefined && inside) left = without(left, ban, facts, identity.domain)
-    }
+    for (const ban of bans)
+      if (left !== undefined && concerns(policy, ban, grant, home)) left = without(left, ban, facts, home)
     return left ?? []
   })
   return { ...gift, grants }
+}
+
+const isMain = ({ finding }: Ban) => finding.ref.scope.tenant === undefined
+
+/** A tenant's ban acts on what lies inside its own walls, whoever gave it. */
+function concerns(policy: Policy, ban: Ban, grant: Grant, home: string | undefined): boolean {
+  const { walls } = ban.finding.ref.scope
+  if (walls === undefined) return true
+  const target = policy.base.targets.get(grant.target)
+  return outside(walls, grant, target, home) === undefined
 }
 
 function without(grant: Grant, ban: Ban, facts: Facts, home: string | undefined): Grant | undefined {

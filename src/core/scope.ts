@@ -88,16 +88,24 @@ export function settle(walls: Walls, grant: Grant, target: TargetRules): Grant {
 
 /**
  * Why a grant lies outside a tenant's walls (law 6); undefined where it lies inside.
- * @param domain the domain that a grant without one means, where that is known
+ * @param target the grant's; undefined where there is none of that id
+ * @param home the domain that a project or group without one means, where that is known
  */
-export function outside(walls: Walls, grant: Grant, domain?: string): string | undefined {
-  if (!walls.targets.has(grant.target)) return `the tenant has no part of target ${grant.target}`
+export function outside(
+  walls: Walls,
+  grant: Grant,
+  target: TargetRules | undefined,
+  home: string | undefined,
+): string | undefined {
+  if (target === undefined || !walls.targets.has(grant.target))
+    return `the tenant has no part of target ${grant.target}`
   if ('namespace' in grant)
     return walls.namespace(grant.namespace) ? undefined : `namespace ${grant.namespace} is not the tenant's`
   if ('cluster' in grant) return 'a whole cluster is never a tenant’s'
-  const place = grant.domain ?? domain
-  if ('group' in grant && place === undefined)
+  // Where a target knows no domains, one that the grant names would be passed over there: the name alone must do.
+  if ('group' in grant && !hasDomains(target))
     return walls.group(grant.group) ? undefined : `group ${grant.group} is not the tenant's`
+  const place = grant.domain ?? home
   if (place === undefined) return 'the grant names no domain'
   if (!walls.domain(place)) return `domain ${place} is not the tenant's`
   if ('project' in grant && !walls.project(grant.project)) return `project ${grant.project} is not the tenant's`

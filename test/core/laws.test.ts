@@ -202,6 +202,15 @@ describe('a tenant', () => {
     )
   })
 
+  it('cannot name a group by a domain where the target knows none, nor house its people with another tenant', () => {
+    const rules = wide([{ target: 'prod', group: '<g>-x', domain: 'd-a' }])
+    const policy = policyOf({ tenants: [tenant('a', rules, { connectors: [{ id: 'idp-a', domain: 'd-a' }] })] })
+    assert.deepEqual(lines(policy, subject({ g: ['b', 'a-1'] }, { connector: 'idp-a' })), ['prod group a-1-x in d-a'])
+    assert.deepEqual(problemsOf({ tenants: [tenant('a', [], { connectors: [{ id: 'idp-a', domain: 'd-b' }] })] }), [
+      "a connectors.0.domain: domain d-b of idp-a is not the tenant's",
+    ])
+  })
+
   it('cannot widen its limits by its vars', () => {
     const sneaky = tenant('a', [], { limits: { ...limits, domains: ['d-<vars.x>'] }, vars: { x: 'b' } })
     assert.match(problemsOf({ tenants: [sneaky] }).join(), /the limit d-<vars.x> has a hole/)
