@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { mock } from 'node:test'
+import { type App, openApp } from '../../src/app.ts'
+import type { AuditEvent } from '../../src/audit.ts'
+import { type Loaded, load } from '../../src/config/load.ts'
+import { problemText } from '../../src/config/problem.ts'
+import { runnable } from '../../src/configuration.ts'
+import { connectorTypes } from '../../src/connectors/index.ts'
+import { openRoot } from '../../src/keys/root-secret.ts'
+import { re2 } from '../../src/regex.ts'
+import { openEmbedded } from '../../src/store/embedded.ts'
+import type { Store } from '../../src/store/store.ts'
+import { targetTypes } from '../../src/targets/index.ts'
+
+/** A JSON answer; the texts that most tests look at. */
+export type Answer = Readonly<Record<string, string>>
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** A real gateway on a loopback port, from the text of a configuration, on an embedded store in a folder of its own. */
+export interface TestGateway {
+  readonly issuer: string
+  readonly app: App
+  readonly store: Store
+  readonly folder: string
+  /** Every audit event so far, oldest first. */
+  readonly events: readonly AuditEvent[]
+  readonly logs: readonly LogLine[]
+  /** Loads another configuration into the running gateway, as SIGHUP does. */
+  reload(yaml: string): Promise<void>
+  /** Makes each later audit line fail, or work again. */
+  failAudit(failing: 'yes' | 'no'): void
+  /** A form POST to a path; JSON answer. */
+  post(
+    path: string,
+    fields: Record<string, string>,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: Answer; headers: Headers }>
+  close(): Promise<void>
+}
+
+export interface GatewayOptions {
+  /** The text of a main file without `issuer`, `listen`, `store`, `keys` and `audit`, which are put in front. */
+  readonly config: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Wraps the store, to make it fail or hang. */
+  readonly store?: (store: Store) => Store
+  /** 0 by default. */
+  readonly port?: number
+}
+
+async function listening(server: Server, port: number): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A loopback port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  const url = await listening(server, 0)
+  await new Promise((resolve) => server.close(resolve))
+  return Number(new URL(url).port)
+}
+
+const head = (issuer: string) =>
+  `issuer: ${issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\nkeys: { create: true, rsaBits: 2048 }\n`
+
+async function read(text: string, folder: string, env: Readonly<Record<string, string>>): Promise<Loaded> {
+  const ports = {
+    env,
+    now: Math.floor(Date.now() / 1000),
+    regex: re2,
+    readFile: async (path: string) => {
+      if (path.endsWith('main.yaml')) return text
+      throw new Error(`no file ${path} in this test`)
+    },
+    listDir: async () => [],
+  }
+  const loaded = await load(join(folder, 'main.yaml'), { connectors: connectorTypes, targets: targetTypes }, ports)
+  if (!loaded.ok) throw new Error(loaded.problems.map(problemText).join('\n'))
+  return loaded
+}
+
+/** Starts one; `close` it. The gateway's clock is `Date`, so `advance` of `fakeClock` moves it and the library together. */
+export async function startGateway(options: GatewayOptions): Promise<TestGateway> {
+  const folder = await mkdtemp(join(tmpdir(), 'lotse-'))
+  const env = options.env ?? {}
+  const now = () => Math.floor(Date.now() / 1000)
+  let app: App | undefined
+  const server = createServer((req, res) => app?.handle(req, res))
+  const issuer = await listening(server, options.port ?? 0)
+  const events: AuditEvent[] = []
+  const logs: LogLine[] = []
+  let failing = false
+  const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
+  const store = options.store?.(embedded) ?? embedded
+  app = await openApp(runnable(await read(head(issuer) + options.config, folder, env)), {
+    store,
+    root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
+    audit: async (_id, event) => {
+      if (failing) throw new Error('no space left on device')
+      events.push(event)
+    },
+    log: (level, message, fields = {}) => void logs.push({ level, message, fields }),
+    now,
+    random: () => randomBytes(32).toString('base64url'),
+  })
+  const running = app
+  return {
+    issuer,
+    app: running,
+    store,
+    folder,
+    events,
+    logs,
+    async reload(yaml) {
+      await running.reload(runnable(await read(head(issuer) + yaml, folder, env)))
+    },
+    failAudit(state) {
+      failing = state === 'yes'
+    },
+    async post(path, fields, headers = {}) {
+      const answer = await fetch(issuer + path, { method: 'POST', body: new URLSearchParams(fields), headers })
+      const text = await answer.text()
+      return {
+        status: answer.status,
+        body: text.startsWith('{') ? JSON.parse(text) : { text },
+        headers: answer.headers,
+      }
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await embedded.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Stands still until advanced; moves the gateway, the library and every upstream of this process together. */
+export function fakeClock(): { advance(seconds: number): void; stop(): void } {
+  mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  return {
+    advance: (seconds) => mock.timers.setTime(Date.now() + seconds * 1000),
+    stop: () => mock.timers.reset(),
+  }
+}
+
+/** The payload of a JWT, unchecked. */
+export function claimsIn(jwt: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
+}
