@@ -8,7 +8,7 @@ import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
 import { composeGateway, type Gateway } from './http/gateway.ts'
-import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createMetrics, type KnownNames, type Metrics } from './http/metrics.ts'
 import { parseTrusted } from './http/origin.ts'
 import { createLook } from './http/pages/index.ts'
 import type { ConnectorEntry, Parts } from './http/parts.ts'
@@ -176,6 +176,12 @@ export function openKeys(
   })
 }
 
+const noNames: KnownNames = { connectors: new Set(), targets: new Set(), routes: routeNames }
+
+function namesOf({ connectors, targets }: World): KnownNames {
+  return { connectors: new Set(connectors.keys()), targets: new Set([...targets.keys(), 'none']), routes: routeNames }
+}
+
 /**
  * The composition root: from a configuration and what the process gives to a running gateway.
  * @throws where keys or the store cannot be used
@@ -187,13 +193,10 @@ export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
     const targets = openTargets(loaded.config)
     const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
     const rings = await openKeys(ports, loaded.config, targets)
-    return { loaded, world, rings, gateway: composition(ports, metrics, loaded, rings, world) }
+    return { loaded, world, rings, names: namesOf(world), gateway: composition(ports, metrics, loaded, rings, world) }
   }
-  const metrics = createMetrics(() => ({
-    connectors: new Set(current?.world.connectors.keys()),
-    targets: new Set([...(current?.world.targets.keys() ?? []), 'none']),
-    routes: routeNames,
-  }))
+  // Asked at every count: made once for each composition.
+  const metrics = createMetrics(() => current?.names ?? noNames)
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
   metrics.configLoaded(ports.now())
@@ -208,9 +211,9 @@ export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
       metrics.configLoaded(ports.now())
     },
     async tick() {
-      const { loaded, world, rings, gateway } = current as NonNullable<typeof current>
+      const { loaded, world, rings, names, gateway } = current as NonNullable<typeof current>
       if (await rings.tick()) {
-        current = { loaded, world, rings, gateway: composition(ports, metrics, loaded, rings, world) }
+        current = { loaded, world, rings, names, gateway: composition(ports, metrics, loaded, rings, world) }
         ports.log('info', 'the keys changed: a new provider was swapped in')
       }
       await gateway.deliver()

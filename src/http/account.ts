@@ -47,7 +47,9 @@ function said(target: Target, decision: Decision, form: TokenForm): Record<strin
     return target.claims(decision, form)
   } catch (cause) {
     if (!(cause instanceof LoginError)) throw cause
-    throw Object.assign(new errors.AccessDenied(`the decision cannot be said to ${target.label} (${cause.code})`), { cause })
+    throw Object.assign(new errors.AccessDenied(`the decision cannot be said to ${target.label} (${cause.code})`), {
+      cause,
+    })
   }
 }
 

@@ -71,6 +71,9 @@ export async function standard(
   const redirectUris = [`http://127.0.0.1:${port}/callback/corp`]
   const idp = await startIdp({ people, clients: [{ id: 'lotse', secret: SECRET, redirectUris }] })
   const config = more.config ?? standardConfig(idp.issuer, more.rules)
-  const gateway = await startGateway({ env: standardEnv, port, ...more, config })
+  const gateway = await startGateway({ env: standardEnv, port, ...more, config }).catch(async (error: unknown) => {
+    await idp.close() // a listening upstream would keep the test process alive
+    throw error
+  })
   return { idp, gateway }
 }
