@@ -1,5 +1,7 @@
+import { isIP } from 'node:net'
 import type { Mistake } from './check-clients.ts'
 import type { TenantAllowance, TenantFile } from './compose.ts'
+import { isLoopback } from './fields.ts'
 import type { ConnectorConfig } from './gateway.ts'
 import type { Path } from './problem.ts'
 
@@ -53,6 +55,7 @@ function connectorMistakes(tenant: string, connector: ConnectorConfig, allowed: 
         say(['emailDomains', index], `not an e-mail domain of this tenant; write one of: ${list(emailDomains)}`),
     ),
     ...spaceMistakes(connector, emailDomains),
+    ...addressMistakes(connector),
   ]
   return mistakes.filter((mistake) => typeof mistake === 'object')
 }
@@ -77,5 +80,16 @@ function spaceMistakes({ id, identity }: ConnectorConfig, emailDomains: readonly
     groupPrefix !== undefined &&
       !own(groupPrefix) &&
       say(['identity', 'groupPrefix'], `outside this connector's names; write ${id}: or leave it out`),
+  ]
+}
+
+/** A customer's file does not choose which machines of the operator's own network are asked (law 10). */
+function addressMistakes({ issuer, proxy }: ConnectorConfig) {
+  const host = typeof issuer === 'string' && URL.canParse(issuer) ? new URL(issuer).hostname : undefined
+  const inside =
+    host !== undefined && (isLoopback(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.'))
+  return [
+    inside && say(['issuer'], 'an address of this network; write the public name of the upstream'),
+    proxy !== undefined && say(['proxy'], 'only the main file names proxies; take it out'),
   ]
 }

@@ -130,6 +130,12 @@ export function configSchema(parts: Parts) {
   return {
     main: main as unknown as z.ZodType<MainFile>,
     tenant: tenant as unknown as z.ZodType<TenantFile>,
+    /** What options of single connectors contradict each other in. */
+    contradictions: (list: readonly ConnectorConfig[]) =>
+      list.flatMap((connector, index) => {
+        const found = parts.connectors[connector.type]?.problems?.(connector as never) ?? []
+        return found.map(({ path, message }) => ({ path: ['connectors', index, ...path], message }))
+      }),
   }
 }
 

@@ -58,6 +58,8 @@ export interface Loaded {
   readonly tests: number
   readonly warnings: readonly Problem[]
   readonly disabledTenants: readonly DisabledTenant[]
+  /** What was read, by absolute path: what `watch` has to look at. Files of tenants stand for themselves in their folder. */
+  readonly read: { readonly files: readonly string[]; readonly folders: readonly string[] }
 }
 
 /** A configuration that cannot be used, with every reason in file order. */
@@ -73,7 +75,13 @@ const stand = { issuer: 'https://stand.invalid', listen: { port: 0 }, store: { k
  * Reads a configuration with everything that it names: tenants, tables, secrets. Never throws for what a file says.
  * @param path of the main file; it is named so in problems, and relative paths in it count from its folder
  */
-export async function load(path: string, parts: Parts, ports: LoadPorts): Promise<Loaded | Refused> {
+export async function load(path: string, parts: Parts, given: LoadPorts): Promise<Loaded | Refused> {
+  const opened = new Set<string>()
+  const readFile = (file: string) => {
+    opened.add(resolve(file))
+    return given.readFile(file)
+  }
+  const ports = { ...given, readFile }
   const text = await ports.readFile(path).catch((error: unknown) => ({ error }))
   if (typeof text !== 'string') {
     const message = `cannot be read (${reason(text.error)}); name the file by --config or LOTSE_CONFIG`
@@ -85,7 +93,7 @@ export async function load(path: string, parts: Parts, ports: LoadPorts): Promis
   const parsed = parse(schema.main, source.value, stand)
   const problems = parsed.findings.map((finding) => source.problem(finding.path, finding.message, finding.at))
   const rest = parsed.value
-    ? await lookThrough({ source, parsed, parts, schema, ports, text }, parsed.value)
+    ? await lookThrough({ source, parsed, parts, schema, ports, text, opened }, parsed.value)
     : undefined
   const all = inFileOrder([...source.problems, ...problems, ...(rest?.problems ?? [])], [path])
   return all.length > 0 || !rest?.loaded ? { ok: false, problems: all } : rest.loaded
@@ -98,6 +106,8 @@ interface Work {
   readonly schema: ConfigSchema
   readonly ports: LoadPorts
   readonly text: string
+  /** Absolute paths of all files that were opened. */
+  readonly opened: ReadonlySet<string>
 }
 
 interface Outcome {
@@ -115,7 +125,12 @@ async function lookThrough(work: Work, read: MainFile): Promise<Outcome> {
   const { tables, mistakes: badTables, texts } = await readTables(main, folder, ports)
   const targets = openTargets(main.targets, parts)
   const known = knownNames(source.value, targets)
-  const mistakes = [...filled.problems, ...badTables, ...mainMistakes(main, known), ...optionMistakes(main, parts)]
+  const mistakes = [
+    ...filled.problems,
+    ...badTables,
+    ...mainMistakes(main, known),
+    ...work.schema.contradictions(main.connectors),
+  ]
   const problems = mistakes.map((each) => source.problem(parsed.original(each.path), each.message))
   // Rules that speak of something left out above would only be reported for its absence.
   const whole = !['connectors', 'targets', 'tables', 'ruleSets', 'vars', 'assurance'].some((key) =>
@@ -162,7 +177,7 @@ interface Pieces {
   readonly policy: Policy
 }
 
-function assemble({ source, text }: Work, { main, filled, texts, tenants, judged, policy }: Pieces): Loaded {
+function assemble({ source, text, opened }: Work, { main, filled, texts, tenants, judged, policy }: Pieces): Loaded {
   const { rules, ruleSets, vars, tables, breakGlass, tests, tenants: block, ...config } = main
   const visible = [text, ...texts, ...tenants.texts]
   const warnings = [...tenants.absent, ...quietWarnings(main)]
@@ -181,6 +196,10 @@ function assemble({ source, text }: Work, { main, filled, texts, tenants, judged
       [source.file],
     ),
     disabledTenants: [...tenants.disabled, ...judged.disabled],
+    read: {
+      files: [...opened].filter((file) => dirname(file) !== block?.folder),
+      folders: block ? [block.folder] : [],
+    },
   }
 }
 
@@ -206,15 +225,6 @@ function hash(texts: readonly string[]): string {
 function openTargets(targets: readonly TargetConfig[], { targets: types }: Parts) {
   // The schema has read the options that belong to this type, which is all that `open` asks for.
   return targets.flatMap((target) => types[target.type]?.open(target as never) ?? [])
-}
-
-function optionMistakes({ connectors }: MainFile, { connectors: types }: Parts): readonly Mistake[] {
-  return connectors.flatMap((connector, index) =>
-    (types[connector.type]?.problems?.(connector as never) ?? []).map(({ path, message }) => ({
-      path: ['connectors', index, ...path],
-      message,
-    })),
-  )
 }
 
 /** The names that clients may refer to, also of entries that have mistakes of their own. */

@@ -26,6 +26,7 @@ export async function fillReferences(value: unknown, scope: Scope, path: Path = 
   const reference = referenceOf(value)
   if (reference) return fillOne(reference, scope, path)
   if (Array.isArray(value)) {
+    if (value.length === 0) return { value, problems: [], secrets: [] }
     const parts = await Promise.all(value.map((each, index) => fillReferences(each, scope, [...path, index])))
     return joined(
       parts.map((part) => part.value),

@@ -22,7 +22,9 @@ export interface TenantPorts {
 /** One file of a tenant, read for itself. */
 export interface ReadTenant {
   readonly text: string
-  readonly allowed: TenantAllowance | undefined
+  readonly allowed: TenantAllowance
+  /** `allowed` as text, to see whether it has changed. */
+  readonly bounds: string
   readonly source: Source
   readonly file: TenantFile | undefined
   readonly problems: readonly Problem[]
@@ -106,29 +108,30 @@ async function readTenant(name: string, main: MainFile, schema: ConfigSchema, po
   if (!allowed)
     return refuse(`the main file gives this tenant nothing; name it under tenants.named, or write tenants.each`)
   const known = ports.memory?.get(path)
-  const fresh =
-    known?.text === text && sameAllowance(known.allowed, allowed) ? known : understand(path, text, allowed, schema)
+  const same = known?.text === text && (known.allowed === allowed || known.bounds === JSON.stringify(allowed))
+  const fresh = same ? known : understand(path, text, allowed, schema)
   ports.memory?.set(path, fresh)
   if (!fresh.file || fresh.problems.length > 0) return fail(fresh.problems, text)
   const { source, file } = fresh
   const scope = { folder, env: ports.env, readFile: ports.readFile, refuse: tenantBounds(id) }
   const filled = await fillReferences(file.connectors, scope, ['connectors'])
-  const wrong = [...filled.problems, ...(filled.problems.length > 0 ? [] : tenantMistakes(id, file, allowed))]
+  const connectors = filled.value as TenantFile['connectors']
+  const wrong = [...filled.problems, ...tenantMistakes(id, file, allowed), ...schema.contradictions(connectors)]
   if (wrong.length > 0)
     return fail(
       wrong.map((each) => source.problem(each.path, each.message)),
       text,
     )
   const before = fresh.tenant
-  const same = before?.secrets.join('\n') === filled.secrets.join('\n')
-  const tenant = before && same ? before.value : completed(id, fresh, filled.value as TenantFile['connectors'])
+  const unchanged = JSON.stringify(before?.secrets) === JSON.stringify(filled.secrets)
+  const tenant = before && unchanged ? before.value : completed(id, fresh, connectors)
   if (tenant) fresh.tenant = { secrets: filled.secrets, value: tenant }
   return { id, text, problems: [], secrets: filled.secrets, ...(tenant && { tenant }) }
 }
 
 function completed(id: string, read: ReadTenant, connectors: TenantFile['connectors']): Tenant | undefined {
   const { source, allowed, file } = read
-  if (!file || !allowed) return undefined
+  if (!file) return undefined
   const own = connectors.map((connector) => ({ ...connector, tenant: id }))
   const { admit, vars, rules, ruleSets } = file
   const { connectorTypes, emailDomains, ...limits } = allowed
@@ -142,14 +145,11 @@ function completed(id: string, read: ReadTenant, connectors: TenantFile['connect
 
 function understand(path: string, text: string, allowed: TenantAllowance, schema: ConfigSchema): ReadTenant {
   const source = readSource(path, text)
-  if (source.value === undefined) return { text, allowed, source, file: undefined, problems: source.problems }
+  const bounds = JSON.stringify(allowed)
+  if (source.value === undefined) return { text, allowed, bounds, source, file: undefined, problems: source.problems }
   const { findings, value } = parse(schema.tenant, source.value)
   const found = findings.map((finding) => source.problem(finding.path, finding.message, finding.at))
-  return { text, allowed, source, file: value, problems: [...source.problems, ...found] }
-}
-
-function sameAllowance(one: TenantAllowance | undefined, other: TenantAllowance): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
+  return { text, allowed, bounds, source, file: value, problems: [...source.problems, ...found] }
 }
 
 function allowance({ tenants }: MainFile, id: string): TenantAllowance | undefined {

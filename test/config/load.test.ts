@@ -203,6 +203,27 @@ test('the digest is that of the files, the state that of the secrets too', async
   assert.equal(other.config.clients[0]?.secret, '2')
 })
 
+test('what was read is told, so that it can be watched', async () => {
+  const loaded = await loadMain(
+    `${base}clients: [{ id: a, auth: client_secret_basic, secret: { file: s }, redirectUris: [https://a.example/] }]
+tables: { t: { csv: t.csv } }
+tenants: { named: { acme: {} } }
+`,
+    {
+      files: {
+        '/etc/lotse/s': 's',
+        '/etc/lotse/t.csv': 'a,b\n',
+        '/etc/lotse/tenants/acme.yaml': 'vars: {}\n',
+      },
+    },
+  )
+  assert.ok(loaded.ok)
+  assert.deepEqual(loaded.read, {
+    files: ['/etc/lotse/gateway.yaml', '/etc/lotse/s', '/etc/lotse/t.csv'],
+    folders: ['/etc/lotse/tenants'],
+  })
+})
+
 test('a missing main file is a problem, not an exception', async () => {
   const { loadFrom } = await import('./files.ts')
   const loaded = await loadFrom({ files: {} })

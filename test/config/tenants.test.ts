@@ -97,6 +97,21 @@ const bounds: readonly (readonly [what: string, file: string, problem: RegExp])[
     'admit: [corp]\nrules: [{ name: a, from: [corp], give: [{ target: prod, namespace: p, roles: [edit] }] }]',
     /rules\[0\]/,
   ],
+  [
+    'lets the gateway ask the machine that it runs on',
+    `connectors: [${connector('id: acme.a').replace('https://sso.acme.example', 'http://127.0.0.1:9090')}]`,
+    /issuer: an address of this network/,
+  ],
+  [
+    'names a proxy',
+    `connectors: [${connector('id: acme.a, proxy: "http://10.0.0.1:3128"')}]`,
+    /proxy: only the main file/,
+  ],
+  [
+    'contradicts itself',
+    `connectors: [${connector('id: acme.a').replace('auth: none', 'auth: client_secret_basic')}]`,
+    /connectors\[0\]\.clientSecret: missing/,
+  ],
   ['has a key that only the main file has', 'issuer: https://evil.example', /issuer: unknown key/],
   [
     'has a failing test',
