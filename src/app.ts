@@ -97,7 +97,8 @@ function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): 
   const own: ConnectorPorts = {
     now: ports.now,
     fetch: createFetcher({
-      reach: 'configured',
+      // What a customer's file names comes from outside: it reaches no machine of the operator's own network (law 10).
+      reach: config.tenant === undefined ? 'configured' : 'public',
       timeoutMs: PATIENCE_MS,
       maxBytes: ANSWER_LIMIT,
       ...type.outgoing(options),

@@ -4,6 +4,7 @@ import { type App, openApp } from '../app.ts'
 import { openAudit } from '../audit-log.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
+import { watch } from '../config/watch.ts'
 import { configurationReader, runnable } from '../configuration.ts'
 import type { Log } from '../core/ports.ts'
 import { operationsApp } from '../http/health.ts'
@@ -56,13 +57,20 @@ async function serve({ io, path, read, first }: Start): Promise<void> {
     const app = await openApp(runnable(first), ports)
     tellTenants(log, first)
     await auditLog.audit('process', { event: 'process.started', version: await version() })
-    const reload = reloader({ path, read, first, app, log, audit: auditLog })
+    let stopWatching = () => {}
+    const look = (loaded: Loaded) => {
+      stopWatching()
+      stopWatching = watch(loaded.read, () => void reload())
+    }
+    const reload = reloader({ path, read, first, app, log, audit: auditLog, look })
+    look(first)
     const listeners = await openListeners(config, app, log)
     io.onHangup(() => void reload().then(() => auditLog.reopen()))
     const stopTicking = tickEverySecond(app, listeners, log)
     log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
     await stopped(io.stop)
     stopTicking()
+    stopWatching()
     await Promise.all(listeners.map((each) => each.close(PATIENCE)))
     await auditLog.audit('process', { event: 'process.stopped' })
   } finally {
@@ -81,10 +89,12 @@ interface Reloading extends Omit<Start, 'io'> {
   readonly app: App
   readonly log: Log
   readonly audit: Awaited<ReturnType<typeof openAudit>>
+  /** Watches the files of a configuration from now on, instead of those before. */
+  readonly look: (loaded: Loaded) => void
 }
 
 /** Reads the configuration again and swaps the gateway where something changed; a bad main file changes nothing (law 13). */
-function reloader({ path, read, first, app, log, audit }: Reloading): () => Promise<void> {
+function reloader({ path, read, first, app, log, audit, look }: Reloading): () => Promise<void> {
   let used = first.state
   let running: Promise<void> | undefined
   const once = async () => {
@@ -97,19 +107,26 @@ function reloader({ path, read, first, app, log, audit }: Reloading): () => Prom
     if (next.state === used) return
     await app.reload(runnable(next))
     used = next.state
+    look(next)
     tellTenants(log, next)
     const tenantsDisabled = next.disabledTenants.map(({ id }) => id)
     await audit.audit('config', { event: 'config.loaded', digest: next.digest, tenantsDisabled })
     log('info', 'the configuration was loaded again', { digest: next.digest })
   }
-  return () => {
-    running ??= once()
-      .catch((error: unknown) =>
+  // What changes while a reload runs is read by another one after it.
+  let asked = false
+  const untilRead = async () => {
+    while (asked) {
+      asked = false
+      await once().catch((error: unknown) =>
         log('error', 'the reload failed; the configuration in use stays', { error: String(error) }),
       )
-      .finally(() => {
-        running = undefined
-      })
+    }
+    running = undefined
+  }
+  return () => {
+    asked = true
+    running ??= untilRead()
     return running
   }
 }
