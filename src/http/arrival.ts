@@ -1,0 +1,112 @@
+import { hash } from 'node:crypto'
+import type { Context as KoaContext } from 'koa'
+import type { Answer, Challenge, Memo } from '../connectors/connector.ts'
+import { LoginError } from '../core/errors.ts'
+import { collection, kinds } from '../store/collection.ts'
+import { readForm } from './body.ts'
+import { postFormPage } from './pages/index.ts'
+import type { ConnectorEntry, Parts } from './parts.ts'
+import { onceOnly, sendPage, themeOf } from './render.ts'
+
+/** A sign-in that waits for its upstream's answer. */
+interface Pending {
+  readonly connector: string
+  readonly uid: string
+  /** sha256 of the browser cookie. */
+  readonly browser: string
+  readonly memo: Memo
+}
+
+/** Seconds that a person may spend at the upstream. */
+const SIGN_IN = 600
+/** Seconds between a POSTed answer and the GET that fetches it. */
+const PARKED = 120
+const hashOf = (text: string) => hash('sha256', text, 'base64url')
+
+/** The way to an upstream and back into the same browser. */
+export interface Arrival {
+  /** Sends the browser off with a challenge. */
+  depart(ctx: KoaContext, uid: string, connector: ConnectorEntry, begin: Begin): Promise<void>
+  /** Keeps a cross-site POST, which carries no Lax cookie, for the GET that its 303 leads to. */
+  park(ctx: KoaContext, connector: string): Promise<void>
+  /** The answer and the sign-in that waits for it in this very browser, once. */
+  arrive(ctx: KoaContext, connector: string): Promise<{ readonly uid: string; readonly answer: Answer }>
+}
+
+/** Makes a challenge for a fresh `state`. */
+type Begin = (state: string) => Promise<Challenge>
+
+/** @throws {LoginError} from `arrive`: `login_expired`, `wrong_browser`, `bad_request` */
+export function openArrival(parts: Parts): Arrival {
+  const pending = collection<Pending>(parts.store, kinds.Pending, SIGN_IN)
+  const parked = collection<Record<string, string>>(parts.store, kinds.Parked, PARKED)
+  const secure = parts.issuer.protocol === 'https:'
+  // `__Host-`: no other host of this domain can plant one and so finish its own sign-in here.
+  const browserCookie = secure ? '__Host-lotse-browser' : 'lotse-browser'
+
+  const browserOf = (ctx: KoaContext): string => {
+    const known = ctx.cookies.get(browserCookie, { signed: false })
+    if (known !== undefined && known.length >= 43) return known
+    const made = parts.random()
+    const options = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, overwrite: true } as const
+    ctx.cookies.set(browserCookie, made, options)
+    return made
+  }
+
+  const send = (ctx: KoaContext, challenge: Challenge, label: string) => {
+    if (challenge.kind === 'redirect') {
+      ctx.status = 303
+      ctx.redirect(challenge.url.href)
+    } else if (challenge.kind === 'form') {
+      const model = { action: challenge.action.href, fields: challenge.fields, label }
+      sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
+    } else throw new LoginError('internal', 'wallet challenges have no page yet')
+  }
+
+  return {
+    async depart(ctx, uid, connector, begin) {
+      const state = parts.random()
+      const challenge = await begin(state)
+      const browser = hashOf(browserOf(ctx))
+      await pending.put(state, { connector: connector.id, uid, browser, memo: challenge.memo })
+      send(ctx, challenge, connector.label)
+    },
+
+    async park(ctx, connector) {
+      const form = await readForm(ctx.req)
+      const waiting = await pending.get(stateOf(form))
+      // Nothing is kept for somebody who did not begin here.
+      if (waiting?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
+      const ticket = parts.random()
+      await parked.put(ticket, Object.fromEntries(form))
+      ctx.status = 303
+      ctx.redirect(`/callback/${connector}?ticket=${ticket}`)
+    },
+
+    async arrive(ctx, connector) {
+      const ticket = new URLSearchParams(ctx.search).get('ticket')
+      const fields = ticket === null ? undefined : await parked.get(ticket)
+      if (ticket !== null && !fields) throw new LoginError('login_expired', 'this answer was already used')
+      const form = fields && new URLSearchParams(fields)
+      const state = stateOf(form ?? new URLSearchParams(ctx.search))
+      const waiting = await pending.get(state)
+      if (!waiting) throw new LoginError('login_expired', 'no sign-in waits for this state')
+      // Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's.
+      const browser = ctx.cookies.get(browserCookie, { signed: false })
+      if (browser === undefined || hashOf(browser) !== waiting.browser) {
+        throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
+      }
+      if (waiting.connector !== connector)
+        throw new LoginError('bad_request', 'the answer of another connector (mix-up)')
+      if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')
+      if (ticket !== null) await parked.delete(ticket)
+      const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
+      return { uid: waiting.uid, answer: { url, ...(form ? { form } : {}), memo: waiting.memo } }
+    },
+  }
+}
+
+/** OAuth calls it `state`, SAML `RelayState`. */
+function stateOf(fields: URLSearchParams): string {
+  return fields.get('state') ?? fields.get('RelayState') ?? ''
+}

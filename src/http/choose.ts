@@ -1,0 +1,66 @@
+import type Provider from 'oidc-provider'
+import type { Hints } from '../connectors/connector.ts'
+import { type ChooserModel, markOf } from './pages/index.ts'
+import type { ConnectorEntry, Parts } from './parts.ts'
+
+/** What the Provider remembers of a sign-in that it asked for. */
+export type Details = Awaited<ReturnType<Provider['interactionDetails']>>
+
+/** What a client is called on pages. */
+export function clientLabel(parts: Pick<Parts, 'clients'>, id: unknown): string {
+  return parts.clients.get(String(id))?.label ?? String(id)
+}
+
+/** Which connector a request means: by name, by the domain of an e-mail address, or because there is no other. */
+export function chosen(parts: Parts, details: Details, query: URLSearchParams): ConnectorEntry | 'unknown' | undefined {
+  const named = query.get('connector') ?? details.params['connector']
+  if (typeof named === 'string') return parts.connectors.get(named) ?? 'unknown'
+  const words = query.get('organisation')
+  if (words !== null) return byWords(parts, words) ?? 'unknown'
+  if (query.has('choose')) return undefined
+  const hint = details.params['login_hint']
+  const hinted = typeof hint === 'string' && hint.includes('@') ? byWords(parts, hint) : undefined
+  if (hinted) return hinted
+  const all = [...parts.connectors.values()]
+  return all.length === 1 ? all[0] : undefined
+}
+
+/** An organisation by its e-mail domain (exact) or by its whole name: never by a part, which would list customers. */
+function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
+  const text = words.trim().toLowerCase()
+  const domain = text.slice(text.lastIndexOf('@') + 1)
+  const all = [...parts.connectors.values()]
+  return all.find((c) => c.emailDomains.includes(domain)) ?? all.find((c) => c.label.toLowerCase() === text)
+}
+
+/** What the client asked of the upstream; `again` where the person wants to be asked anew (another account). */
+export function hintsOf(details: Details, query: URLSearchParams): Hints {
+  const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
+  const again = query.has('again') || details.prompt.reasons.includes('login_prompt')
+  return {
+    ...(typeof acr_values === 'string' ? { acrValues: acr_values.split(' ') } : {}),
+    ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),
+    ...(again ? { prompt: 'login' as const } : {}),
+    ...(typeof login_hint === 'string' ? { loginHint: login_hint } : {}),
+    ...(typeof ui_locales === 'string' ? { uiLocales: ui_locales } : {}),
+  }
+}
+
+/** What the chooser page shows; unlisted connectors only make the search appear. */
+export function chooserModel(parts: Parts, details: Details, query: URLSearchParams): ChooserModel {
+  const action = new URL(`/login/${details.uid}`, parts.issuer).href
+  const all = [...parts.connectors.values()]
+  const listed = all.filter((c) => !c.unlisted)
+  const again = query.has('choose') ? '&again=1' : ''
+  const value = query.get('organisation') ?? ''
+  return {
+    clientLabel: clientLabel(parts, details.params['client_id']),
+    connectors: listed.map(({ id, label, hint }) => ({
+      label,
+      ...(hint === undefined ? {} : { hint }),
+      href: `${action}?connector=${encodeURIComponent(id)}${again}`,
+      mark: markOf(label),
+    })),
+    ...(all.length > listed.length ? { search: { action, value, notFound: value !== '' } } : {}),
+  }
+}
