@@ -198,3 +198,20 @@ test('an unchanged tenant is taken over by the next load, a changed one is read 
   assert.equal(one?.[1], two?.[1])
   assert.notEqual(two?.[1], three?.[1])
 })
+
+test('a tenant’s tests see the main file and that tenant: what another one gives makes none of them fail', async () => {
+  const file = (id: string) => `admit: [corp]
+rules: [{ name: r, from: [corp], give: [{ target: cloud, project: p, domain: ${id}, roles: [member] }] }]
+tests: [{ name: t, subject: { connector: corp, id: '1' }, expect: ['cloud project p in ${id}: member'] }]
+`
+  const loaded = await loadMain(main, {
+    files: {
+      '/etc/lotse/tenants/one.yaml': file('one'),
+      '/etc/lotse/tenants/two.yaml': file('two'),
+      ...acme('vars: {}').files,
+    },
+  })
+  assert.ok(loaded.ok)
+  assert.deepEqual(loaded.disabledTenants, [])
+  assert.equal(loaded.tests, 2)
+})
