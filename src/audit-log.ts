@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Audit, AuditEvent, Personal } from './audit.ts'
 import type { Grant, RuleOutcome } from './core/decision.ts'
@@ -91,14 +92,26 @@ interface Sink {
   close(): Promise<void>
 }
 
+/** To the page cache at once: 10 µs, where a round trip over the thread pool takes 130. Only a pipe or device may make wait. */
+async function append(file: FileHandle): Promise<Sink['write']> {
+  if (!(await file.stat()).isFile()) return (text) => file.appendFile(text)
+  return async (text) => {
+    const bytes = Buffer.from(text)
+    for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at)
+  }
+}
+
 async function fileSink(path: string): Promise<Sink> {
   const openFile = () => open(path, 'a', 0o600)
   let file: FileHandle = await openFile()
+  let write = await append(file)
   return {
-    write: (text) => file.appendFile(text),
+    write: (text) => write(text),
     async reopen() {
       const old = file
-      file = await openFile()
+      const next = await openFile()
+      write = await append(next)
+      file = next
       return () => old.close()
     },
     close: () => file.close(),
