@@ -58,9 +58,18 @@ function storeOn(db: DatabaseSync, { now, bounds = defaultBounds }: EmbeddedOpti
   const memory = volatileShelf(bounds)
   const commits = groupCommit(db)
 
-  /** The volatile half, after forgetting what other processes revoked. */
+  let fresh = false
+  /**
+   * The volatile half, after forgetting what other processes revoked. They are asked about once for each turn of the event loop: whoever
+   * knows that another process revoked something has heard so in a later turn.
+   */
   const current = (): Shelf => {
+    if (fresh) return memory
     for (const group of durable.news()) memory.drop(group)
+    fresh = true
+    setImmediate(() => {
+      fresh = false
+    })
     return memory
   }
   const read = async <T>(kind: Kind, work: (shelf: Shelf, now: number) => T): Promise<T> =>
