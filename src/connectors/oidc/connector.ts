@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import * as client from 'openid-client'
 import type { GeneratedFile } from '../../core/ports.ts'
 import type { Proof } from '../../core/subject.ts'
@@ -58,7 +59,7 @@ async function begin(
     scope: config.scope,
     state,
     nonce,
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge: hash('sha256', verifier, 'base64url'), // the library's own goes over the thread pool: 130 µs
     code_challenge_method: 'S256',
     response_mode: config.responseMode === 'form_post' ? 'form_post' : undefined,
     prompt,
