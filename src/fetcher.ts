@@ -63,29 +63,40 @@ export function createFetcher(options: FetcherOptions): typeof globalThis.fetch 
     return send(url, request, { ...init, ...connect }, options.maxBytes)
   }
 
-  return async (input, init) => {
-    const request = toRequest(input, init)
-    const timeout = AbortSignal.timeout(options.timeoutMs)
-    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
-    const outgoing: Outgoing = {
-      method: request.method,
-      headers: { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' },
-      ...(body && { body }),
-      signal: AbortSignal.any([timeout, request.signal]),
-    }
-    let url = new URL(request.url)
+  const follow = async (from: URL, mode: RequestRedirect, outgoing: Outgoing): Promise<Response> => {
+    let url = from
     url.hash = ''
     for (let hops = 0; ; hops += 1) {
       const response = await once(url, outgoing)
-      const next = redirection(response, url, request.redirect)
+      const next = redirection(response, url, mode)
       if (!next) return response
-      if (body || hops >= REDIRECTS)
+      if (outgoing.body || hops >= REDIRECTS)
         throw new FetchError('FETCH_REDIRECT', `${url.origin} redirects too often, or a POST`)
       // Credentials are for the origin for which they were meant.
       if (next.origin !== url.origin) for (const name of ['authorization', 'cookie']) delete outgoing.headers[name]
       url = next
     }
   }
+
+  return async (input, init) => {
+    const request = toRequest(input, init)
+    const limit = timeLimit(options.timeoutMs)
+    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
+    const outgoing: Outgoing = {
+      method: request.method,
+      headers: { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' },
+      ...(body && { body }),
+      signal: AbortSignal.any([limit.signal, request.signal]),
+    }
+    return await follow(new URL(request.url), request.redirect, outgoing).finally(limit.clear)
+  }
+}
+
+/** `AbortSignal.timeout` that is called off once there is an answer: else each request costs an error made 5 s later for nobody. */
+function timeLimit(milliseconds: number) {
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(new DOMException('timed out', 'TimeoutError')), milliseconds)
+  return { signal: limit.signal, clear: () => clearTimeout(timer) }
 }
 
 interface Outgoing {
