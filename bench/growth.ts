@@ -6,6 +6,7 @@ import { openBench } from './servers.ts'
 /** Sign-ins in which caches fill: SQLite's pages, compiled code, the heap's working size. */
 const filling = 4000
 const step = 500
+const shown = 1000
 
 /** KB for each sign-in after those: 1,000,000 would cost 1 GB. A session that leaked would hold 10 KB and more. */
 const bound = 1
@@ -25,12 +26,17 @@ export async function growth(): Promise<boolean> {
   const { child, target } = await startGateway(bench)
   const points: [number, number][] = []
   const begun = performance.now()
+  let cpu = child.cpu()
   for (let done = 0; done < total; done += step) {
     const report = await bench.drive({ kind: 'login', target, concurrency: 8, seconds: 120, count: step })
     const failures = Object.entries(report.failures)
     if (failures.length > 0 || report.done !== step) throw new Error(`sign-ins failed: ${JSON.stringify(failures)}`)
     points.push([done + step, child.rss()])
-    if ((done + step) % 2000 === 0) console.log(`  ${done + step} sign-ins: ${(child.rss() / 1024).toFixed(0)} MB`)
+    if ((done + step) % shown === 0) {
+      const each = ((child.cpu() - cpu) / shown) * 1000
+      cpu = child.cpu()
+      console.log(`  ${done + step} sign-ins: ${(child.rss() / 1024).toFixed(0)} MB, ${each.toFixed(2)} ms CPU each`)
+    }
   }
   console.log(`  ${(total / ((performance.now() - begun) / 1000)).toFixed(0)} sign-ins a second`)
   await Promise.all([child.stop(), bench.close()])
