@@ -77,7 +77,8 @@ export function openArrival(parts: Parts): Arrival {
       const waiting = await pending.get(stateOf(form))
       // Nothing is kept for somebody who did not begin here.
       if (waiting?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
-      const ticket = parts.random()
+      // One answer waits for one sign-in, so whoever posts a thousand keeps one; this ticket is as secret as the state.
+      const ticket = hashOf(stateOf(form))
       await parked.put(ticket, Object.fromEntries(form))
       ctx.status = 303
       ctx.redirect(`/callback/${connector}?ticket=${ticket}`)
