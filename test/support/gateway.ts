@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ import { runnable } from '../../src/configuration.ts'
 import { connectorTypes } from '../../src/connectors/index.ts'
 import { openRoot } from '../../src/keys/root-secret.ts'
 import { re2 } from '../../src/regex.ts'
+import { listen } from '../../src/server.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { targetTypes } from '../../src/targets/index.ts'
@@ -56,6 +57,31 @@ export interface GatewayOptions {
   readonly store?: (store: Store) => Store
   /** 0 by default. */
   readonly port?: number
+  /** PEM texts: the gateway serves https by itself. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+}
+
+/** An open socket with its address. */
+interface Open {
+  readonly url: string
+  close(): Promise<void>
+}
+
+async function serve({ port = 0, tls }: GatewayOptions, folder: string, handle: RequestListener): Promise<Open> {
+  if (tls) {
+    const files = { certificate: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
+    await Promise.all([writeFile(files.certificate, tls.cert), writeFile(files.key, tls.key)])
+    const listener = await listen({ address: '127.0.0.1', port, tls: files }, handle, () => {})
+    return { url: listener.url, close: () => listener.close(0) }
+  }
+  const server = createServer(handle)
+  return {
+    url: await listening(server, port),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
 }
 
 async function listening(server: Server, port: number): Promise<string> {
@@ -96,8 +122,8 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const env = options.env ?? {}
   const now = () => Math.floor(Date.now() / 1000)
   let app: App | undefined
-  const server = createServer((req, res) => app?.handle(req, res))
-  const issuer = await listening(server, options.port ?? 0)
+  const server = await serve(options, folder, (req, res) => app?.handle(req, res))
+  const issuer = server.url
   const events: AuditEvent[] = []
   const logs: LogLine[] = []
   let failing = false
@@ -138,8 +164,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
       }
     },
     async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await server.close()
       await embedded.close()
       await rm(folder, { recursive: true, force: true })
     },

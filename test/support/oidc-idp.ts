@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import Provider, { type Configuration } from 'oidc-provider'
 
@@ -25,6 +26,10 @@ export interface IdpOptions {
   readonly clients: readonly IdpClient[]
   /** 0 by default: the system chooses. */
   readonly port?: number
+  /** `127.0.0.1` by default; `localhost` is another site to a browser. */
+  readonly host?: 'localhost' | '127.0.0.1'
+  /** PEM texts: the upstream speaks https. */
+  readonly tls?: { readonly key: string; readonly cert: string }
   /** Stands first at every request; answers true where it has answered itself (down, slow, tampered). */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean
   /** Spread over oidc-provider's configuration. */
@@ -44,11 +49,13 @@ export interface Idp {
  */
 export async function startIdp(options: IdpOptions): Promise<Idp> {
   let handle: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => response.end()
-  const server = createServer((request, response) => {
+  const { tls, host = '127.0.0.1' } = options
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     if (!options.intercept?.(request, response)) handle(request, response)
-  })
+  }
+  const server = tls ? createSecureServer(tls, listener) : createServer(listener)
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const issuer = `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`
   const asked: URLSearchParams[] = []
   const provider = createProvider(issuer, options)
   const oidc = provider.callback()
