@@ -4,6 +4,7 @@ import type { AuditEvent } from '../audit.ts'
 import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
 import type { DeviceGuard } from './device.ts'
+import { dressFormPost } from './form-post.ts'
 import { endSession } from './logout.ts'
 import type { Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
@@ -32,7 +33,7 @@ function baseHeaders(parts: Parts): Record<string, string> {
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
     'X-Frame-Options': 'DENY',
-    // The library's own two pages (form_post and its kin) add the hash of their one script to `script-src`.
+    // The library's own page (form_post) adds the hash of its one script to `script-src`, should ours not take its place.
     'Content-Security-Policy':
       "default-src 'none'; script-src 'report-sample'; base-uri 'none'; frame-ancestors 'none'",
     ...(parts.issuer.protocol === 'https:' ? { 'Strict-Transport-Security': 'max-age=63072000' } : {}),
@@ -178,6 +179,7 @@ export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Midd
       await next()
       await guard.after(ctx)
       await afterRoutes[ctx.oidc?.route ?? '']?.(parts, proofs, ctx)
+      dressFormPost(parts, ctx)
       if (ctx.status === 404 && ctx.body === undefined) throw new LoginError('not_found', 'no such page')
     } catch (thrown) {
       tellFailure(parts, ctx, thrown)
