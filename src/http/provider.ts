@@ -64,6 +64,10 @@ function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined
     }
     const { params, client } = ctx.oidc
     if (!params || !client) return
+    // In a fragment it would end in histories and scripts; `response_modes` of a client cannot say this beside the code flow.
+    if (params['response_type'] === 'id_token' && params['response_mode'] !== 'form_post') {
+      throw new errors.InvalidRequest('an id_token goes by response_mode=form_post only')
+    }
     const config = parts.clients.get(client.clientId)
     // keystoneauth before 5.12 sends no scope at all, and a request without scope would end in access_denied.
     params['scope'] ??= 'openid profile email'

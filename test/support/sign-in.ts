@@ -66,3 +66,32 @@ export async function tokensOf(gateway: TestGateway, client: string, sub: string
   if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)} ${told}`)
   return body as unknown as { access_token: string; id_token: string; refresh_token: string }
 }
+
+/** The `Authorization` header of a confidential client. */
+export const basic = (id: string, secret: string): Record<string, string> => ({
+  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+})
+
+/** Redeems a code; `more` replaces and adds, an empty text removes. */
+export function redeem(
+  gateway: TestGateway,
+  fields: { readonly code: string | null; readonly verifier?: string; readonly client?: string },
+  more: { readonly fields?: Record<string, string>; readonly headers?: Record<string, string> } = {},
+) {
+  return gateway.post(
+    '/token',
+    {
+      grant_type: 'authorization_code',
+      code: fields.code ?? '',
+      redirect_uri: CALLBACK,
+      ...(fields.client === undefined ? {} : { client_id: fields.client }),
+      ...(fields.verifier === undefined ? {} : { code_verifier: fields.verifier }),
+      ...more.fields,
+    },
+    more.headers,
+  )
+}
+
+/** A refresh by a public client. */
+export const refresh = (gateway: TestGateway, client: string, token: string, more: Record<string, string> = {}) =>
+  gateway.post('/token', { grant_type: 'refresh_token', client_id: client, refresh_token: token, ...more })
