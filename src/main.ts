@@ -12,12 +12,25 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     stop.abort(signal)
   })
 }
-// `lotse explain | head` closes the pipe early: no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 3))
+// Each write hears of its own failure. A log that nobody reads any more is no reason to end.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+/** `lotse explain | head` closes the pipe early: no error of ours. */
+function written(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error) process.exit(error.code === 'EPIPE' ? 0 : 3)
+}
+
+function send(words: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(words, (error) => (error ? reject(error) : resolve()))
+  })
+}
 
 const hangups: (() => void)[] = []
 process.exitCode = await main(process.argv.slice(2), {
-  out: (line) => process.stdout.write(`${line}\n`),
+  out: (line) => process.stdout.write(`${line}\n`, written),
+  send,
   err: (line) => process.stderr.write(`${line}\n`),
   input: () => text(process.stdin),
   env: process.env,

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import http, { type RequestListener, type Server } from 'node:http'
+import { readFile, stat } from 'node:fs/promises'
+import http, { type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createSecureContext } from 'node:tls'
@@ -15,68 +15,129 @@ export interface Listen {
 /** A listening socket. */
 export interface Listener {
   readonly url: string
-  /** Reads certificate files again where they changed; a pair that does not fit keeps the one that did. */
+  /** Reads certificate files again where they changed; a pair that does not fit keeps the one that did, and is logged once. */
   refresh(): Promise<void>
   /** Takes no new connections, finishes what was accepted, and cuts what is left after `patience` milliseconds. */
   close(patience: number): Promise<void>
 }
 
+type Pem = NonNullable<Listen['tls']>
+
 const LIMITS = { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 32 * 1024 }
 
-async function readPair(tls: NonNullable<Listen['tls']>): Promise<{ cert: Buffer; key: Buffer }> {
-  const [cert, key] = await Promise.all([readFile(tls.certificate), readFile(tls.key)])
-  createSecureContext({ cert, key }) // throws where they do not fit
-  return { cert, key }
+const refusals: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process has this port',
+  EACCES: 'this process may not take this port; below 1024 it needs CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'this machine has no such address',
 }
 
-function refresher(server: Server, tls: Listen['tls'], first: Buffer | undefined, log: Log): () => Promise<void> {
-  let used = first
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+async function readPem(what: 'certificate' | 'key', path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new Error(`cannot read listen.tls.${what}: ${messageOf(cause)}`, { cause })
+  }
+}
+
+async function readPair({ certificate, key }: Pem): Promise<{ cert: Buffer; key: Buffer }> {
+  const pair = { cert: await readPem('certificate', certificate), key: await readPem('key', key) }
+  try {
+    createSecureContext(pair)
+  } catch (cause) {
+    throw new Error(
+      `listen.tls: the key ${key} does not fit the certificate ${certificate}, or one is no PEM: ${messageOf(cause)}`,
+      { cause },
+    )
+  }
+  return pair
+}
+
+/** Changes whenever one of the files is written, replaced or gone; costs no look into them. */
+async function stampOf({ certificate, key }: Pem): Promise<string> {
+  const stamps = [certificate, key].map((path) =>
+    stat(path, { bigint: true }).then(
+      ({ mtimeNs, size, ino, dev }) => `${mtimeNs} ${size} ${ino} ${dev}`,
+      () => 'absent',
+    ),
+  )
+  return (await Promise.all(stamps)).join('\n')
+}
+
+/** @param first the stamp of the pair in use, taken before it was read: what changes while it is read is seen afterwards */
+function refresher(server: Server, tls: Pem, first: string, log: Log): () => Promise<void> {
+  let seen = first
   return async () => {
-    if (!tls || !(server instanceof https.Server)) return
+    const stamp = await stampOf(tls)
+    if (stamp === seen || !(server instanceof https.Server)) return
+    seen = stamp
     try {
-      const pair = await readPair(tls)
-      const both = Buffer.concat([pair.cert, pair.key])
-      if (used?.equals(both)) return
-      server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' })
-      used = both
-      log('info', 'the TLS certificate was read again')
+      server.setSecureContext({ ...(await readPair(tls)), minVersion: 'TLSv1.2' })
+      log('info', 'the TLS certificate was read again', { certificate: tls.certificate })
     } catch (error) {
-      log('error', 'the new TLS certificate cannot be used; the old one stays', { error: String(error) })
+      log('error', 'the new TLS certificate cannot be used; the old one stays', { error: messageOf(error) })
     }
   }
 }
 
+/** Knows which answers are under way, so that closing lets each end its connection instead of keeping it alive. */
 function closer(server: Server): (patience: number) => Promise<void> {
+  const answering = new Set<ServerResponse>()
+  let closing = false
+  const last = (response: ServerResponse) => {
+    if (!response.headersSent) response.setHeader('Connection', 'close')
+  }
+  // First of all listeners: a request on a connection that was accepted before is still answered, and is its last.
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    answering.add(response)
+    if (closing) last(response)
+    response.once('close', () => {
+      answering.delete(response)
+      if (closing) setImmediate(() => server.closeIdleConnections())
+    })
+  })
   return (patience) =>
     new Promise((resolve) => {
+      closing = true
+      for (const response of answering) last(response)
       const cut = setTimeout(() => server.closeAllConnections(), patience)
       server.close(() => {
         clearTimeout(cut)
         resolve()
       })
-      server.closeIdleConnections()
     })
+}
+
+async function bound(server: Server, { address, port }: Listen): Promise<string> {
+  const host = address.includes(':') ? `[${address}]` : address
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(new Error(`cannot listen on ${host}:${port}: ${refusals[cause.code ?? ''] ?? cause.message}`, { cause }))
+    })
+    server.listen(port, address, resolve)
+  })
+  server.removeAllListeners('error')
+  return `${host}:${(server.address() as AddressInfo).port}`
 }
 
 /**
  * Starts to listen.
- * @throws where the address is taken or the certificate does not fit its key
+ * @throws where the address cannot be taken, a PEM file cannot be read or the certificate does not fit its key; the message says which
  */
 export async function listen(where: Listen, handle: RequestListener, log: Log): Promise<Listener> {
-  const pair = where.tls && (await readPair(where.tls))
+  const { tls } = where
+  const stamp = tls && (await stampOf(tls))
+  const pair = tls && (await readPair(tls))
   const server: Server = pair
     ? https.createServer({ ...LIMITS, ...pair, minVersion: 'TLSv1.2' }, handle)
     : http.createServer(LIMITS, handle)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(where.port, where.address, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const host = where.address.includes(':') ? `[${where.address}]` : where.address
-  const first = pair && Buffer.concat([pair.cert, pair.key])
+  const close = closer(server)
+  const place = await bound(server, where)
+  server.on('error', (error) => log('error', 'the listener failed', { error: error.message }))
   return {
-    url: `${pair ? 'https' : 'http'}://${host}:${port}`,
-    refresh: refresher(server, where.tls, first, log),
-    close: closer(server),
+    url: `${pair ? 'https' : 'http'}://${place}`,
+    refresh: tls && stamp ? refresher(server, tls, stamp, log) : async () => {},
+    close,
   }
 }

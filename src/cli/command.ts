@@ -18,6 +18,8 @@ export const exit = {
 export interface Io {
   /** Writes text to standard output, with a line end after it. */
   readonly out: (text: string) => void
+  /** Writes text to standard output as it is; resolves when the operating system has it. @throws where it does not take it */
+  readonly send: (text: string) => Promise<void>
   /** Writes text to standard error, with a line end after it. */
   readonly err: (text: string) => void
   /** All of standard input. */

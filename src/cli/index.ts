@@ -1,4 +1,5 @@
 import { nearest } from '../config/nearest.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import { type Args, type Command, exit, type Io, type Option, readArgs, UsageError } from './command.ts'
 
 /** One line of the table of commands: its file is loaded when it is called. */
@@ -50,9 +51,15 @@ async function runCommand(entry: Entry, command: Command, words: readonly string
     return await command.run(readArgs(words, command.options) satisfies Args, io)
   } catch (error) {
     if (error instanceof UsageError) return refuse(io, error.message, `lotse ${entry.name} --help`)
-    io.err(`lotse ${entry.name}: ${error instanceof Error ? error.message : String(error)}`)
+    io.err(`lotse ${entry.name}: ${reasonOf(error)}`)
     return exit.failed
   }
+}
+
+/** A store says what is the matter beside its message, which is for clients. */
+function reasonOf(error: unknown): string {
+  if (error instanceof StoreUnavailable) return error.detail
+  return error instanceof Error ? error.message : String(error)
 }
 
 function refuse(io: Io, message: string, help: string): number {

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { type App, openApp } from '../app.ts'
-import { openAudit } from '../audit-log.ts'
+import { type AuditLog, openAudit } from '../audit-log.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
-import { watch } from '../config/watch.ts'
-import { configurationReader, runnable } from '../configuration.ts'
+import { configurationReader, type ReadConfiguration, runnable } from '../configuration.ts'
 import type { Log } from '../core/ports.ts'
 import { operationsApp } from '../http/health.ts'
 import { openRoot } from '../keys/root-secret.ts'
@@ -13,16 +12,21 @@ import { createLog } from '../log.ts'
 import { type Listener, listen } from '../server.ts'
 import { openEmbedded } from '../store/embedded.ts'
 import { type Command, configOption, configPath, exit, type Io } from './command.ts'
+import { openReloader, type Reloader, tell } from './reload.ts'
 import { version } from './version.ts'
 
-/** Milliseconds that requests in flight may take once the process was asked to end. */
+/** Milliseconds that requests in flight may take once the process was asked to end; those of operators a tenth. */
 const PATIENCE = 10_000
+
+/** Milliseconds that standard output may take for audit lines, before what they tell of fails (law 4). */
+const AUDIT_PATIENCE = 1000
 
 export const command: Command = {
   usage: '[--config FILE]',
   details:
-    'Serves until SIGTERM or SIGINT, then finishes what it accepted. SIGHUP, or a change of the configuration, reads it again:\n' +
-    'what is wrong is logged, and the configuration in use stays.',
+    'Serves until SIGTERM or SIGINT, then finishes what it accepted; a second signal ends it at once. SIGHUP, or a change of\n' +
+    'the configuration, reads it again: what is wrong is logged, and the configuration in use stays. SIGHUP also opens the\n' +
+    'audit file anew.',
   options: { ...configOption },
   async run(args, io) {
     const path = resolve(io.cwd, configPath(args, io))
@@ -32,7 +36,13 @@ export const command: Command = {
       for (const problem of first.problems) io.err(problemText(problem))
       return exit.refused
     }
-    await serve({ io, path, read, first })
+    // What was opened last is closed first: the listeners, then what they need; the store and the audit log at the very end.
+    const opened = new AsyncDisposableStack()
+    try {
+      await serve({ io, path, read, first, opened })
+    } finally {
+      await opened.disposeAsync()
+    }
     return exit.ok
   },
 }
@@ -40,119 +50,112 @@ export const command: Command = {
 interface Start {
   readonly io: Io
   readonly path: string
-  readonly read: ReturnType<typeof configurationReader>
+  readonly read: ReadConfiguration
   readonly first: Loaded
+  readonly opened: AsyncDisposableStack
 }
 
-async function serve({ io, path, read, first }: Start): Promise<void> {
+async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   const { config } = first
   const log = createLog(config.log.level, (line) => io.err(line.trimEnd()))
-  const write = async (text: string) => io.out(text.trimEnd())
-  const auditLog = await openAudit({ path: config.audit.path, now: io.now, write })
+  let hangup = () => {}
+  io.onHangup(() => hangup()) // from the first moment: nobody listening would end the process
+  const audit = await openAudit({ path: config.audit.path, now: io.now, write: inTime(io.send) })
+  opened.defer(() => audit.close())
   const root = await openRoot(config.keys.dir, { create: config.keys.create ? 'allowed' : 'refused' })
   const store = await openEmbedded({ path: config.store.path, now: io.now, log })
+  opened.defer(() => store.close())
   const random = () => randomBytes(32).toString('base64url')
+  const app = await openApp(runnable(first), { store, root, audit: audit.audit, log, now: io.now, random })
+  tell(log, first)
+  await audit.audit('process', { event: 'process.started', version: await version() })
+  opened.defer(() => audit.audit('process', { event: 'process.stopped' }))
+  const reloader = openReloader({ path, read, first, app, log, audit: audit.audit })
+  opened.defer(() => reloader.stop())
+  hangup = () => void hungUp(audit, reloader, log)
+  const serving = { now: false }
+  const listeners = await openListeners(config, { app, log, serving, opened })
+  const stopTicking = tickEverySecond(app, listeners, log)
+  opened.defer(stopTicking)
+  serving.now = true
+  log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
+  await stopped(io.stop)
+  serving.now = false
+  log('info', 'stopping', { reason: String(io.stop.reason) })
+}
+
+/** SIGHUP is what log rotation and `systemctl reload` send: the audit file first, so that the reload stands in the new one. */
+async function hungUp(audit: AuditLog, reloader: Reloader, log: Log): Promise<void> {
   try {
-    const ports = { store, root, audit: auditLog.audit, log, now: io.now, random }
-    const app = await openApp(runnable(first), ports)
-    tellTenants(log, first)
-    await auditLog.audit('process', { event: 'process.started', version: await version() })
-    let stopWatching = () => {}
-    const look = (loaded: Loaded) => {
-      stopWatching()
-      stopWatching = watch(loaded.read, () => void reload())
-    }
-    const reload = reloader({ path, read, first, app, log, audit: auditLog, look })
-    look(first)
-    const listeners = await openListeners(config, app, log)
-    io.onHangup(() => void reload().then(() => auditLog.reopen()))
-    const stopTicking = tickEverySecond(app, listeners, log)
-    log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
-    await stopped(io.stop)
-    stopTicking()
-    stopWatching()
-    await Promise.all(listeners.map((each) => each.close(PATIENCE)))
-    await auditLog.audit('process', { event: 'process.stopped' })
-  } finally {
-    await store.close()
-    await auditLog.close()
+    await audit.reopen()
+  } catch (error) {
+    log('error', 'the audit file cannot be opened again; the old one stays in use', { error: String(error) })
+  }
+  await reloader.reload()
+}
+
+/** Fails what takes too long, and each later text until that one is out: a reader that stands still gathers one batch, not many. */
+function inTime(send: Io['send']): Io['send'] {
+  let busy = false
+  return async (text) => {
+    if (busy) throw new Error('standard output has not taken the lines before')
+    busy = true
+    const sent = send(text).finally(() => {
+      busy = false
+    })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('standard output takes nothing')), AUDIT_PATIENCE)
+    })
+    await Promise.race([sent, late]).finally(() => clearTimeout(timer))
   }
 }
 
-function tellTenants(log: Log, loaded: Loaded): void {
-  for (const { id, problems } of loaded.disabledTenants) {
-    log('error', 'a tenant is disabled', { tenant: id, problems: problems.map(problemText) })
-  }
-}
-
-interface Reloading extends Omit<Start, 'io'> {
+interface Open {
   readonly app: App
   readonly log: Log
-  readonly audit: Awaited<ReturnType<typeof openAudit>>
-  /** Watches the files of a configuration from now on, instead of those before. */
-  readonly look: (loaded: Loaded) => void
+  readonly opened: AsyncDisposableStack
+  /** Whether people's requests are taken: before and after that `/readyz` says no. */
+  readonly serving: { readonly now: boolean }
 }
 
-/** Reads the configuration again and swaps the gateway where something changed; a bad main file changes nothing (law 13). */
-function reloader({ path, read, first, app, log, audit, look }: Reloading): () => Promise<void> {
-  let used = first.state
-  let running: Promise<void> | undefined
-  const once = async () => {
-    const next = await read(path)
-    if (!next.ok) {
-      log('error', 'the configuration is refused; the one in use stays', { problems: next.problems.map(problemText) })
-      await audit.audit('config', { event: 'config.refused', problems: next.problems.length })
-      return
-    }
-    if (next.state === used) return
-    await app.reload(runnable(next))
-    used = next.state
-    look(next)
-    tellTenants(log, next)
-    const tenantsDisabled = next.disabledTenants.map(({ id }) => id)
-    await audit.audit('config', { event: 'config.loaded', digest: next.digest, tenantsDisabled })
-    log('info', 'the configuration was loaded again', { digest: next.digest })
-  }
-  // What changes while a reload runs is read by another one after it.
-  let asked = false
-  const untilRead = async () => {
-    while (asked) {
-      asked = false
-      await once().catch((error: unknown) =>
-        log('error', 'the reload failed; the configuration in use stays', { error: String(error) }),
-      )
-    }
-    running = undefined
-  }
-  return () => {
-    asked = true
-    running ??= untilRead()
-    return running
-  }
-}
-
-async function openListeners(config: Loaded['config'], app: App, log: Log): Promise<readonly Listener[]> {
+async function openListeners(
+  config: Loaded['config'],
+  { app, log, serving, opened }: Open,
+): Promise<readonly Listener[]> {
+  const operations = config.operations && (await listen(config.operations, operationsOf(app, serving), log))
+  if (operations) opened.defer(() => operations.close(PATIENCE / 10))
   const main = await listen(config.listen, app.handle, log)
-  if (!config.operations) return [main]
-  const operations = operationsApp({ metrics: app.metrics, ready: () => app.ready() })
-  return [main, await listen(config.operations, operations.callback(), log)]
+  opened.defer(() => main.close(PATIENCE))
+  return operations ? [main, operations] : [main]
 }
 
-function tickEverySecond(app: App, listeners: readonly Listener[], log: Log): () => void {
-  let busy = false
+function operationsOf(app: App, serving: Open['serving']) {
+  const ready = async () => {
+    if (!serving.now) throw new Error('not serving')
+    await app.ready()
+  }
+  return operationsApp({ metrics: app.metrics, ready }).callback()
+}
+
+function tickEverySecond(app: App, listeners: readonly Listener[], log: Log): () => Promise<void> {
+  let running: Promise<void> | undefined
   const tick = async () => {
-    if (busy) return
-    busy = true
     try {
       await app.tick()
-      await Promise.all(listeners.map((each) => each.refresh()))
     } catch (error) {
-      log('warn', 'the housekeeping of this second failed', { error: String(error) })
+      log('warn', 'the housekeeping of this second failed', { error })
     }
-    busy = false
+    await Promise.all(listeners.map((each) => each.refresh()))
+    running = undefined
   }
-  const timer = setInterval(() => void tick(), 1000)
-  return () => clearInterval(timer)
+  const timer = setInterval(() => {
+    running ??= tick()
+  }, 1000)
+  return async () => {
+    clearInterval(timer)
+    await running
+  }
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

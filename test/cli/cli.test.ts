@@ -21,6 +21,7 @@ async function lotse(words: readonly string[], around: Partial<Io> = {}) {
   const err: string[] = []
   const io: Io = {
     out: (text) => out.push(text),
+    send: async (text) => void out.push(text),
     err: (text) => err.push(text),
     input: () => Promise.resolve('{}'),
     env,
@@ -59,7 +60,10 @@ test('check names a tenant that is disabled, and exits 1', async () => {
   const { code, out, err } = await lotse(['check', example], { env: { ...env, LOTSE_ACME__SSO: '' } })
   assert.equal(code, exit.refused)
   assert.match(out, /usable, but .* 1 tenant disabled: acme/)
-  assert.match(err, /tenants\.example\/acme\.yaml:\d+:\d+ connectors\[0\]\.clientSecret: the variable LOTSE_ACME__SSO is empty/)
+  assert.match(
+    err,
+    /tenants\.example\/acme\.yaml:\d+:\d+ connectors\[0\]\.clientSecret: the variable LOTSE_ACME__SSO is empty/,
+  )
 })
 
 test('explain says what was said, what the rules say to it, and what comes of it', async () => {

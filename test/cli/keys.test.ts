@@ -39,6 +39,7 @@ async function place(text = yaml) {
     const err: string[] = []
     const io: Io = {
       out: (each) => out.push(each),
+      send: async (each) => void out.push(each),
       err: (each) => err.push(each),
       input: async () => input,
       env: {},
