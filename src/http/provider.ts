@@ -53,6 +53,14 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
   }
 }
 
+/** The scope as the client wrote it: a pushed request holds its own, and what a browser's address adds is not the client's word. */
+function askedScope(ctx: Context): unknown {
+  const pushed = (ctx.oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined)?.request
+  if (pushed === undefined) return ctx.method === 'GET' ? ctx.query['scope'] : ctx.oidc.body?.['scope']
+  const payload = Buffer.from(pushed.split('.')[1] ?? '', 'base64url').toString('utf8') // written by the library, and checked
+  return (JSON.parse(payload) as { scope?: unknown }).scope
+}
+
 /**
  * Runs on every authorization, pushed and device request, after the library cut `offline_access` out of the scope (it wants
  * `prompt=consent`, OpenID Connect Core, section 11; configured clients have the operator's consent).
@@ -71,7 +79,7 @@ function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined
     const config = parts.clients.get(client.clientId)
     // keystoneauth before 5.12 sends no scope at all, and a request without scope would end in access_denied.
     params['scope'] ??= 'openid profile email'
-    const asked = ctx.method === 'GET' ? ctx.query['scope'] : ctx.oidc.body?.['scope']
+    const asked = askedScope(ctx)
     const offline = typeof asked === 'string' && asked.split(' ').includes('offline_access')
     const scopes = new Set(String(params['scope']).split(' '))
     if (offline && config?.offlineAccess && config.grants.includes('refresh')) scopes.add('offline_access')
