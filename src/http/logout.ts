@@ -22,6 +22,14 @@ const KEEP = 172_800
 
 const queue = (parts: Pick<Parts, 'store'>) => collection<Notice>(parts.store, kinds.LogoutQueue, KEEP)
 
+/** What the library keeps in the session while a logout waits to be confirmed, and what we add. */
+interface LogoutState {
+  readonly secret: string
+  readonly postLogoutRedirectUri?: string
+  clientId: string | undefined
+  askedBy?: string | undefined
+}
+
 /** RP-initiated logout with own pages (OpenID Connect RP-Initiated Logout 1.0). */
 export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['features']>, 'rpInitiatedLogout'> {
   return {
@@ -29,8 +37,11 @@ export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['fe
       enabled: true,
       async logoutSource(anyCtx) {
         const ctx = anyCtx as unknown as Context
-        const state = (ctx.oidc.session as unknown as { state: { secret: string; postLogoutRedirectUri?: string } })
-          .state
+        const { state } = ctx.oidc.session as unknown as { state: LogoutState }
+        // With `clientId` there, the library takes a "no" for "leave this client": it forgets the client, whom a later logout
+        // then does not reach, and tells it that the session is over.
+        state.askedBy = state.clientId
+        state.clientId = undefined
         const label = ctx.oidc.client && parts.clients.get(ctx.oidc.client.clientId)?.label
         const back = state.postLogoutRedirectUri
         const model = {
@@ -96,11 +107,13 @@ export async function deliverLogouts(provider: Provider, parts: Parts): Promise<
 
 /** The session uid of a logout that is being confirmed; read before the route, because the route destroys the session. */
 export async function endSession(parts: Parts, ctx: Context): Promise<void> {
-  const session = ctx.oidc.session as unknown as { uid: string; destroyed?: boolean; accountId?: string } | undefined
+  const session = ctx.oidc.session as unknown as
+    | { uid: string; destroyed?: boolean; accountId?: string; state?: LogoutState }
+    | undefined
   if (!session?.destroyed) return
   // With `expiresWithSession` off the library revokes no grant at logout: everything that this session gave ends here.
   await parts.store.revoke(`session:${session.uid}`, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax))
-  const client = ctx.oidc.client?.clientId
+  const client = session.state?.askedBy
   await parts.audit(errorIdOf(ctx), {
     event: 'session.ended',
     cause: 'person',
