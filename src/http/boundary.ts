@@ -71,7 +71,8 @@ function tokenEvent(parts: Parts, proofs: Proofs, ctx: Context): AuditEvent | un
     client: client ?? '',
     grantType,
     ...(target === undefined ? {} : { target }),
-    ...(token?.jti ? { jti: token.jti } : {}),
+    // An opaque token's id is the token itself (law 12).
+    ...(token?.jti && token.jti !== answer.access_token ? { jti: token.jti } : {}),
     kinds: (['access_token', 'id_token', 'refresh_token'] as const).filter((kind) => answer[kind] !== undefined),
     ...(until === undefined ? {} : { until }),
     personal,
@@ -83,10 +84,10 @@ async function auditTokens(parts: Parts, proofs: Proofs, ctx: Context): Promise<
   const event = tokenEvent(parts, proofs, ctx)
   if (!event) return
   if (event.event === 'token.issued') parts.meter.token(event.grantType, event.target ?? 'none')
-  await parts.audit(errorIdOf(ctx), event).catch(async (cause: unknown) => {
+  await parts.audit(errorIdOf(ctx), event).catch(async (error: unknown) => {
     const grant = ctx.oidc.entities.Grant?.jti
     if (event.event === 'token.issued' && grant) await parts.store.revoke(`grant:${grant}`, parts.lifetimes.refresh)
-    throw new LoginError('unavailable', 'the audit line cannot be written', { cause })
+    throw error
   })
 }
 
@@ -138,8 +139,11 @@ function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
     ...(cause ? { cause: String(cause.message), stack: error.code === 'internal' ? cause.stack : undefined } : {}),
   })
   if (ctx.oidc?.route === 'token') {
-    ctx.status = error.status
-    ctx.body = { error: error.status === 503 ? 'temporarily_unavailable' : 'server_error', error_id: errorIdOf(ctx) }
+    // Device clients die of anything but `authorization_pending` (law 4).
+    const poll = error.status === 503 && ctx.oidc.params?.['device_code'] !== undefined
+    ctx.status = poll ? 400 : error.status
+    const told = poll ? 'authorization_pending' : error.status === 503 ? 'temporarily_unavailable' : 'server_error'
+    ctx.body = { error: told, error_id: errorIdOf(ctx) }
     return
   }
   sendError(parts, ctx, error, { ...(retryHref ? { retryHref } : {}), ...(leaveHref ? { leaveHref } : {}) })

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
+import type { Audit } from '../audit.ts'
+import { LoginError } from '../core/errors.ts'
 import { boundary, logLibrary } from './boundary.ts'
 import { deviceGuard } from './device.ts'
 import { openLogin } from './login.ts'
@@ -18,8 +20,18 @@ export interface Gateway {
   deliver(): Promise<void>
 }
 
+/** What cannot be written down must not happen: the answer is 503, and the next try may succeed (law 4). */
+function strict(audit: Audit): Audit {
+  return async (id, event) => {
+    await audit(id, event).catch((cause: unknown) => {
+      throw new LoginError('unavailable', 'the audit line cannot be written', { cause })
+    })
+  }
+}
+
 /** @param trusted which addresses are reverse proxies whose X-Forwarded-For is believed */
-export function composeGateway(parts: Parts, trusted: (address: string) => boolean): Gateway {
+export function composeGateway(given: Parts, trusted: (address: string) => boolean): Gateway {
+  const parts: Parts = { ...given, audit: strict(given.audit) }
   const proofs = openProofs(parts)
   const provider = buildProvider(parts, proofs)
   const login = openLogin(parts, proofs, () => provider)
