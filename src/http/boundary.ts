@@ -117,12 +117,24 @@ const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: C
   },
 }
 
-/** `GET /device/anything` without its cookie escapes the library as a 500: it is an expired sign-in. */
+/** Without its cookie `/device` fails inside the library when it saves a session that never was: it is an expired sign-in. */
 function escaped(ctx: Context, thrown: unknown): LoginError {
   const own = asLoginError(thrown)
-  if (own.code === 'internal' && ctx.oidc?.route === 'device_resume')
+  const route = ctx.oidc?.route
+  const unsaved = typeof (ctx.oidc?.session as { exp?: unknown } | undefined)?.exp !== 'number'
+  if (own.code === 'internal' && (route === 'device_resume' || (route === 'code_verification' && unsaved)))
     return new LoginError('login_expired', 'no device sign-in', { cause: thrown })
   return own
+}
+
+/**
+ * The library's router takes `/DEVICE` and `/device/` for `/device`, and what stands in front of its routes would not: each
+ * endpoint has one spelling. Ids in later segments keep their case.
+ */
+function refuseOtherSpellings(ctx: Context): void {
+  const { path } = ctx
+  if ((path !== '/' && path.endsWith('/')) || /^\/[^/]*[A-Z]/.test(path))
+    throw new LoginError('not_found', 'no such spelling')
 }
 
 function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
@@ -178,6 +190,7 @@ export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Midd
     const started = performance.now()
     ctx.set(headers)
     try {
+      refuseOtherSpellings(ctx)
       await guard.before(ctx)
       await dropEmptySecret(parts, ctx)
       await next()

@@ -35,6 +35,8 @@ export interface TestGateway {
   readonly folder: string
   /** Every audit event so far, oldest first. */
   readonly events: readonly AuditEvent[]
+  /** The id of each of them, in the same order: what ties a page, the log and the audit log together. */
+  readonly ids: readonly string[]
   readonly logs: readonly LogLine[]
   /** Loads another configuration into the running gateway, as SIGHUP does. */
   reload(yaml: string): Promise<void>
@@ -125,6 +127,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const server = await serve(options, folder, (req, res) => app?.handle(req, res))
   const issuer = server.url
   const events: AuditEvent[] = []
+  const ids: string[] = []
   const logs: LogLine[] = []
   let failing = false
   const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
@@ -132,8 +135,9 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   app = await openApp(runnable(await read(head(issuer) + options.config, folder, env)), {
     store,
     root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
-    audit: async (_id, event) => {
+    audit: async (id, event) => {
       if (failing) throw new Error('no space left on device')
+      ids.push(id)
       events.push(event)
     },
     log: (level, message, fields = {}) => void logs.push({ level, message, fields }),
@@ -147,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     store,
     folder,
     events,
+    ids,
     logs,
     async reload(yaml) {
       await running.reload(runnable(await read(head(issuer) + yaml, folder, env)))
