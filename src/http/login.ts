@@ -6,6 +6,7 @@ import { accountId, type Proof } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
+import { endForOther } from './logout.ts'
 import { chooserPage, refusedPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import { type Proofs, reachesAny } from './proofs.ts'
@@ -59,6 +60,13 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       })
     if (found.uid !== uid) throw new LoginError('login_expired', 'the interaction cookie names another sign-in')
     return found
+  }
+
+  /** Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. */
+  const leaveOther = async (ctx: KoaContext, at: Details) => {
+    await endForOther(provider(), parts, { ctx, uid: at.session?.uid ?? '' })
+    Object.assign(at, { session: undefined })
+    await at.persist()
   }
 
   const goOn = async (ctx: KoaContext, result: Parameters<Provider['interactionResult']>[2]) => {
@@ -159,7 +167,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     })
     const id = parts.random()
     await proofs.keep(id, proof)
-    await leaveOther(provider(), at, sub)
+    if (at.session?.accountId !== undefined && at.session.accountId !== sub) await leaveOther(ctx, at)
     parts.meter.login(connector, 'success')
     const { authTime: ts, acr, amr } = proof.subject
     return goOn(ctx, {
@@ -219,12 +227,4 @@ async function refuseDevice(provider: Provider, at: Details): Promise<void> {
   if (!code) return
   Object.assign(code, { error: 'access_denied', errorDescription: 'the rules give this person nothing here' })
   await code.save()
-}
-
-/** Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. */
-async function leaveOther(provider: Provider, at: Details, sub: string): Promise<void> {
-  if (at.session?.accountId === undefined || at.session.accountId === sub) return
-  await (await provider.Session.findByUid(at.session.uid))?.destroy()
-  Object.assign(at, { session: undefined })
-  await at.persist()
 }

@@ -1,3 +1,4 @@
+import type { Context as KoaContext } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Configuration } from 'oidc-provider'
 import { collection, kinds } from '../store/collection.ts'
@@ -29,6 +30,9 @@ interface LogoutState {
   clientId: string | undefined
   askedBy?: string | undefined
 }
+
+const enqueue = (parts: Parts, notice: Pick<Notice, 'client' | 'sub' | 'sid'>) =>
+  queue(parts).put(parts.random(), { ...notice, tries: 0, nextAt: 0 })
 
 /** RP-initiated logout with own pages (OpenID Connect RP-Initiated Logout 1.0). */
 export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['features']>, 'rpInitiatedLogout'> {
@@ -67,7 +71,7 @@ export function queueLogouts(provider: Provider, parts: Parts): void {
     clientId: string
   }
   client.backchannelLogout = async function (sub, sid) {
-    await queue(parts).put(parts.random(), { client: this.clientId, sub, sid, tries: 0, nextAt: 0 })
+    await enqueue(parts, { client: this.clientId, sub, sid })
   }
 }
 
@@ -120,4 +124,30 @@ export async function endSession(parts: Parts, ctx: Context): Promise<void> {
     ...(client === undefined ? {} : { client }),
     personal: { ...(session.accountId === undefined ? {} : { sub: session.accountId }), address: ctx.ip },
   })
+}
+
+/**
+ * Ends the session of somebody in whose browser another person signs in. Its clients hear of it, so that no dashboard goes on as
+ * the one before; refresh tokens live on, since a program of hers is no part of this browser.
+ */
+export async function endForOther(
+  provider: Provider,
+  parts: Parts,
+  { ctx, uid }: { readonly ctx: KoaContext; readonly uid: string },
+): Promise<void> {
+  const session = await provider.Session.findByUid(uid)
+  if (!session?.accountId) return
+  await parts.audit(errorIdOf(ctx), {
+    event: 'session.ended',
+    cause: 'other-person',
+    personal: { sub: session.accountId, address: ctx.ip },
+  })
+  for (const id of Object.keys(session.authorizations ?? {})) {
+    const client = await provider.Client.find(id)
+    const sid = session.sidFor(id)
+    if (client?.backchannelLogoutUri && sid !== undefined) {
+      await enqueue(parts, { client: id, sub: session.accountId, sid })
+    }
+  }
+  await session.destroy()
 }

@@ -287,3 +287,20 @@ test('what the device flow gave to a session ends with it', async () => {
   await signOut(who, await who.get(logoutUrl({})))
   assert.equal((await refresh(gateway, 'kubectl', next.body['refresh_token'] ?? '')).status, 400)
 })
+
+test('clients of a session hear of its end when another person signs in in the browser', async () => {
+  const who = somebody()
+  const portal = await enter(who, 'portal')
+  const request = authorization(gateway, 'kubectl', { prompt: 'login' })
+  const page = await who.get(request.url)
+  const changing = await who.submit(page, page.form('bob'))
+  assert.ok(toldAt(await who.submit(changing, changing.form())).get('code'))
+  const ended = gateway.events.findLast((e) => e.event === 'session.ended')
+  assert.ok(ended?.event === 'session.ended' && ended.cause === 'other-person')
+  assert.equal(ended.personal.sub, claimsIn(portal.id)['sub'])
+  await gateway.app.tick()
+  assert.deepEqual(
+    heard.map(({ client, token }) => [client, claimsIn(token)['sid']]),
+    [['portal', portal.sid]],
+  )
+})
