@@ -45,8 +45,10 @@ export interface App {
   ready(): Promise<void>
   /** Composes a new gateway beside the old one and swaps it in; sessions and sign-ins in flight go on, since all of them are in the store. */
   reload(loaded: Loaded): Promise<void>
-  /** Once a second: what other processes did to the keys, what is due, logouts to deliver. */
+  /** Once a second: what other processes did to the keys, and what is due. */
   tick(): Promise<void>
+  /** Once a second, apart from `tick`, as a client that does not answer takes seconds: logouts that clients have yet to hear of. */
+  deliver(): Promise<void>
 }
 
 /** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
@@ -212,12 +214,14 @@ export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
       metrics.configLoaded(ports.now())
     },
     async tick() {
-      const { loaded, world, rings, names, gateway } = current as NonNullable<typeof current>
-      if (await rings.tick()) {
-        current = { loaded, world, rings, names, gateway: composition(ports, metrics, loaded, rings, world) }
-        ports.log('info', 'the keys changed: a new provider was swapped in')
-      }
-      await gateway.deliver()
+      const before = current as NonNullable<typeof current>
+      // A reload that came in between has opened the rings anew, and must not be undone.
+      if (!(await before.rings.tick()) || current !== before) return
+      current = { ...before, gateway: composition(ports, metrics, before.loaded, before.rings, before.world) }
+      ports.log('info', 'the keys changed: a new provider was swapped in')
+    },
+    async deliver() {
+      await current?.gateway.deliver()
     },
   }
 }

@@ -75,8 +75,12 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   hangup = () => void hungUp(audit, reloader, log)
   const serving = { now: false }
   const listeners = await openListeners(config, { app, log, serving, opened })
-  const stopTicking = tickEverySecond(app, listeners, log)
-  opened.defer(stopTicking)
+  const housekeeping = async () => {
+    await app.tick()
+    await Promise.all(listeners.map((each) => each.refresh()))
+  }
+  opened.defer(everySecond(housekeeping, log))
+  opened.defer(everySecond(app.deliver, log))
   serving.now = true
   log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
   await stopped(io.stop)
@@ -138,19 +142,19 @@ function operationsOf(app: App, serving: Open['serving']) {
   return operationsApp({ metrics: app.metrics, ready }).callback()
 }
 
-function tickEverySecond(app: App, listeners: readonly Listener[], log: Log): () => Promise<void> {
+/** Does something once a second, and never twice at once; the answer stops it and waits for what is under way. */
+function everySecond(work: () => Promise<void>, log: Log): () => Promise<void> {
   let running: Promise<void> | undefined
-  const tick = async () => {
+  const once = async () => {
     try {
-      await app.tick()
+      await work()
     } catch (error) {
       log('warn', 'the housekeeping of this second failed', { error })
     }
-    await Promise.all(listeners.map((each) => each.refresh()))
     running = undefined
   }
   const timer = setInterval(() => {
-    running ??= tick()
+    running ??= once()
   }, 1000)
   return async () => {
     clearInterval(timer)

@@ -1,7 +1,7 @@
 import type { Context as KoaContext } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Configuration } from 'oidc-provider'
-import { collection, kinds } from '../store/collection.ts'
+import { collection, type Item, kinds } from '../store/collection.ts'
 import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
@@ -20,6 +20,8 @@ interface Notice {
 /** After so many tries, over about a day, a client is given up. */
 const TRIES = 12
 const KEEP = 172_800
+/** Notices looked at in one round. */
+const BATCH = 2000
 
 const queue = (parts: Pick<Parts, 'store'>) => collection<Notice>(parts.store, kinds.LogoutQueue, KEEP)
 
@@ -91,21 +93,28 @@ async function send(provider: Provider, parts: Parts, notice: Notice): Promise<b
   return answer.status === 200 || answer.status === 204
 }
 
-/** Tells clients of logouts that they have yet to hear of; each failed one is tried again later, twice as late each time. */
+/**
+ * Tells clients of logouts that they have yet to hear of, all clients at once: one that is down holds up nobody else, and is asked
+ * once. What failed is tried again later, twice as late each time.
+ */
 export async function deliverLogouts(provider: Provider, parts: Parts): Promise<void> {
   const now = parts.now()
-  for (const { id, value } of await queue(parts).list(200)) {
-    if (value.nextAt > now) continue
+  const due = (await queue(parts).list(BATCH)).filter(({ value }) => value.nextAt <= now)
+  await Promise.all(
+    [...Map.groupBy(due, ({ value }) => value.client).values()].map((each) => deliver(provider, parts, each)),
+  )
+}
+
+async function deliver(provider: Provider, parts: Parts, notices: readonly Item<Notice>[]): Promise<void> {
+  for (const { id, value } of notices) {
+    const { client, tries } = value
     const done = await send(provider, parts, value).catch((error: unknown) => {
-      parts.log('warn', 'a client could not be told of a logout', {
-        client: value.client,
-        tries: value.tries,
-        error: String(error),
-      })
+      parts.log('warn', 'a client could not be told of a logout', { client, tries, error: String(error) })
       return false
     })
-    if (done || value.tries + 1 >= TRIES) await queue(parts).delete(id)
-    else await queue(parts).put(id, { ...value, tries: value.tries + 1, nextAt: now + 5 * 2 ** value.tries })
+    if (done || tries + 1 >= TRIES) await queue(parts).delete(id)
+    else await queue(parts).put(id, { ...value, tries: tries + 1, nextAt: parts.now() + 5 * 2 ** tries })
+    if (!done) return
   }
 }
 

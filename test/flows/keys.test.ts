@@ -10,6 +10,7 @@ import type { Loaded } from '../../src/config/load.ts'
 import { configurationReader } from '../../src/configuration.ts'
 import type { Rings } from '../../src/keys/rings.ts'
 import { openRoot } from '../../src/keys/root-secret.ts'
+import type { Store } from '../../src/store/store.ts'
 import { claimsIn, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import { authorization, person, pickPerson, redeem, refresh, signIn, tokensOf, toldAt } from '../support/sign-in.ts'
@@ -21,8 +22,20 @@ let idp: Idp
 let gateway: TestGateway
 let config: string
 let operator: Rings
+/** Holds the next reading of the keys until it is let go. */
+let hold: Promise<void> | undefined
+const slowKeys = (store: Store): Store => ({
+  ...store,
+  async get(kind, id) {
+    const entry = await store.get(kind, id)
+    const held = kind.name === 'Ring' ? hold : undefined
+    if (held) hold = undefined
+    await held
+    return entry
+  },
+})
 before(async () => {
-  ;({ idp, gateway, config } = await standard())
+  ;({ idp, gateway, config } = await standard({ store: slowKeys }))
   operator = await openOperator()
 })
 after(async () => {
@@ -133,6 +146,20 @@ test('a configuration that is reloaded under a sign-in in flight lets it end, by
   await gateway.reload(config)
   const { body } = await redeem(gateway, { code: told.get('code'), verifier: request.verifier, client: 'kubectl' })
   assert.deepEqual(claimsIn(body['id_token'] ?? '')['groups'], ['x-web'], 'decided again at the token endpoint')
+})
+
+test('a rotation that is seen during a reload does not bring the old rules back', async () => {
+  await operator.tick()
+  await operator.rotate('issuer', 'ES256', 'now')
+  const { promise, resolve } = Promise.withResolvers<void>()
+  hold = promise
+  const ticked = gateway.app.tick()
+  await gateway.reload(config.replace("group: 'x-<team>'", "group: 'new-<team>'"))
+  resolve()
+  await ticked
+  const { id_token } = await tokensOf(gateway, 'kubectl', 'ada')
+  await gateway.reload(config)
+  assert.deepEqual(claimsIn(id_token)['groups'], ['new-web'])
 })
 
 test('a client that the new configuration no longer has ends cleanly in the middle of its flow', async () => {

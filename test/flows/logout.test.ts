@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { Browser, Page } from '../support/browser.ts'
 import { browser } from '../support/browser.ts'
@@ -15,6 +16,8 @@ const BYE = 'http://127.0.0.1:1/bye'
 /** What arrived at the clients' back channels: which client, and its logout token. */
 const heard: { client: string; token: string; type: string | undefined }[] = []
 let failing = 0
+/** The client that takes a request and never answers. */
+let silent = ''
 let receiver: Server
 let idp: Idp
 let gateway: TestGateway
@@ -28,6 +31,7 @@ before(async () => {
       response.writeHead(503).end()
       return
     }
+    if (request.url?.slice(1) === silent) return
     const token = new URLSearchParams(body).get('logout_token') ?? ''
     heard.push({ client: request.url?.slice(1) ?? '', token, type: request.headers['content-type'] })
     response.writeHead(200).end()
@@ -39,7 +43,7 @@ before(async () => {
   ;({ idp, gateway } = await standard({ extra: () => ({ clients: `${one('portal')}\n${one('wiki')}` }) }))
 })
 beforeEach(async () => {
-  await gateway.app.tick() // what the test before left in the queue
+  await gateway.app.deliver() // what the test before left in the queue
   clock = fakeClock()
   heard.length = 0
   failing = 0
@@ -126,7 +130,7 @@ test('a person who declines stays signed in, and no client is told of anything',
   assert.ok(left.status < 400)
   assert.equal(await signedIn(who), true)
   assert.equal(await renewed('portal', token), 'tokens')
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(heard, [])
 })
 
@@ -137,10 +141,10 @@ test('a logout that a client asked for and the person declined leaves session an
   await who.submit(page, page.form())
   assert.equal(await signedIn(who), true)
   assert.equal(await renewed('portal', token), 'tokens')
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(heard, [])
   await signOut(who, await who.get(logoutUrl({})))
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(
     heard.map(({ client }) => client),
     ['portal'],
@@ -209,7 +213,7 @@ test('each client of the session hears of the logout by a token that verifies, t
   const portal = await enter(who, 'portal')
   await enter(other, 'wiki')
   await signOut(who, await who.get(logoutUrl({ id_token_hint: portal.id })))
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(
     heard.map(({ client }) => client),
     ['portal'],
@@ -224,7 +228,7 @@ test('each client of the session hears of the logout by a token that verifies, t
   assert.deepEqual(payload['events'], { 'http://schemas.openid.net/event/backchannel-logout': {} })
   assert.ok(payload.jti && payload.iat && payload.exp)
   assert.equal(payload['nonce'], undefined)
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.equal(heard.length, 1, 'and once')
 })
 
@@ -233,19 +237,40 @@ test('a client that was down hears of the logout later, by a fresh token', async
   await enter(who, 'wiki')
   failing = 2
   await signOut(who, await who.get(logoutUrl({})))
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.equal(heard.length, 0)
   clock.advance(6)
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.equal(heard.length, 0)
   clock.advance(400)
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(
     heard.map(({ client }) => client),
     ['wiki'],
   )
   const { iat, exp } = claimsIn(heard[0]?.token ?? '')
   assert.ok(Number(exp) > Date.now() / 1000 && Math.abs(Number(iat) - Date.now() / 1000) <= 1)
+})
+
+test('a client that does not answer holds up neither the other clients nor the keys', async () => {
+  const who = somebody()
+  await enter(who, 'portal')
+  await enter(who, 'wiki')
+  silent = 'portal'
+  await signOut(who, await who.get(logoutUrl({})))
+  const delivered = gateway.app.deliver()
+  await gateway.app.tick()
+  while (heard.length === 0) await setImmediate()
+  assert.deepEqual(
+    heard.map(({ client }) => client),
+    ['wiki'],
+  )
+  silent = ''
+  receiver.closeAllConnections()
+  await delivered
+  clock.advance(6)
+  await gateway.app.deliver()
+  assert.equal(heard.length, 2)
 })
 
 test('somebody without a session who opens the logout gets to the end of it', async () => {
@@ -298,7 +323,7 @@ test('clients of a session hear of its end when another person signs in in the b
   const ended = gateway.events.findLast((e) => e.event === 'session.ended')
   assert.ok(ended?.event === 'session.ended' && ended.cause === 'other-person')
   assert.equal(ended.personal.sub, claimsIn(portal.id)['sub'])
-  await gateway.app.tick()
+  await gateway.app.deliver()
   assert.deepEqual(
     heard.map(({ client, token }) => [client, claimsIn(token)['sid']]),
     [['portal', portal.sid]],
