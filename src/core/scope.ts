@@ -102,9 +102,10 @@ export function outside(
   if ('namespace' in grant)
     return walls.namespace(grant.namespace) ? undefined : `namespace ${grant.namespace} is not the tenant's`
   if ('cluster' in grant) return 'a whole cluster is never a tenant’s'
-  // Where a target knows no domains, one that the grant names would be passed over there: the name alone must do.
-  if ('group' in grant && !hasDomains(target))
-    return walls.group(grant.group) ? undefined : `group ${grant.group} is not the tenant's`
+  // Where groups have no domain, or nobody can say which, the name itself must be the tenant's.
+  if ('group' in grant && !hasDomains(target) && !walls.group(grant.group))
+    return `group ${grant.group} is not the tenant's`
+  if ('group' in grant && !hasDomains(target) && grant.domain === undefined) return undefined
   const place = grant.domain ?? home
   if (place === undefined) return 'the grant names no domain'
   if (!walls.domain(place)) return `domain ${place} is not the tenant's`

@@ -4,7 +4,6 @@ import type { z } from 'zod'
 import * as schemas from '../../src/config/rules.ts'
 import { compile } from '../../src/core/compile.ts'
 import { explain } from '../../src/core/explain.ts'
-import { runTests } from '../../src/core/policy-tests.ts'
 import type * as rule from '../../src/core/rule.ts'
 import { re2 } from '../../src/regex.ts'
 import { lines, NOW, policyOf, problemsOf, sourceOf, subject, tenantOf, type Written } from './support.ts'
@@ -240,30 +239,5 @@ describe('an explanation', () => {
       { rule: 'status', matched: false, test: 'account_status is active', saw: '"gone\\u001b[31m"', says: [] },
       { rule: 'others', matched: false, test: 'from social', saw: 'corp', says: [] },
     ])
-  })
-})
-
-describe('configuration tests', () => {
-  const policy = policyOf({
-    rules: [{ name: 'r', from: ['corp'], give: [{ target: 'cloud', project: 'web', roles: ['b', 'a'] }] }],
-  })
-  const run = (more: object, connector = 'corp') =>
-    runTests(policy, schemas.testsSchema.parse([{ name: 't', subject: { connector, id: 'x' }, ...more }]), NOW)
-
-  it('compare every line, whatever the order of roles', () => {
-    assert.deepEqual(run({ expect: ['cloud project web: b, a'], username: 'corp:zz' }).length, 1)
-    assert.deepEqual(
-      run({ expect: ['cloud project web: b, a'], until: 'never', wantsAcr: 'nothing', because: 'nothing' }),
-      [],
-    )
-    assert.deepEqual(run({ expect: [] }, 'social'), [])
-  })
-
-  it('that fail say what was expected and what came', () => {
-    const line = 'cloud project web: a, b'
-    assert.deepEqual(run({ expect: ['cloud project web: a'] }), [
-      { index: 0, name: 't', expected: ['cloud project web: a'], actual: [line] },
-    ])
-    assert.deepEqual(run({ expect: [] }), [{ index: 0, name: 't', expected: [], actual: [line] }])
   })
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decide } from '../../src/core/decide.ts'
 import { describeGrant } from '../../src/core/grants.ts'
+import type { TargetRules } from '../../src/core/policy.ts'
 import { lines, NOW, policyOf, problemsOf, subject, type Written } from './support.ts'
 
 const member = { target: 'cloud', project: 'web', roles: ['member'] }
@@ -208,6 +209,24 @@ describe('a tenant', () => {
     assert.deepEqual(lines(policy, subject({ g: ['b', 'a-1'] }, { connector: 'idp-a' })), ['prod group a-1-x in d-a'])
     assert.deepEqual(problemsOf({ tenants: [tenant('a', [], { connectors: [{ id: 'idp-a', domain: 'd-b' }] })] }), [
       "a connectors.0.domain: domain d-b of idp-a is not the tenant's",
+    ])
+  })
+
+  it('names both group and domain of its own at a Keystone that carries groups only', () => {
+    const old: TargetRules = { id: 'old', carries: new Set(['group']), refuse: () => undefined }
+    const rules = wide([
+      { target: 'old', group: '<g>', domain: '<g>' },
+      { target: 'old', group: 'x-<g>', domain: 'd-a' },
+      { target: 'old', group: '<g>' },
+      { target: 'old', group: 'a-<g>', domain: 'd-a' },
+    ])
+    const own = tenant('a', rules, { limits: { ...limits, targets: ['old'] } })
+    const policy = policyOf({ targets: [old], tenants: [own] })
+    assert.deepEqual(lines(policy, subject({ g: ['d-b', 'b-1', 'a-1'] }, { connector: 'idp-a' })), [
+      'old group a-1',
+      'old group a-a-1 in d-a',
+      'old group a-b-1 in d-a',
+      'old group a-d-b in d-a',
     ])
   })
 

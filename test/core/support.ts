@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
+import { linesOf } from '../../src/config/policy-tests.ts'
 import * as schemas from '../../src/config/rules.ts'
 import { type Compiled, compile, type Policy } from '../../src/core/compile.ts'
 import { decide } from '../../src/core/decide.ts'
 import type { ConnectorRules, PolicySource, TargetRules, TenantSource } from '../../src/core/policy.ts'
-import { decisionLines } from '../../src/core/policy-tests.ts'
 import type { Subject } from '../../src/core/subject.ts'
 import { re2 } from '../../src/regex.ts'
 
@@ -104,5 +104,5 @@ export function subject(claims: Readonly<Record<string, readonly string[]>>, mor
 
 /** What a subject gets, one line each. */
 export function lines(policy: Policy, who: Subject, now = NOW): readonly string[] {
-  return decisionLines(decide(policy, who, now))
+  return [...linesOf(decide(policy, who, now))].sort()
 }
