@@ -1,6 +1,5 @@
 import type { Context as KoaContext } from 'koa'
-import type Provider from 'oidc-provider'
-import type { Configuration } from 'oidc-provider'
+import Provider, { type Configuration } from 'oidc-provider'
 import { collection, type Item, kinds } from '../store/collection.ts'
 import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
@@ -77,6 +76,21 @@ export function queueLogouts(provider: Provider, parts: Parts): void {
   }
 }
 
+/**
+ * With `expiresWithSession` off the library revokes no grant at logout: everything that a session gave ends here, and before the
+ * session itself, so that a person whose logout failed half way can still ask again.
+ */
+export function revokeAtLogout(provider: Provider, parts: Parts): void {
+  const session = provider.Session.prototype as unknown as { destroy(): Promise<void>; readonly uid: string }
+  const { destroy } = session
+  session.destroy = async function () {
+    if (Provider.ctx?.oidc.route === 'end_session_confirm') {
+      await parts.store.revoke(`session:${this.uid}`, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax))
+    }
+    await destroy.call(this)
+  }
+}
+
 async function send(provider: Provider, parts: Parts, notice: Notice): Promise<boolean> {
   const client = await provider.Client.find(notice.client)
   const uri = client?.backchannelLogoutUri
@@ -118,14 +132,12 @@ async function deliver(provider: Provider, parts: Parts, notices: readonly Item<
   }
 }
 
-/** The session uid of a logout that is being confirmed; read before the route, because the route destroys the session. */
+/** Writes down that a session ended, before the answer leaves. */
 export async function endSession(parts: Parts, ctx: Context): Promise<void> {
   const session = ctx.oidc.session as unknown as
     | { uid: string; destroyed?: boolean; accountId?: string; state?: LogoutState }
     | undefined
   if (!session?.destroyed) return
-  // With `expiresWithSession` off the library revokes no grant at logout: everything that this session gave ends here.
-  await parts.store.revoke(`session:${session.uid}`, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax))
   const client = session.state?.askedBy
   await parts.audit(errorIdOf(ctx), {
     event: 'session.ended',

@@ -4,7 +4,7 @@ import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
 import { cookieSigner } from './cookie-signer.ts'
 import { deviceFlow } from './device.ts'
-import { logoutFeatures, queueLogouts } from './logout.ts'
+import { logoutFeatures, queueLogouts, revokeAtLogout } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
 import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, signIdTokens, successorOf } from './overrides.ts'
 import type { Parts } from './parts.ts'
@@ -213,6 +213,7 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   deriveSuccessors(provider, successor)
   alwaysSid(provider)
   queueLogouts(provider, parts)
+  revokeAtLogout(provider, parts)
   return provider
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 import type { Browser, Page } from '../support/browser.ts'
 import { browser } from '../support/browser.ts'
 import { claimsIn, fakeClock, type TestGateway } from '../support/gateway.ts'
@@ -18,6 +19,11 @@ const heard: { client: string; token: string; type: string | undefined }[] = []
 let failing = 0
 /** The client that takes a request and never answers. */
 let silent = ''
+let broken = false
+const brittle = (store: Store): Store => ({
+  ...store,
+  revoke: (group, ttl) => (broken ? Promise.reject(new StoreUnavailable('broken')) : store.revoke(group, ttl)),
+})
 let receiver: Server
 let idp: Idp
 let gateway: TestGateway
@@ -40,7 +46,10 @@ before(async () => {
   const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`
   const one = (id: string) =>
     `  - { id: ${id}, target: prod, auth: client_secret_basic, secret: { env: HORIZON_SECRET }, redirectUris: ['${CALLBACK}'], postLogoutRedirectUris: ['${BYE}'], grants: [code, refresh], alwaysRefresh: true, backchannelLogout: { url: '${url}/${id}' } }`
-  ;({ idp, gateway } = await standard({ extra: () => ({ clients: `${one('portal')}\n${one('wiki')}` }) }))
+  ;({ idp, gateway } = await standard({
+    store: brittle,
+    extra: () => ({ clients: `${one('portal')}\n${one('wiki')}` }),
+  }))
 })
 beforeEach(async () => {
   await gateway.app.deliver() // what the test before left in the queue
@@ -271,6 +280,19 @@ test('a client that does not answer holds up neither the other clients nor the k
   clock.advance(6)
   await gateway.app.deliver()
   assert.equal(heard.length, 2)
+})
+
+test('a logout that the store could not take to its end says so, and works when asked again', async () => {
+  const who = somebody()
+  const { refresh: token } = await enter(who)
+  broken = true
+  const failed = await signOut(who, await who.get(logoutUrl({})))
+  broken = false
+  assert.equal(failed.status, 503)
+  assert.equal(await signedIn(who), true)
+  await signOut(who, await who.get(logoutUrl({})))
+  assert.equal(await signedIn(who), false)
+  assert.equal(await renewed('portal', token), 'invalid_grant')
 })
 
 test('somebody without a session who opens the logout gets to the end of it', async () => {
