@@ -33,10 +33,13 @@ function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
   return all.find((c) => c.emailDomains.includes(domain)) ?? all.find((c) => c.label.toLowerCase() === text)
 }
 
+/** A person who was refused chooses another account: an upstream that remembers the first one would bring that back, silently. */
+const isAgain = (query: URLSearchParams) => query.has('choose') || query.has('again')
+
 /** What the client asked of the upstream; `again` where the person wants to be asked anew (another account). */
 export function hintsOf(details: Details, query: URLSearchParams): Hints {
   const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
-  const again = query.has('again') || details.prompt.reasons.includes('login_prompt')
+  const again = isAgain(query) || details.prompt.reasons.includes('login_prompt')
   return {
     ...(typeof acr_values === 'string' ? { acrValues: acr_values.split(' ') } : {}),
     ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),
@@ -51,16 +54,18 @@ export function chooserModel(parts: Parts, details: Details, query: URLSearchPar
   const action = new URL(`/login/${details.uid}`, parts.issuer).href
   const all = [...parts.connectors.values()]
   const listed = all.filter((c) => !c.unlisted)
-  const again = query.has('choose') ? '&again=1' : ''
+  const again = isAgain(query)
   const value = query.get('organisation') ?? ''
   return {
     clientLabel: clientLabel(parts, details.params['client_id']),
     connectors: listed.map(({ id, label, hint }) => ({
       label,
       ...(hint === undefined ? {} : { hint }),
-      href: `${action}?connector=${encodeURIComponent(id)}${again}`,
+      href: `${action}?connector=${encodeURIComponent(id)}${again ? '&again=1' : ''}`,
       mark: markOf(label),
     })),
-    ...(all.length > listed.length ? { search: { action, value, notFound: value !== '' } } : {}),
+    ...(all.length > listed.length
+      ? { search: { action, value, notFound: value !== '', ...(again ? { hidden: { again: '1' } } : {}) } }
+      : {}),
   }
 }

@@ -180,3 +180,37 @@ test('a person with two browsers keeps what the one has when the other signs out
   assert.equal(refused(await refresh(gateway, 'kubectl', one.refresh_token)), '400 invalid_grant')
   assert.equal((await refresh(gateway, 'openstack', two.refresh_token)).status, 200)
 })
+
+test('max_age asks the upstream again once the sign-in is older, and never silently', async () => {
+  const who = person()
+  await signIn(who, authorization(gateway, 'kubectl'), 'ada')
+  clock.advance(120)
+  const asked = idp.asked.length
+  const young = await who.get(authorization(gateway, 'kubectl', { max_age: '3600' }).url)
+  assert.ok(toldAt(young).get('code'))
+  assert.equal(idp.asked.length, asked)
+  const silent = await who.get(authorization(gateway, 'kubectl', { max_age: '60', prompt: 'none' }).url)
+  assert.equal(toldAt(silent).get('error'), 'login_required')
+  const request = authorization(gateway, 'kubectl', { max_age: '60' })
+  const page = await who.get(request.url)
+  assert.equal(page.location.origin, idp.issuer)
+  assert.equal(idp.asked.at(-1)?.get('max_age'), '60')
+  const told = toldAt(await who.submit(page, page.form('ada')))
+  const { body } = await redeem(gateway, { code: told.get('code'), verifier: request.verifier, client: 'kubectl' })
+  assert.ok(now() - Number(claimsIn(body['id_token'] ?? '')['auth_time']) < 60)
+})
+
+test('a new sign-in in a session leaves the proof of the one before where it was', async () => {
+  const who = person()
+  const first = authorization(gateway, 'kubectl')
+  const told = await signIn(who, first, 'ada')
+  const old = await redeem(gateway, { code: told.get('code'), verifier: first.verifier, client: 'kubectl' })
+  const oldTime = claimsIn(old.body['id_token'] ?? '')['auth_time']
+  clock.advance(600)
+  const second = authorization(gateway, 'kubectl', { prompt: 'login' })
+  const again = await signIn(who, second, 'ada')
+  const renewed = await redeem(gateway, { code: again.get('code'), verifier: second.verifier, client: 'kubectl' })
+  assert.ok(Number(claimsIn(renewed.body['id_token'] ?? '')['auth_time']) >= Number(oldTime) + 600)
+  const kept = await refresh(gateway, 'kubectl', old.body['refresh_token'] ?? '')
+  assert.equal(claimsIn(kept.body['id_token'] ?? '')['auth_time'], oldTime)
+})

@@ -268,3 +268,71 @@ test('the finish of a sign-in that nobody proved is refused with a page', async 
   assert.equal(finish.status, 400)
   assert.ok(!finish.headers.get('location')?.startsWith(CALLBACK))
 })
+
+test('prompt=consent is answered by the operator’s consent, in a session and without one', async () => {
+  const who = person()
+  const first = authorization(gateway, 'kubectl', { ...viaCorp, prompt: 'consent' })
+  assert.ok((await signIn(who, first, 'ada')).get('code'))
+  const second = authorization(gateway, 'kubectl', { ...viaCorp, prompt: 'consent' })
+  const told = toldAt(await who.get(second.url))
+  const { body } = await redeem(gateway, { code: told.get('code'), verifier: second.verifier, client: 'kubectl' })
+  assert.ok(body['refresh_token'])
+})
+
+test('prompt=login consent asks the upstream once and ends at the client', async () => {
+  const who = person()
+  await signIn(who, authorization(gateway, 'kubectl', viaCorp), 'ada')
+  const asked = idp.asked.length
+  const told = await signIn(who, authorization(gateway, 'kubectl', { ...viaCorp, prompt: 'login consent' }), 'ada')
+  assert.ok(told.get('code'))
+  assert.equal(idp.asked.length, asked + 1)
+})
+
+test('an id_token_hint of another person does not pass as the one who is signed in', async () => {
+  const { id_token } = await tokensOf(gateway, 'kubectl', 'bob', viaCorp)
+  const who = person()
+  await signIn(who, authorization(gateway, 'kubectl', viaCorp), 'ada')
+  const page = await who.get(authorization(gateway, 'kubectl', { prompt: 'none', id_token_hint: id_token }).url)
+  assert.equal(toldAt(page).get('error'), 'login_required')
+})
+
+test('the same person at two connectors is two people', async () => {
+  const one = claimsIn((await tokensOf(gateway, 'kubectl', 'ada', viaCorp)).id_token)
+  const who = person()
+  const page = await pickPerson(
+    who,
+    await who.get(authorization(gateway, 'kubectl', { connector: 'hidden' }).url),
+    'ada',
+  )
+  assert.equal(page.status, 403, 'no rule is from that connector')
+  assert.equal(one['preferred_username'], 'corp:ada')
+})
+
+/** From a refusal to the page behind "another account". */
+async function refusedThenRetry(more: Record<string, string>) {
+  const who = person()
+  const first = await who.get(authorization(gateway, 'kubectl', more).url)
+  const corp = first.links.find(({ href }) => href.search === '?connector=corp')
+  const page = await pickPerson(who, corp ? await who.follow(first, corp) : first, 'carol')
+  const retry = page.links.find(({ href }) => href.searchParams.has('choose'))
+  assert.ok(retry)
+  return { who, page: await who.follow(page, retry) }
+}
+
+test('a person who was refused chooses anew, and the upstream asks who she is', async () => {
+  const { who, page } = await refusedThenRetry({})
+  const corp = page.links.find(({ href }) => href.searchParams.get('connector') === 'corp')
+  assert.ok(corp)
+  const upstream = await who.follow(page, corp)
+  assert.equal(upstream.location.origin, idp.issuer)
+  assert.equal(lastAsked()?.get('prompt'), 'login')
+  const search = await who.submit(page, page.form(), { organisation: 'corp.example' })
+  assert.equal(search.location.origin, idp.issuer)
+  assert.equal(lastAsked()?.get('prompt'), 'login')
+})
+
+test('where the client names the connector, somebody who was refused is asked there who she is', async () => {
+  const { page } = await refusedThenRetry(viaCorp)
+  assert.equal(page.location.origin, idp.issuer)
+  assert.equal(lastAsked()?.get('prompt'), 'login')
+})
