@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { get as httpsGet } from 'node:https'
 import { after, before, test } from 'node:test'
 import request, { type Response } from 'supertest'
-import type { TestGateway } from '../support/gateway.ts'
-import type { Idp } from '../support/oidc-idp.ts'
+import { selfSigned } from '../support/certificate.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { type Idp, startIdp } from '../support/oidc-idp.ts'
 import { authorization, CALLBACK } from '../support/sign-in.ts'
-import { standard } from '../support/standard.ts'
+import { people, standard, standardConfig, standardEnv } from '../support/standard.ts'
 
 const REFERENCE = /[2-9A-HJ-NP-Z0]{4}-[2-9A-HJ-NP-Z0]{4}/
 
@@ -311,4 +314,47 @@ test('userinfo may be read by scripts of any origin, the token endpoint says no-
   const bare = await http.get('/userinfo')
   assert.ok(bare.status === 401 || bare.status === 400)
   assert.match(bare.headers['www-authenticate'] ?? '', /^Bearer /)
+})
+
+test('over https every cookie is Secure, the session’s can be set by this host alone, and browsers are told to stay', async () => {
+  const tls = selfSigned()
+  const upstream = await startIdp({
+    people,
+    clients: [{ id: 'lotse', secret: standardEnv.CORP_SECRET, redirectUris: ['https://127.0.0.1:1/callback/corp'] }],
+  })
+  const secure = await startGateway({ config: standardConfig(upstream.issuer), env: standardEnv, tls })
+  try {
+    const get = (path: string, cookie = '') =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        const url = new URL(path, secure.issuer)
+        const call = httpsGet(url, { ca: tls.cert, agent: false, headers: { cookie } }, (answer) =>
+          resolve(answer.resume()),
+        )
+        call.on('error', reject)
+      })
+    const { url } = authorization(secure, 'kubectl')
+    const begun = await get(url.pathname + url.search)
+    const pairs = (answer: IncomingMessage) => answer.headers['set-cookie'] ?? []
+    const sent = pairs(begun)
+      .map((line) => line.split(';')[0])
+      .join('; ')
+    const asked = await get(new URL(begun.headers.location ?? '', secure.issuer).pathname, sent)
+    assert.equal(new URL(asked.headers.location ?? '').origin, upstream.issuer)
+    const callback = new URL(asked.headers.location ?? '').searchParams.get('redirect_uri')
+    assert.equal(callback, `${secure.issuer}/callback/corp`)
+    const lines = [...pairs(begun), ...pairs(asked), ...pairs(await get('/device'))].filter(
+      (line) => !/^[^=]+=;/.test(line),
+    )
+    assert.ok(lines.length >= 5)
+    for (const line of lines) assert.match(line, /; ?secure/i, line)
+    for (const name of ['__Host-lotse-browser', '__Host-lotse-session']) {
+      const line = lines.find((each) => each.startsWith(`${name}=`)) ?? ''
+      assert.match(line, /; ?path=\/(;|$)/i, name)
+      assert.doesNotMatch(line, /domain=/i, name)
+    }
+    assert.match(begun.headers['strict-transport-security'] ?? '', /max-age=\d{7,}/)
+  } finally {
+    await secure.close()
+    await upstream.close()
+  }
 })
