@@ -50,6 +50,10 @@ const eachSchema = z
     'write one of `pattern`, `regex`, `inTable`, or `fields` with `record`',
   )
   .refine((each) => 'record' in each === 'fields' in each, '`fields` goes with `record`')
+  .refine(
+    (each) => !('ignoreCase' in each) || 'pattern' in each,
+    '`ignoreCase` goes with `pattern`; in a regex write (?i)',
+  )
   .refine((each) => 'inTable' in each === 'as' in each, '`inTable` and `as` go together')
   .describe('One round of grants per matching value.')
 
@@ -105,6 +109,10 @@ const testSchema = z
     `\`claim\` needs exactly one of ${operators.join(', ')}`,
   )
   .refine((test) => 'claim' in test || count(test, [...operators, 'ignoreCase']) === 0, 'operators go with `claim`')
+  .refine(
+    (test) => !('ignoreCase' in test) || count(test, ['regex', 'inTable', 'present', 'absent']) === 0,
+    '`ignoreCase` goes with texts and patterns; in a regex write (?i)',
+  )
   .describe('A condition; all of a rule must hold.')
 
 const places = ['project', 'namespace', 'cluster', 'group'] as const

@@ -1,4 +1,4 @@
-import type { TableMaps } from './bind.ts'
+import type { TableMaps } from './bind-texts.ts'
 import { requiredLiterals } from './literals.ts'
 import type { Each, Rule, RuleTest } from './rule.ts'
 import type { Scope } from './scope.ts'

@@ -1,4 +1,4 @@
-import type { TableMaps } from './bind.ts'
+import type { TableMaps } from './bind-texts.ts'
 import { literalGrant } from './check-rule.ts'
 import type { Grant } from './decision.ts'
 import { describeGrant, placeName } from './grants.ts'

@@ -1,6 +1,7 @@
 import { type Anchor, anchorsOf, MAIL_DOMAIN, PERSON, RECORD } from './anchors.ts'
 import { type Automaton, automaton } from './automaton.ts'
-import type { Bound, TableMaps } from './bind.ts'
+import type { Bound } from './bind.ts'
+import type { TableMaps } from './bind-texts.ts'
 import { type Facts, verifiedMailDomain } from './facts.ts'
 import type { Rule } from './rule.ts'
 import type { Scope } from './scope.ts'

@@ -1,4 +1,4 @@
-import type { TableMaps } from './bind.ts'
+import type { TableMaps } from './bind-texts.ts'
 import { type Glass, reaches } from './break-glass.ts'
 import type { RuleRef } from './candidates.ts'
 import { checkRule, literalGrant, type Words } from './check-rule.ts'

@@ -1,4 +1,4 @@
-import type { Binder, TableMaps } from './bind.ts'
+import type { Binder, TableMaps } from './bind-texts.ts'
 import { type Glass, readGlass } from './break-glass.ts'
 import type { RuleRef } from './candidates.ts'
 import type { Words } from './check-rule.ts'

@@ -1,4 +1,5 @@
-import { type Bound, bind, type Caught } from './bind.ts'
+import { type Bound, bind } from './bind.ts'
+import type { Caught } from './bind-texts.ts'
 import { reserved } from './break-glass.ts'
 import type { RuleRef } from './candidates.ts'
 import type { Policy } from './compile.ts'

@@ -1,4 +1,6 @@
-import type { Bound, BoundTest, Caught } from './bind.ts'
+import type { Bound } from './bind.ts'
+import type { BoundTest } from './bind-tests.ts'
+import type { Caught } from './bind-texts.ts'
 import type { Facts } from './facts.ts'
 
 /** What came of asking one rule: the rounds that hold, and otherwise what stood in the way. */

@@ -1,4 +1,4 @@
-import type { Caught } from './bind.ts'
+import type { Caught } from './bind-texts.ts'
 import type { RuleRef } from './candidates.ts'
 import type { Policy } from './compile.ts'
 import { decide, examine, type Finding, tracedFacts } from './decide.ts'

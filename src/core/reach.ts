@@ -1,4 +1,4 @@
-import type { TableMaps } from './bind.ts'
+import type { TableMaps } from './bind-texts.ts'
 import { indexRules, type RuleIndex, type RuleRef } from './candidates.ts'
 import type { Tenant } from './check-tenant.ts'
 import type { Facts } from './facts.ts'

@@ -52,6 +52,7 @@ describe('the schemas', () => {
       /either `claim` or `record`/,
     ],
     ['each without a form', { each: { claim: 'a' }, give: [give] }, /one of `pattern`/],
+    ['ignoreCase with a regex', { if: [{ claim: 'a', regex: 'b', ignoreCase: true }], give: [give] }, /\(\?i\)/],
     ['a person without a connector', { if: [{ subject: ['a1'] }], give: [give] }, /connector\/id/],
   ]
   for (const [what, rule, message] of wrong)

@@ -84,6 +84,13 @@ describe('a test of a rule', () => {
     assert.deepEqual(lines(policy, subject({}, { connector: 'social' })), ['admitted'])
   })
 
+  it('in each ignores case on both sides where it says so, and catches in lower case', () => {
+    const each = { claim: 'groups', pattern: 'Dev-<team>', ignoreCase: true }
+    const give = [{ target: 'cloud', project: '<team>', roles: ['member'] }]
+    const policy = policyOf({ rules: [{ name: 'r', from: ['corp'], each, give }] })
+    assert.deepEqual(lines(policy, groups('dEV-Web', 'x')), ['cloud project web: member'])
+  })
+
   it('may use what a round caught: as a text, in a pattern and as the key of a table', () => {
     const rule = (test: object) => ({
       rules: [
