@@ -13,13 +13,17 @@ interface Trie<T> {
   readonly depths: Int32Array
   readonly found: readonly (readonly T[] | undefined)[]
   readonly size: number
+  /** How many letters there are. */
+  readonly count: number
 }
 
 /** Builds the automaton; memory is about 30 bytes per character of all literals. */
 export function automaton<T>(literals: ReadonlyMap<string, readonly T[]>): Automaton<T> {
   const trie = plant(literals)
-  const { letter, step, found } = trie
+  const { letter, step, found, count } = trie
   const { fails, chains } = links(trie)
+  // Most characters of most texts begin nothing: the root is left and come back to without a look into the table.
+  const first = Int32Array.from({ length: count }, (_, at) => Math.max(step(0, at), 0))
   return {
     scan(text, hit) {
       let node = 0
@@ -29,12 +33,12 @@ export function automaton<T>(literals: ReadonlyMap<string, readonly T[]>): Autom
           node = 0
           continue
         }
-        let next = step(node, at)
-        while (next < 0 && node > 0) {
+        let next = node === 0 ? (first[at] ?? 0) : step(node, at)
+        while (next < 0) {
           node = fails[node] ?? 0
-          next = step(node, at)
+          next = node === 0 ? (first[at] ?? 0) : step(node, at)
         }
-        node = Math.max(next, 0)
+        node = next
         for (let out = node; out > 0; out = chains[out] ?? 0) {
           const refs = found[out]
           if (refs !== undefined) hit(refs)
@@ -102,7 +106,7 @@ function plant<T>(literals: ReadonlyMap<string, readonly T[]>): Trie<T> {
     const slot = place(node * count + at + 1)
     return keys[slot] === 0 ? -1 : (targets[slot] ?? 0)
   }
-  return { letter, step, parents, letters, depths, found, size }
+  return { letter, step, parents, letters, depths, found, size, count }
 }
 
 /** For each node the longest proper suffix that is a node, and the next node on that chain at which a literal ends. */
