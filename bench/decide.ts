@@ -66,16 +66,20 @@ function subject(groups: readonly string[]): Subject {
   return { connector: 'corp', id: 'a1', claims, records: {}, authTime: 1_800_000_000 }
 }
 
-/** Lower quartile of many short batches, in microseconds: what else the machine does is not the decision's matter. */
+/** The best of five lower quartiles of many short batches, in microseconds: what else the machine does is not counted. */
 function time(policy: Policy, subject: Subject): number {
-  const runs: number[] = []
   for (let i = 0; i < 3000; i++) decide(policy, subject, 1_800_000_000)
-  for (let batch = 0; batch < 200; batch++) {
+  return Math.min(...Array.from({ length: 5 }, () => quartile(policy, subject)))
+}
+
+function quartile(policy: Policy, subject: Subject): number {
+  const runs: number[] = []
+  for (let batch = 0; batch < 120; batch++) {
     const start = process.hrtime.bigint()
     for (let i = 0; i < 20; i++) decide(policy, subject, 1_800_000_000)
     runs.push(Number(process.hrtime.bigint() - start) / 20_000)
   }
-  return runs.sort((a, b) => a - b)[50] ?? 0
+  return runs.sort((a, b) => a - b)[30] ?? 0
 }
 
 function compiled(source: PolicySource, previous?: Policy): Policy {
