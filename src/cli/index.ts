@@ -12,10 +12,12 @@ export interface Entry {
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
   { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
+  { name: 'print', summary: 'print what the operator of an upstream needs', load: () => import('./print.ts') },
   { name: 'check', summary: 'say all that is wrong with the configuration', load: () => import('./check.ts') },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
   { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
+  { name: 'demo', summary: 'try everything on this machine', load: () => import('./demo.ts') },
   { name: 'version', summary: 'print the version', load: () => import('./version.ts') },
 ]
 
