@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from './audit.ts'
 import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
-import type { Connector, ConnectorPorts } from './connectors/connector.ts'
+import { type Connector, type ConnectorPorts, urlsFor } from './connectors/connector.ts'
 import { connectorTypes } from './connectors/index.ts'
 import type { Decision } from './core/decision.ts'
 import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
@@ -105,7 +105,7 @@ function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): 
       maxBytes: ANSWER_LIMIT,
       ...type.outgoing(options),
     }),
-    callback: new URL(`/callback/${config.id}`, issuer),
+    ...urlsFor(issuer, config.id),
     seal: (plaintext, context) => ports.root.seal(plaintext, context),
     open: (sealed, context) => ports.root.open(sealed, context),
     log: ports.log,

@@ -14,7 +14,10 @@ interface Part {
 const parts: Readonly<Record<string, Part>> = {
   core: { imports: [], packages: {} },
   config: { imports: [], packages: { zod: 'config/', yaml: 'config/' } },
-  connectors: { imports: ['config'], packages: { zod: 'connectors/', 'openid-client': 'connectors/oidc/' } },
+  connectors: {
+    imports: ['config'],
+    packages: { zod: 'connectors/', 'openid-client': 'connectors/oidc/', jose: 'connectors/oidc/' },
+  },
   targets: { imports: ['config'], packages: { zod: 'targets/' } },
   leases: { imports: ['targets', 'store'], packages: {} },
   store: { imports: [], packages: {} },

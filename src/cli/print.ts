@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
+import { urlsFor } from '../connectors/connector.ts'
 import { connectorTypes } from '../connectors/index.ts'
 import type { GeneratedFile } from '../core/ports.ts'
 import { type Command, configOption, configPath, exit, UsageError } from './command.ts'
@@ -28,7 +29,7 @@ export const command: Command = {
     const type = connectorTypes[config.type as keyof typeof connectorTypes]
     const connector = await type.open(config as never, {
       now: io.now,
-      callback: new URL(`/callback/${id}`, read.config.issuer),
+      ...urlsFor(new URL(read.config.issuer), id),
       fetch: () => Promise.reject(new Error('printing asks nobody')),
       seal: () => '',
       open: () => '',

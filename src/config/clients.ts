@@ -83,7 +83,11 @@ export const clientSchema = z.strictObject({
     .describe('Whom `client_credentials` means: the rules decide for this subject as for any other.'),
   refreshLifetime: duration()
     .optional()
-    .describe('The longest life of a refresh token; the proof and the decision may end it earlier.'),
+    .describe('Refreshes of one sign-in end after so long; the proof and the decision may end them earlier.'),
+  refreshIdle: duration().optional().describe('A refresh token that was not used for so long ends.'),
+  maxAge: duration()
+    .optional()
+    .describe('The oldest sign-in that the client takes (`default_max_age`); an older one is asked for anew.'),
 })
 
 export type ClientConfig = z.output<typeof clientSchema>

@@ -80,7 +80,12 @@ export const serverFields = {
     .strictObject({
       idle: duration().prefault('1h').describe('A browser session ends after so long without use.'),
       max: duration().prefault('12h').describe('A browser session ends after so long whatever happens.'),
-      refresh: duration().prefault('12h').describe('The longest life of a refresh token.'),
+      refresh: duration().prefault('12h').describe('Refreshes of one sign-in end after so long whatever happens.'),
+      perPerson: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('How many sign-ins one person may have at once; a further one ends the oldest.'),
     })
     .prefault({})
     .describe('How long sign-ins last.'),
@@ -104,6 +109,14 @@ export const connectorFields = {
   maxProofAge: duration()
     .prefault('12h')
     .describe('How long an answer of this upstream is good for; nothing outlives it.'),
+  recheckAfter: duration()
+    .prefault('5m')
+    .describe('At a refresh, the upstream is asked again where its last answer is older than this.'),
+  recheckGrace: duration()
+    .prefault('30m')
+    .describe('How much longer refreshes go on while the upstream cannot be reached.'),
+  sessionIdle: duration().optional().describe('As `sessions.idle`, for its people; `sessions.idle` where absent.'),
+  sessionMax: duration().optional().describe('As `sessions.max`, for its people; `sessions.max` where absent.'),
 } as const
 
 /** What every target has; each type adds its own options (targets/index.ts). */

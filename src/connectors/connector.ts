@@ -41,6 +41,21 @@ export interface Check {
   readonly found?: string
 }
 
+/** A message by which an upstream says that it ended something; `front-channel` comes through a browser, in a frame. */
+export type Message =
+  | { readonly kind: 'back-channel'; readonly form: URLSearchParams }
+  | { readonly kind: 'front-channel'; readonly query: URLSearchParams }
+
+/** What an upstream ended: one of its sessions, all of a person, or one of a person. At least one of `session` and `id` is there. */
+export interface Heard {
+  /** As `Proof.upstreamSession`. */
+  readonly session?: string
+  /** As `Subject.id`. */
+  readonly id?: string
+  /** A message that is good once: its id, and until when it must be remembered (Unix seconds). */
+  readonly once?: { readonly id: string; readonly until: number }
+}
+
 /** A configured upstream that proves who somebody is. Sees no cookie, no store and no framework. */
 export interface Connector {
   readonly id: string
@@ -56,10 +71,24 @@ export interface Connector {
    * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`, `upstream_declined`, `acr_not_met`, `claims_unusable`
    */
   complete(answer: Answer): Promise<Proof>
-  /** Still there, and with which claims? */
-  recheck?(proof: Proof): Promise<Proof | 'gone'>
-  /** Ends the upstream's session too. */
-  logout?(proof: Proof, returnTo: URL): Promise<URL | undefined>
+  /**
+   * Still there, and with which claims? The answer is about the same person and session as `proof`.
+   * @returns the proof renewed; `gone` where the upstream says that person or session are over; `unknown` where this upstream
+   *   cannot be asked about this proof, which then lives until its `goodUntil`
+   * @throws {LoginError} `upstream_unavailable`: nothing was learnt
+   */
+  recheck?(proof: Proof): Promise<Proof | 'gone' | 'unknown'>
+  /**
+   * Where to send the browser to end the upstream's session too; undefined where the upstream has no such place.
+   * @param back the upstream sends the browser to `returnTo` afterwards, with `state` in its query
+   */
+  logout?(proof: Proof, back: { readonly returnTo: URL; readonly state: string }): Promise<URL | undefined>
+  /**
+   * Reads a message by which the upstream ends something. Nothing is believed before signature, issuer, audience and time were
+   * checked (law 2); whether it came before is for the caller, by `once`.
+   * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
+   */
+  hear?(message: Message): Promise<Heard>
   /** What the upstream's operator needs: redirect URIs, SP metadata. */
   print?(): readonly GeneratedFile[]
   /** For `lotse explain --answer`. */
@@ -72,9 +101,23 @@ export interface ConnectorPorts {
   readonly fetch: typeof globalThis.fetch
   /** The URL to which the upstream answers: `{issuer}/callback/{id}`. */
   readonly callback: URL
+  /** Where an upstream says that it ended a session, from server to server and in a frame, and where it sends a browser back to. */
+  readonly logout: { readonly back: URL; readonly front: URL; readonly returned: URL }
   /** Encrypts under the root secret, bound to `context`. */
   readonly seal: (plaintext: string, context: string) => string
   /** @throws where the text was not sealed here or for another context */
   readonly open: (sealed: string, context: string) => string
   readonly log: Log
+}
+
+/** The gateway's own addresses for a connector. */
+export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback' | 'logout'> {
+  return {
+    callback: new URL(`/callback/${id}`, issuer),
+    logout: {
+      back: new URL(`/logout/back/${id}`, issuer),
+      front: new URL(`/logout/front/${id}`, issuer),
+      returned: new URL('/logout/returned', issuer),
+    },
+  }
 }

@@ -28,6 +28,8 @@ export interface Proof {
   readonly provenAt: number
   /** Unix seconds. */
   readonly goodUntil: number
+  /** The upstream's own name of its session, where it says one (OIDC `sid`, SAML `SessionIndex`): by it a logout from there finds us. */
+  readonly upstreamSession?: string
   /** What a recheck or an upstream logout needs, encrypted with the root secret; opaque outside its connector. */
   readonly sealed?: string
 }

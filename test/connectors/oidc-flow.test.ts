@@ -151,7 +151,7 @@ test('what the upstream gave for later is sealed for this connector and person, 
   const kept = JSON.parse(sealing.open(proof.sealed!, 'oidc\ncorp\nada'))
   assert.equal(kept.idToken.split('.').length, 3)
   assert.equal(typeof kept.refreshToken, 'string')
-  const end = await connector.logout!(proof, new URL('https://gateway.test/bye'))
+  const end = await connector.logout!(proof, { returnTo: new URL('https://gateway.test/bye'), state: 'over' })
   assert.equal(end?.origin, idp.issuer)
   assert.equal(end?.searchParams.get('id_token_hint'), kept.idToken)
   const page = await browser().get(end!)
@@ -163,7 +163,7 @@ test('a proof of another person does not open what was sealed', async () => {
   const { connector } = connect({ issuer: idp.issuer })
   const proof = await signIn(connector, 'ada')
   const other = { ...proof, subject: { ...proof.subject, id: 'bob' } }
-  await assert.rejects(connector.logout!(other, new URL('https://gateway.test/bye')))
+  await assert.rejects(connector.logout!(other, { returnTo: new URL('https://gateway.test/bye'), state: 'over' }))
 })
 
 test('the code is not redeemable with another client secret', async () => {

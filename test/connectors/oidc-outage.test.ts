@@ -187,6 +187,9 @@ test('a logout while the upstream is down goes on without it', async () => {
   const proof = await signIn(connected)
   const restarted = connect({ issuer: rogue.issuer })
   failAt(discovery, (response) => response.writeHead(500).end())
-  assert.equal(await restarted.connector.logout!(proof, new URL('https://gateway.test/bye')), undefined)
+  assert.equal(
+    await restarted.connector.logout!(proof, { returnTo: new URL('https://gateway.test/bye'), state: 'over' }),
+    undefined,
+  )
   assert.match(restarted.logged[0]!, /logout left out/)
 })

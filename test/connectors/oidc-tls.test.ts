@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { urlsFor } from '../../src/connectors/connector.ts'
 import { connectorTypes } from '../../src/connectors/index.ts'
 import { createFetcher } from '../../src/fetcher.ts'
 import { selfSigned } from '../support/certificate.ts'
@@ -37,7 +38,7 @@ const open = (ca?: string) => {
       maxBytes: 10_000,
       ...connectorTypes.oidc.outgoing(config),
     }),
-    callback: new URL('https://gateway.test/callback/corp'),
+    ...urlsFor(new URL('https://gateway.test'), 'corp'),
     ...sealing,
     log: () => {},
   })

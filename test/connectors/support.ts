@@ -1,5 +1,5 @@
 import { connectorFields } from '../../src/config/schema.ts'
-import type { Connector, ConnectorPorts } from '../../src/connectors/connector.ts'
+import { type Connector, type ConnectorPorts, urlsFor } from '../../src/connectors/connector.ts'
 import { openOidc } from '../../src/connectors/oidc/connector.ts'
 import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
 import { createFetcher } from '../../src/fetcher.ts'
@@ -46,7 +46,7 @@ export function connect(
   const connector = openOidc(config, {
     now,
     fetch: createFetcher({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
-    callback: new URL(`https://gateway.test/callback/${config.id}`),
+    ...urlsFor(new URL('https://gateway.test'), config.id),
     ...sealing,
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
     ...ports,

@@ -33,7 +33,7 @@ export function openOidc(config: OidcConfig, ports: ConnectorPorts): Connector {
     id: config.id,
     begin: (state, hints) => begin(config, ports, upstream, { state, hints }),
     complete: (answer) => complete(config, ports, upstream, answer),
-    logout: (proof, returnTo) => logout(config, ports, upstream, { proof, returnTo }),
+    logout: (proof, back) => logout(config, ports, upstream, { proof, ...back }),
     print: () => [registration(config, ports)],
   }
 }
@@ -126,7 +126,7 @@ async function logout(
   config: OidcConfig,
   ports: ConnectorPorts,
   upstream: Upstream,
-  { proof, returnTo }: { readonly proof: Proof; readonly returnTo: URL },
+  { proof, returnTo, state }: { readonly proof: Proof; readonly returnTo: URL; readonly state: string },
 ): Promise<URL | undefined> {
   if (!proof.sealed || proof.subject.connector !== config.id) return undefined
   const { idToken } = JSON.parse(ports.open(proof.sealed, sealContext(config, proof.subject.id))) as Kept
@@ -137,6 +137,7 @@ async function logout(
   const url = new URL(metadata.end_session_endpoint)
   url.searchParams.set('client_id', config.clientId)
   url.searchParams.set('post_logout_redirect_uri', returnTo.href)
+  url.searchParams.set('state', state)
   if (idToken.length <= HINT_LIMIT) url.searchParams.set('id_token_hint', idToken)
   return url
 }
