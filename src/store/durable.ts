@@ -28,17 +28,17 @@ const uniqueViolated = 2067
 /** Tombstones stay this many seconds longer than asked, so that a process that asks for news once a second misses none. */
 const graveRest = 60
 
-const columns = 'kind, id, exp, alias, g1, g2, g3, g4, value'
+const columns = 'kind, id, exp, alias, g1, g2, g3, g4, value, g5'
 const update =
-  'value = excluded.value, exp = excluded.exp, alias = excluded.alias, g1 = excluded.g1, g2 = excluded.g2, g3 = excluded.g3, g4 = excluded.g4'
-const inGroup = '(g1 = ?1 or g2 = ?1 or g3 = ?1 or g4 = ?1)'
+  'value = excluded.value, exp = excluded.exp, alias = excluded.alias, g1 = excluded.g1, g2 = excluded.g2, g3 = excluded.g3, g4 = excluded.g4, g5 = excluded.g5'
+const inGroup = '(g1 = ?1 or g2 = ?1 or g3 = ?1 or g4 = ?1 or g5 = ?1)'
 const sql = {
   get: 'select id, value, exp, consumed from entry where kind = ? and id = ? and exp > ?',
   find: 'select id, value, exp, consumed from entry where kind = ? and alias = ? and exp > ?',
-  put: `insert into entry(${columns}) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict(kind, id) do update
-    set ${update}, consumed = case when entry.exp > ?10 then entry.consumed end`,
-  add: `insert into entry(${columns}) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict(kind, id) do update
-    set ${update}, consumed = null where entry.exp <= ?10`,
+  put: `insert into entry(${columns}) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict(kind, id) do update
+    set ${update}, consumed = case when entry.exp > ?11 then entry.consumed end`,
+  add: `insert into entry(${columns}) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict(kind, id) do update
+    set ${update}, consumed = null where entry.exp <= ?11`,
   release: 'update entry set alias = null where kind = ? and alias = ? and id <> ?',
   replace: 'update entry set value = ?, exp = ? where kind = ? and id = ? and value = ? and exp > ?',
   take: 'delete from entry where kind = ? and id = ? and exp > ? returning id, value, exp, consumed',
@@ -69,9 +69,9 @@ export function durableShelf(db: DatabaseSync): Shelf & Tombstones {
     entry(s[name].get(...args) as Row | undefined) // the columns of `sql`
 
   const write = (name: 'put' | 'add', w: Write, now: number): boolean => {
-    const [g1 = null, g2 = null, g3 = null, g4 = null] = w.groups
+    const [g1 = null, g2 = null, g3 = null, g4 = null, g5 = null] = w.groups
     const run = () =>
-      s[name].run(w.kind, w.id, w.expiresAt, w.alias ?? null, g1, g2, g3, g4, w.value, now).changes === 1
+      s[name].run(w.kind, w.id, w.expiresAt, w.alias ?? null, g1, g2, g3, g4, w.value, g5, now).changes === 1
     try {
       return run()
     } catch (error) {

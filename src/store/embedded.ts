@@ -203,7 +203,7 @@ function rowOf(kind: Kind, id: string, value: string, expiresAt: number, links: 
   checkKey(id)
   if (alias !== undefined) checkKey(alias)
   for (const group of groups) checkKey(group)
-  if (groups.length > 4) throw new RangeError(`${kind.name}: an entry has at most 4 groups`)
+  if (groups.length > 5) throw new RangeError(`${kind.name}: an entry has at most 5 groups`)
   if (value.length > 1_048_576 || !value.isWellFormed()) {
     throw new RangeError(`${kind.name}: a value is well-formed text of at most 1 MiB`)
   }

@@ -20,6 +20,9 @@ export const steps: readonly string[] = [
    create table revoked(n integer primary key autoincrement, grp text not null unique, until real not null);
    create index revoked_until on revoked(until);
    create table meta(name text primary key, value text not null);`,
+  // a proof is found by itself, its person, its connector, the upstream's session and the minute in which it ends
+  `alter table entry add column g5 text;
+   create index entry_g5 on entry(g5) where g5 is not null;`,
 ]
 
 /**

@@ -19,7 +19,7 @@ export interface Entry {
 export interface Links {
   /** A second key that finds this entry (`find`): a session's uid, a user code. Finds the entry of the kind that named it last. */
   readonly alias?: string
-  /** At most 4 groups that this entry belongs to, over kinds: `revoke(group)` deletes it. Such as `grant:ID`, `session:UID`, `proof:ID`. */
+  /** At most 5 groups that this entry belongs to, over kinds: `revoke(group)` deletes it. Such as `grant:ID`, `session:UID`, `proof:ID`. */
   readonly groups?: readonly string[]
 }
 

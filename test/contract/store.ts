@@ -287,6 +287,14 @@ function revocation({ kind, fresh, store, advance }: Suite): void {
     for (const id of written) assert.equal(await store().get(kind, id), undefined)
   })
 
+  it('finds an entry by each of its five groups, and deletes it by any', async () => {
+    const id = fresh()
+    const groups = ['a', 'b', 'c', 'd', 'e'].map((letter) => `${letter}-${id}`)
+    await store().put(kind, id, 'one', 10, { groups })
+    for (const group of groups) assert.deepEqual(await store().members(group), [{ kind: kind.name, id }])
+    await store().revoke(groups[4]!, 10)
+    assert.equal(await store().get(kind, id), undefined)
+  })
   it('moves an entry between groups by put', async () => {
     const id = fresh()
     await store().put(kind, id, 'one', 10, { groups: [`old-${id}`] })
@@ -321,7 +329,7 @@ function limits({ kind, fresh, store }: Suite): void {
     await assert.rejects(store().add(kind, id, 'v'.repeat(1_048_577), 10), RangeError)
     await assert.rejects(store().put(kind, id, 'lone \ud800', 10), RangeError)
     await assert.rejects(store().put(kind, id, 'v', 10, { alias: 'a'.repeat(513) }), RangeError)
-    await assert.rejects(store().put(kind, id, 'v', 10, { groups: ['1', '2', '3', '4', '5'] }), RangeError)
+    await assert.rejects(store().put(kind, id, 'v', 10, { groups: ['1', '2', '3', '4', '5', '6'] }), RangeError)
     for (const ttl of [0, -1, Number.NaN]) await assert.rejects(store().put(kind, id, 'v', ttl), RangeError)
     assert.equal(await store().get(kind, id), undefined)
   })
