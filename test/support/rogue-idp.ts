@@ -15,6 +15,8 @@ export interface Scheme {
   tokens: (tokens: Json) => Json
   userinfo: () => Json | string
   discovery: (metadata: Json) => Json
+  /** Whether refresh tokens are given, and whether each is good once. */
+  refresh: 'never' | 'rotate' | 'keep'
   /** Stands first at every path; true where it has answered itself. */
   intercept: (path: string, response: ServerResponse) => boolean
 }
@@ -33,6 +35,8 @@ export interface Rogue {
   reset(): void
   /** The address to which an honest upstream would send the browser back. */
   answer(begun: URL, more?: Readonly<Record<string, string>>): URL
+  /** Any claims as a JWT under the published key, or however the scheme signs. */
+  say(claims: Json, header?: Json): string
   close(): Promise<void>
 }
 
@@ -54,6 +58,7 @@ const honest = (): Scheme => ({
   tokens: (tokens) => tokens,
   userinfo: () => ({ sub: 'ada' }),
   discovery: (metadata) => metadata,
+  refresh: 'never',
   intercept: () => false,
 })
 
@@ -68,19 +73,43 @@ export async function startRogue(now: () => number = () => Math.floor(Date.now()
   let pair = makeKey()
   let issuer = ''
 
-  const idToken = (asked: URLSearchParams) => {
-    const iat = now()
-    const claims = scheme.claims({
-      iss: issuer,
-      sub: 'ada',
-      aud: asked.get('client_id'),
-      nonce: asked.get('nonce'),
-      iat,
-      exp: iat + 300,
-      auth_time: iat,
-    })
-    const input = `${encode(scheme.header({ alg: 'ES256', kid: 'one', typ: 'JWT' }))}.${encode(claims)}`
+  const say = (claims: Json, header: Json = {}) => {
+    const input = `${encode(scheme.header({ alg: 'ES256', kid: 'one', typ: 'JWT', ...header }))}.${encode(claims)}`
     return `${input}.${scheme.sign(input, pair.privateKey)}`
+  }
+
+  const idToken = (asked: URLSearchParams, authTime = now()) => {
+    const iat = now()
+    const nonce = asked.get('nonce')
+    const aud = asked.get('client_id')
+    return say(
+      scheme.claims({
+        iss: issuer,
+        sub: 'ada',
+        aud,
+        ...(nonce !== null && { nonce }),
+        iat,
+        exp: iat + 300,
+        auth_time: authTime,
+      }),
+    )
+  }
+
+  const refreshable = new Map<string, { asked: URLSearchParams; authTime: number }>()
+  const refreshTokenFor = (asked: URLSearchParams, authTime: number): Json => {
+    if (scheme.refresh === 'never') return {}
+    const token = `rt-${redeemed.length}`
+    refreshable.set(token, { asked: new URLSearchParams({ client_id: asked.get('client_id') ?? '' }), authTime })
+    return { refresh_token: token }
+  }
+
+  const refresh = (token: string): Json => {
+    const known = refreshable.get(token)
+    if (!known) return { error: 'invalid_grant' }
+    const rotated = scheme.refresh === 'rotate' ? refreshTokenFor(known.asked, known.authTime) : {}
+    if (scheme.refresh === 'rotate') refreshable.delete(token)
+    const id_token = idToken(known.asked, known.authTime)
+    return scheme.tokens({ access_token: 'at', token_type: 'Bearer', expires_in: 300, id_token, ...rotated })
   }
 
   const endpoints: Readonly<Record<string, (body: URLSearchParams) => unknown>> = {
@@ -89,13 +118,16 @@ export async function startRogue(now: () => number = () => Math.floor(Date.now()
     '/userinfo': () => scheme.userinfo(),
     '/token': (body) => {
       redeemed.push(body)
+      if (body.get('grant_type') === 'refresh_token') return refresh(body.get('refresh_token') ?? '')
       const asked = begun.get(body.get('code') ?? '')
       begun.delete(body.get('code') ?? '')
       const challenge = createHash('sha256')
         .update(body.get('code_verifier') ?? '')
         .digest('base64url')
       if (!asked || asked.get('code_challenge') !== challenge) return { error: 'invalid_grant' }
-      return scheme.tokens({ access_token: 'at', token_type: 'Bearer', expires_in: 300, id_token: idToken(asked) })
+      const id_token = idToken(asked)
+      const more = refreshTokenFor(asked, now())
+      return scheme.tokens({ access_token: 'at', token_type: 'Bearer', expires_in: 300, id_token, ...more })
     },
   }
 
@@ -136,6 +168,7 @@ export async function startRogue(now: () => number = () => Math.floor(Date.now()
       }).toString()
       return back
     },
+    say,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -1,25 +1,20 @@
 import { hash } from 'node:crypto'
 import * as client from 'openid-client'
-import type { GeneratedFile } from '../../core/ports.ts'
 import type { Proof } from '../../core/subject.ts'
 import type { Answer, Challenge, Connector, ConnectorPorts, Hints } from '../connector.ts'
 import { mergeUserinfo, readClaims, readSubjectId } from './claims.ts'
 import { failure } from './failure.ts'
 import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
 import type { OidcConfig } from './options.ts'
-import { publicJwk } from './private-key.ts'
+import { keptOf, proofOf, sessionOf } from './proof.ts'
+import { openRecheck } from './recheck.ts'
+import { registration } from './registration.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
 
 /** UTF-16 units of an answer's query or form; a code has a few hundred. */
 const ANSWER_LIMIT = 16_384
 /** UTF-16 units of an id_token_hint; longer URLs are cut off by servers on the way. */
 const HINT_LIMIT = 4096
-
-/** What is kept sealed beside a proof. */
-interface Kept {
-  readonly idToken: string
-  readonly refreshToken?: string
-}
 
 /**
  * A connector to an OpenID provider: code flow with PKCE, state and nonce, the ID token's signature always verified.
@@ -33,6 +28,7 @@ export function openOidc(config: OidcConfig, ports: ConnectorPorts): Connector {
     id: config.id,
     begin: (state, hints) => begin(config, ports, upstream, { state, hints }),
     complete: (answer) => complete(config, ports, upstream, answer),
+    recheck: openRecheck(config, ports, upstream),
     logout: (proof, back) => logout(config, ports, upstream, { proof, ...back }),
     print: () => [registration(config, ports)],
   }
@@ -92,21 +88,20 @@ async function complete(config: OidcConfig, ports: ConnectorPorts, upstream: Ups
         : undefined
     return { tokens, signed, userinfo }
   })
-  const provenAt = ports.now()
-  const authentication = judge(config, signed, asked, provenAt)
+  const at = ports.now()
+  const authentication = judge(config, signed, asked, at)
   const json = userinfo ? mergeUserinfo(signed, userinfo) : signed
   const id = readSubjectId(json, config.subjectClaim)
   const { claims, records } = readClaims(json, config.ignore)
-  const kept: Kept = {
-    idToken: tokens.id_token!,
-    ...(tokens.refresh_token !== undefined && { refreshToken: tokens.refresh_token }),
-  }
-  return {
+  return proofOf(config, ports, {
     subject: { connector: config.id, id, claims, records, ...authentication },
-    provenAt,
-    goodUntil: provenAt + config.maxProofAge,
-    sealed: ports.seal(JSON.stringify(kept), sealContext(config, id)),
-  }
+    session: sessionOf(signed['sid']),
+    kept: {
+      idToken: tokens.id_token!,
+      ...(tokens.refresh_token !== undefined && { refreshToken: tokens.refresh_token }),
+    },
+    at,
+  })
 }
 
 /** The answer as the library wants it: our own callback, never the URL that a request claims to have (law 1). */
@@ -128,8 +123,8 @@ async function logout(
   upstream: Upstream,
   { proof, returnTo, state }: { readonly proof: Proof; readonly returnTo: URL; readonly state: string },
 ): Promise<URL | undefined> {
-  if (!proof.sealed || proof.subject.connector !== config.id) return undefined
-  const { idToken } = JSON.parse(ports.open(proof.sealed, sealContext(config, proof.subject.id))) as Kept
+  const kept = keptOf(config, ports, proof)
+  if (!kept) return undefined
   const metadata = await upstream.metadata().catch((error: unknown) => {
     ports.log('warn', `upstream logout left out: ${failure(error).message}`, { connector: config.id })
   })
@@ -138,29 +133,6 @@ async function logout(
   url.searchParams.set('client_id', config.clientId)
   url.searchParams.set('post_logout_redirect_uri', returnTo.href)
   url.searchParams.set('state', state)
-  if (idToken.length <= HINT_LIMIT) url.searchParams.set('id_token_hint', idToken)
+  if (kept.idToken.length <= HINT_LIMIT) url.searchParams.set('id_token_hint', kept.idToken)
   return url
-}
-
-/** Binds what is sealed to one connector and one person: it opens nowhere else. */
-const sealContext = (config: OidcConfig, subject: string) => `oidc\n${config.id}\n${subject}`
-
-/** What the upstream's administrator registers, in the words of RFC 7591. */
-function registration(config: OidcConfig, ports: ConnectorPorts): GeneratedFile {
-  const key = publicJwk(config)
-  const facts = {
-    client_id: config.clientId,
-    client_name: 'Lotse',
-    application_type: 'web',
-    redirect_uris: [ports.callback.href],
-    response_types: ['code'],
-    grant_types: [
-      'authorization_code',
-      ...(config.scope.split(' ').includes('offline_access') ? ['refresh_token'] : []),
-    ],
-    token_endpoint_auth_method: config.auth,
-    scope: config.scope,
-    ...(key && { jwks: { keys: [key] } }),
-  }
-  return { path: `${config.id}/client-registration.json`, content: `${JSON.stringify(facts, null, 2)}\n` }
 }

@@ -57,6 +57,20 @@ export function failure(thrown: unknown): LoginError {
   )
 }
 
+/**
+ * The OAuth error code and status with which an endpoint refused; undefined where that was no refusal of its own. Doorkeeper
+ * (GitLab) puts a challenge beside every error, also of the token endpoint: there the code stands in the header.
+ */
+export function refusalOf(thrown: unknown): { readonly status: number; readonly error?: string } | undefined {
+  if (thrown instanceof ResponseBodyError) return { status: thrown.status, error: thrown.error }
+  if (thrown instanceof WWWAuthenticateChallengeError) {
+    const error = thrown.cause.find(({ parameters }) => parameters.error !== undefined)?.parameters.error
+    return { status: thrown.status, ...(error !== undefined && { error }) }
+  }
+  const { cause } = (thrown ?? {}) as { cause?: unknown }
+  return cause instanceof Response ? { status: cause.status } : undefined
+}
+
 /** Whether another look at the upstream's keys may help: the key is not there, or the one with this id does not fit. */
 export function isKeyTrouble(thrown: unknown): boolean {
   if (!(thrown instanceof ClientError)) return false

@@ -22,11 +22,14 @@ export interface Upstream {
   metadata(): Promise<client.ServerMetadata>
   /**
    * Runs one exchange with the upstream; where a signature does not fit the keys known here, once more with fresh ones.
-   * The token endpoint is asked once even then, since a code is good for one redemption.
+   * The token endpoint is asked once even then, since a code and a rotated refresh token are good for one redemption.
+   * @param seen gets the token endpoint's answer where its status is 2xx, before any of it was checked
    * @throws {LoginError}
    */
-  exchange<T>(run: (configuration: client.Configuration) => Promise<T>): Promise<T>
+  exchange<T>(run: (configuration: client.Configuration) => Promise<T>, seen?: Seen): Promise<T>
 }
+
+type Seen = (answer: string) => void
 
 /** Makes no request until asked. */
 export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstream {
@@ -71,8 +74,8 @@ export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstrea
 
   return {
     metadata: discover,
-    exchange: (run) =>
-      exchangeFetch.run(redeemOnce(ports.fetch), async () => {
+    exchange: (run, seen) =>
+      exchangeFetch.run(redeemOnce(ports.fetch, seen), async () => {
         try {
           return await run(await current())
         } catch (first) {
@@ -101,8 +104,8 @@ interface Steady {
   readonly configuration: client.Configuration
 }
 
-/** Answers a repeated POST with what the first one gave, so that a second look at keys does not spend the code twice. */
-function redeemOnce(fetch: typeof globalThis.fetch): client.CustomFetch {
+/** Answers a repeated POST with what the first one gave, so that a second look at keys does not spend a code or refresh token twice. */
+function redeemOnce(fetch: typeof globalThis.fetch, seen: Seen = () => {}): client.CustomFetch {
   const given = new Map<string, { body: string; status: number; headers: [string, string][] }>()
   return async (url, options) => {
     // The library's options are those of fetch, written down more narrowly.
@@ -112,6 +115,7 @@ function redeemOnce(fetch: typeof globalThis.fetch): client.CustomFetch {
     if (!answer) {
       const response = await fetch(url, init)
       answer = { body: await response.text(), status: response.status, headers: [...response.headers] }
+      if (response.ok) seen(answer.body)
       given.set(url, answer)
     }
     return new Response(answer.body, { status: answer.status, headers: answer.headers })
