@@ -90,7 +90,7 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
 }
 
 /** The subject that a client's own credentials stand for. */
-function serviceSubject(client: ClientConfig, now: number): Subject | undefined {
+export function serviceSubject(client: ClientConfig, now: number): Subject | undefined {
   const account = client.serviceAccount
   return account && { connector: account.connector, id: account.id, claims: account.claims, records: {}, authTime: now }
 }

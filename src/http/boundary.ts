@@ -5,10 +5,12 @@ import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
 import type { DeviceGuard } from './device.ts'
 import { dressFormPost } from './form-post.ts'
+import { answerIntrospection } from './introspection.ts'
 import { endSession } from './logout.ts'
 import type { Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
 import { asLoginError, errorIdOf, sendError } from './render.ts'
+import { completeRevocation } from './revocation.ts'
 
 /** Refusals at the token endpoint that say something about security; polls and typing errors are not written down. */
 const telling: ReadonlySet<string> = new Set([
@@ -110,12 +112,12 @@ const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: C
   authorization: auditFrontChannel,
   resume: auditFrontChannel,
   end_session_confirm: (parts, _proofs, ctx) => endSession(parts, ctx),
-  revocation: async (parts, proofs, ctx) => {
-    const client = ctx.oidc.client?.clientId
-    if (ctx.status !== 200 || !client) return
-    await parts.audit(errorIdOf(ctx), { event: 'token.revoked', client, personal: personOf(proofs, ctx) })
-  },
+  introspection: answerIntrospection,
+  revocation: (parts, _proofs, ctx) => completeRevocation(parts, ctx),
 }
+
+/** Routes that only programs ask: they read OAuth's words (RFC 6749, section 5.2; RFC 7009, section 2.2.1), never a page. */
+const toPrograms: ReadonlySet<string> = new Set(['token', 'introspection', 'revocation'])
 
 /** Without its cookie `/device` fails inside the library when it saves a session that never was: it is an expired sign-in. */
 function escaped(ctx: Context, thrown: unknown): LoginError {
@@ -150,7 +152,7 @@ function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
     detail: error.message,
     ...(cause ? { cause: String(cause.message), stack: error.code === 'internal' ? cause.stack : undefined } : {}),
   })
-  if (ctx.oidc?.route === 'token') {
+  if (toPrograms.has(ctx.oidc?.route ?? '')) {
     // Device clients die of anything but `authorization_pending` (law 4).
     const poll = error.status === 503 && ctx.oidc.params?.['device_code'] !== undefined
     ctx.status = poll ? 400 : error.status

@@ -4,9 +4,19 @@ import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
 import { cookieSigner } from './cookie-signer.ts'
 import { deviceFlow } from './device.ts'
+import { heldOf, mayIntrospect } from './introspection.ts'
 import { logoutFeatures, queueLogouts, revokeAtLogout } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
-import { alwaysSid, carryProof, deriveSuccessors, pinUrls, signByRing, signIdTokens, successorOf } from './overrides.ts'
+import {
+  alwaysSid,
+  carryProof,
+  deriveSuccessors,
+  pinUrls,
+  setJwtsAside,
+  signByRing,
+  signIdTokens,
+  successorOf,
+} from './overrides.ts'
 import type { Parts } from './parts.ts'
 import { type Context, type Proofs, proofIdOf, reachesAny } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
@@ -87,14 +97,6 @@ function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined
   }
 }
 
-/** A client asks about its own tokens; a consumer that is configured so, about those of its target's clients. */
-function mayIntrospect(parts: Parts, asking: string, holder: string | undefined): boolean {
-  if (asking === holder) return true
-  const consumer = parts.clients.get(asking)
-  const target = parts.clients.get(holder ?? '')?.target
-  return consumer?.introspect === true && consumer.auth !== 'none' && target !== undefined && consumer.target === target
-}
-
 function features(parts: Parts): NonNullable<Configuration['features']> {
   return {
     devInteractions: { enabled: false },
@@ -102,7 +104,7 @@ function features(parts: Parts): NonNullable<Configuration['features']> {
     deviceFlow: deviceFlow(parts),
     introspection: {
       enabled: true,
-      allowedPolicy: (_ctx, client, token) => mayIntrospect(parts, client.clientId, token.clientId),
+      allowedPolicy: (_ctx, client, token) => mayIntrospect(parts, client.clientId, heldOf(parts, token)),
     },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     pushedAuthorizationRequests: { enabled: true },
@@ -212,6 +214,7 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   signIdTokens(provider, parts)
   deriveSuccessors(provider, successor)
   alwaysSid(provider)
+  setJwtsAside(provider)
   queueLogouts(provider, parts)
   revokeAtLogout(provider, parts)
   return provider

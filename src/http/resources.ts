@@ -1,4 +1,5 @@
 import { type Configuration, errors } from 'oidc-provider'
+import type { ClientConfig } from '../config/clients.ts'
 import type { Target } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 
@@ -31,6 +32,11 @@ export function wantedTargets(
   return named.length > 0 || own === undefined ? named : [own]
 }
 
+/** Whether tokens of a target are for this client to ask for: its own, or a further one that it names. */
+export function mayAskFor(client: ClientConfig, target: string): boolean {
+  return client.target === target || client.targets.includes(target)
+}
+
 /** Every scope that a client may ask for; what tokens say is decided by rules, not by scopes. */
 export const SCOPES = 'openid profile email groups offline_access'
 
@@ -51,7 +57,7 @@ export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): R
     getResourceServerInfo(_ctx, identifier, client) {
       const target = targetFor(identifier)
       const config = parts.clients.get(client.clientId)
-      if (!target || !config || !(config.target === target.id || config.targets.includes(target.id))) {
+      if (!target || !config || !mayAskFor(config, target.id)) {
         throw new errors.InvalidTarget('this client may not ask for tokens of that target')
       }
       return { scope: SCOPES, audience: target.audience, accessTokenFormat: 'jwt', accessTokenTTL: target.ttl }

@@ -11,11 +11,13 @@ export const kinds = {
   Grant: { name: 'Grant', durable: true },
   /** Works for weeks; a consumed one must stay consumed. */
   RefreshToken: { name: 'RefreshToken', durable: true },
-  /** Opaque ones, and JWTs that must be revocable; told to a client, so kept. */
+  /** Opaque ones; told to a client, so kept. */
   AccessToken: { name: 'AccessToken', durable: true },
   ClientCredentials: { name: 'ClientCredentials', durable: true },
   /** A terminal waits for it for minutes and cannot begin again by itself; alias: the user code. */
   DeviceCode: { name: 'DeviceCode', durable: true },
+  /** JWT access tokens that were given back, by jti: the tokens themselves are not stored. */
+  RevokedToken: { name: 'RevokedToken', durable: true },
   /** A jti that was seen must stay seen: an attacker may choose the moment of a crash. */
   ReplayDetection: { name: 'ReplayDetection', durable: true },
   /** A crash destroys it, and so never makes it usable again: lives a minute, the client begins again. */
