@@ -159,6 +159,13 @@ test('what the upstream gave for later is sealed for this connector and person, 
   assert.equal(page.forms.length > 0, true)
 })
 
+test("a sign-out here leaves the upstream's session where that is configured", async () => {
+  const { connector } = connect({ issuer: idp.issuer, upstreamLogout: 'off' })
+  const proof = await signIn(connector, 'ada')
+  const back = { returnTo: new URL('https://gateway.test/bye'), state: 'over' }
+  assert.equal(await connector.logout!(proof, back), undefined)
+})
+
 test('a proof of another person does not open what was sealed', async () => {
   const { connector } = connect({ issuer: idp.issuer })
   const proof = await signIn(connector, 'ada')
@@ -175,9 +182,15 @@ test('the code is not redeemable with another client secret', async () => {
   })
 })
 
-test("the upstream's administrator gets the redirect URI to register", () => {
+test("the upstream's administrator gets all addresses to register", () => {
   const { connector } = connect({ issuer: idp.issuer })
   const [file] = connector.print!()
   assert.equal(file?.path, 'corp/client-registration.json')
-  assert.deepEqual(JSON.parse(file!.content).redirect_uris, [callback])
+  const facts = JSON.parse(file!.content)
+  assert.deepEqual(facts.redirect_uris, [callback])
+  assert.deepEqual(facts.post_logout_redirect_uris, ['https://gateway.test/logout/returned'])
+  assert.equal(facts.backchannel_logout_uri, 'https://gateway.test/logout/back/corp')
+  assert.equal(facts.frontchannel_logout_uri, 'https://gateway.test/logout/front/corp')
+  assert.ok(facts.backchannel_logout_session_required && facts.frontchannel_logout_session_required)
+  assert.deepEqual(facts.grant_types, ['authorization_code', 'refresh_token'])
 })

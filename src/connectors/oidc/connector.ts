@@ -123,7 +123,7 @@ async function logout(
   upstream: Upstream,
   { proof, returnTo, state }: { readonly proof: Proof; readonly returnTo: URL; readonly state: string },
 ): Promise<URL | undefined> {
-  const kept = keptOf(config, ports, proof)
+  const kept = config.upstreamLogout === 'on' ? keptOf(config, ports, proof) : undefined
   if (!kept) return undefined
   const metadata = await upstream.metadata().catch((error: unknown) => {
     ports.log('warn', `upstream logout left out: ${failure(error).message}`, { connector: config.id })

@@ -35,7 +35,9 @@ export const oidcOptions = {
     .string()
     .refine((text) => text.split(' ').includes('openid'), 'scope needs `openid`; without it there is no ID token')
     .default('openid profile email')
-    .describe('The scopes to ask for, separated by spaces.'),
+    .describe(
+      'The scopes to ask for, separated by spaces; with `offline_access` where the upstream gives refresh tokens only for it.',
+    ),
   responseMode: z
     .enum(['query', 'form_post'])
     .default('query')
@@ -85,6 +87,10 @@ export const oidcOptions = {
     .optional()
     .describe('What to ask of the upstream where the client asks nothing.'),
   maxAge: duration().optional().describe('The oldest authentication that is taken; checked in the answer.'),
+  upstreamLogout: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe("`on`: a sign-out here also ends the upstream's session; `off` ends the gateway's alone."),
   ca: secretReference()
     .optional()
     .describe("PEM certificates that the upstream's TLS chains to, instead of the system's."),
