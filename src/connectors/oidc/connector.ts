@@ -4,6 +4,7 @@ import type { Proof } from '../../core/subject.ts'
 import type { Answer, Challenge, Connector, ConnectorPorts, Hints } from '../connector.ts'
 import { mergeUserinfo, readClaims, readSubjectId } from './claims.ts'
 import { failure } from './failure.ts'
+import { openHear } from './hear.ts'
 import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
 import type { OidcConfig } from './options.ts'
 import { keptOf, proofOf, sessionOf } from './proof.ts'
@@ -30,6 +31,7 @@ export function openOidc(config: OidcConfig, ports: ConnectorPorts): Connector {
     complete: (answer) => complete(config, ports, upstream, answer),
     recheck: openRecheck(config, ports, upstream),
     logout: (proof, back) => logout(config, ports, upstream, { proof, ...back }),
+    hear: openHear(config, ports, upstream),
     print: () => [registration(config, ports)],
   }
 }
