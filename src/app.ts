@@ -7,7 +7,7 @@ import type { Decision } from './core/decision.ts'
 import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
-import { composeGateway, type Gateway } from './http/gateway.ts'
+import { composeGateway, type Gateway, strict } from './http/gateway.ts'
 import { createMetrics, type KnownNames, type Metrics } from './http/metrics.ts'
 import { parseTrusted } from './http/origin.ts'
 import { createLook } from './http/pages/index.ts'
@@ -16,6 +16,9 @@ import { routeNames } from './http/routes.ts'
 import type { RingSpec, Rings } from './keys/rings.ts'
 import type { Root } from './keys/root.ts'
 import { openRings } from './keys/store-rings.ts'
+import { type Ends, openEnds } from './lifecycle/end.ts'
+import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
+import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
 import type { Store } from './store/store.ts'
 import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
@@ -49,6 +52,8 @@ export interface App {
   tick(): Promise<void>
   /** Once a second, apart from `tick`, as a client that does not answer takes seconds: logouts that clients have yet to hear of. */
   deliver(): Promise<void>
+  /** Once a second: what ran out ends, and so does what a crash or a command left to end. */
+  end(): Promise<void>
 }
 
 /** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
@@ -117,6 +122,10 @@ function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): 
     ...(config.hint === undefined ? {} : { hint: config.hint }),
     unlisted: config.unlisted,
     emailDomains: config.emailDomains,
+    recheckAfter: config.recheckAfter,
+    recheckGrace: config.recheckGrace,
+    ...(config.sessionIdle === undefined ? {} : { sessionIdle: config.sessionIdle }),
+    ...(config.sessionMax === undefined ? {} : { sessionMax: config.sessionMax }),
     open() {
       opened ??= type.open(options, own).catch((error: unknown) => {
         opened = undefined
@@ -127,16 +136,25 @@ function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): 
   }
 }
 
-function composition(ports: AppPorts, metrics: Metrics, loaded: Loaded, rings: Rings, world: World): Gateway {
+function composition(
+  { ports, metrics, lifecycle }: Lasting,
+  { loaded, rings, world }: { readonly loaded: Loaded; readonly rings: Rings; readonly world: World },
+): Gateway {
   const { config } = loaded
   const parts: Parts = {
     issuer: new URL(config.issuer),
     clients: new Map(config.clients.map((client) => [client.id, client])),
     connectors: world.connectors,
     targets: world.targets,
-    lifetimes: { sessionIdle: config.sessions.idle, sessionMax: config.sessions.max, refresh: config.sessions.refresh },
+    lifetimes: {
+      sessionIdle: config.sessions.idle,
+      sessionMax: config.sessions.max,
+      refresh: config.sessions.refresh,
+      ...(config.sessions.perPerson === undefined ? {} : { perPerson: config.sessions.perPerson }),
+    },
     decide: loaded.decide,
     store: ports.store,
+    ...lifecycle,
     rings,
     root: ports.root,
     audit: ports.audit,
@@ -148,6 +166,30 @@ function composition(ports: AppPorts, metrics: Metrics, loaded: Loaded, rings: R
     fetch: createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT }),
   }
   return composeGateway(parts, parseTrusted(config.trustedProxies))
+}
+
+/** What lives on over reloads and rotations. */
+interface Lasting {
+  readonly ports: AppPorts
+  readonly metrics: Metrics
+  readonly lifecycle: Lifecycle
+}
+
+interface Lifecycle {
+  readonly proofs: ProofShelf
+  readonly rechecks: Rechecks
+  readonly ends: Ends
+}
+
+/** Seconds for which what was ended refuses late writes: longer than any request. */
+const REFUSE = 86_400
+
+/** How access ends: what is under way here must not be forgotten when the configuration changes. */
+function openLifecycle(ports: AppPorts, connector: (id: string) => ConnectorEntry | undefined): Lifecycle {
+  const proofs = openProofShelf(ports.store, ports.now)
+  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hooks: [] })
+  const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
+  return { proofs, ends, rechecks: openRechecks({ ...ports, proofs, connector, gone }) }
 }
 
 interface World {
@@ -189,17 +231,20 @@ function namesOf({ connectors, targets }: World): KnownNames {
  * The composition root: from a configuration and what the process gives to a running gateway.
  * @throws where keys or the store cannot be used
  */
-export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
+export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
+  const ports: AppPorts = { ...given, audit: strict(given.audit) }
   const issuer = new URL(first.config.issuer)
   const connectorsOf = connectorPool(ports, issuer)
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
     const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
-    const rings = await openKeys(ports, loaded.config, targets)
-    return { loaded, world, rings, names: namesOf(world), gateway: composition(ports, metrics, loaded, rings, world) }
+    const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
+    const gateway = composition({ ports, metrics, lifecycle }, { loaded, rings, world })
+    return { loaded, world, rings, names: namesOf(world), gateway }
   }
   // Asked at every count: made once for each composition.
   const metrics = createMetrics(() => current?.names ?? noNames)
+  const lifecycle = openLifecycle(ports, (id) => current?.world.connectors.get(id))
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
   metrics.configLoaded(ports.now())
@@ -217,11 +262,15 @@ export async function openApp(first: Loaded, ports: AppPorts): Promise<App> {
       const before = current as NonNullable<typeof current>
       // A reload that came in between has opened the rings anew, and must not be undone.
       if (!(await before.rings.tick()) || current !== before) return
-      current = { ...before, gateway: composition(ports, metrics, before.loaded, before.rings, before.world) }
+      current = { ...before, gateway: composition({ ports, metrics, lifecycle }, before) }
       ports.log('info', 'the keys changed: a new provider was swapped in')
     },
     async deliver() {
       await current?.gateway.deliver()
+    },
+    async end() {
+      await lifecycle.ends.resume()
+      await lifecycle.ends.expire()
     },
   }
 }

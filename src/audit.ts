@@ -34,8 +34,17 @@ export type AuditEvent =
     }
   | { event: 'token.refused'; client?: string; grantType?: string; code: string; personal: Personal }
   | { event: 'token.revoked'; client: string; personal: Personal }
-  | { event: 'family.revoked'; client: string; cause: 'reuse'; personal: Personal }
-  | { event: 'session.ended'; client?: string; cause: 'person' | 'client' | 'other-person'; personal: Personal }
+  | { event: 'family.revoked'; client: string; cause: EndCause; personal: Personal }
+  | {
+      event: 'session.ended'
+      cause: EndCause
+      connector?: string
+      /** The client that asked for it. */
+      client?: string
+      /** The clients that held tokens of it. */
+      clients?: readonly string[]
+      personal: Personal
+    }
   | { event: 'device.confirmed'; client: string; personal: Personal }
   | { event: 'device.declined'; client: string; personal: Personal }
   | { event: 'key.rotated'; ring: string; alg: string; kid: string; how: string }
@@ -44,6 +53,23 @@ export type AuditEvent =
   | { event: 'config.refused'; problems: number }
   | { event: 'process.started'; version: string }
   | { event: 'process.stopped' }
+
+/**
+ * Why access ended: the person signed out; another person signed in in that browser; the upstream said so by itself; a recheck found
+ * person or session gone; the rules allow nothing any more; an operator's command; the proof ran out; a used refresh token came again;
+ * a further sign-in was one too many.
+ */
+export type EndCause =
+  | 'person'
+  | 'other-person'
+  | 'client'
+  | 'upstream'
+  | 'recheck'
+  | 'rule'
+  | 'operator'
+  | 'expiry'
+  | 'theft'
+  | 'limit'
 
 export interface Personal {
   /** The gateway's `sub`. */

@@ -20,10 +20,11 @@ const parts: Readonly<Record<string, Part>> = {
   },
   targets: { imports: ['config'], packages: { zod: 'targets/' } },
   leases: { imports: ['targets', 'store'], packages: {} },
+  lifecycle: { imports: ['connectors', 'store', 'audit.ts'], packages: {} },
   store: { imports: [], packages: {} },
   keys: { imports: ['store'], packages: { jose: 'keys/' } },
   http: {
-    imports: ['config', 'connectors', 'targets', 'store', 'keys', 'audit.ts'],
+    imports: ['config', 'connectors', 'targets', 'lifecycle', 'store', 'keys', 'audit.ts'],
     packages: { koa: 'http/', 'oidc-provider': 'http/', 'prom-client': 'http/metrics.ts' },
   },
   'audit.ts': { imports: [], packages: {} },

@@ -81,6 +81,7 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   }
   opened.defer(everySecond(housekeeping, log))
   opened.defer(everySecond(app.deliver, log))
+  opened.defer(everySecond(app.end, log))
   serving.now = true
   log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
   await stopped(io.stop)

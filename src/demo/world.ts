@@ -154,7 +154,7 @@ async function openGateway(
   }
   const app = await openApp({ ...given, decide }, { store, root, audit: audit.audit, log, now, random })
   const timer = setInterval(() => {
-    Promise.all([app.tick(), app.deliver()]).catch((error: unknown) =>
+    Promise.all([app.tick(), app.deliver(), app.end()]).catch((error: unknown) =>
       log('warn', 'the housekeeping of this second failed', { error: String(error) }),
     )
   }, 1000)

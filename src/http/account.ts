@@ -7,6 +7,7 @@ import { accountId, type Subject } from '../core/subject.ts'
 import type { Target, TokenForm } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny } from './proofs.ts'
+import { errorIdOf } from './render.ts'
 import { targetByResource, wantedTargets } from './resources.ts'
 
 interface Source {
@@ -69,6 +70,26 @@ function claimsOf(parts: Parts, proofs: Proofs, ctx: Context, bound: Bound) {
   }
 }
 
+/** Nothing is consumed and nobody is refused for good: the client may try again (law 4). */
+function upstreamIsDown(error: unknown): never {
+  if (!(error instanceof LoginError) || error.status !== 503) throw error
+  const told = new errors.TemporarilyUnavailable('the upstream cannot be asked whether this sign-in still holds')
+  throw Object.assign(told, { cause: error, status: 503, statusCode: 503 })
+}
+
+/** The rules allow nothing any more: what the person still holds ends here, so that a rule that comes back revives nothing. */
+async function endByRule(parts: Parts, ctx: Context, { id }: Bound): Promise<void> {
+  const client = ctx.oidc.client?.clientId
+  const by = { reference: errorIdOf(ctx), address: ctx.ip, ...(client === undefined ? {} : { client }) }
+  await parts.ends.end({ kind: 'proof', id }, 'rule', by)
+}
+
+/** What to do about a refusal stands in it, since a command line has no page. */
+function nothingHere({ wantsAcr }: Decision): string {
+  const words = 'the rules give this person nothing at the target of this client'
+  return wantsAcr === undefined ? words : `${words}; sign in again with acr ${wantsAcr} or higher`
+}
+
 /**
  * The person behind a session or a grant, decided anew by the rules of this moment. Undefined where no fresh proof stands behind
  * it, which the library answers with `login_required` or `invalid_grant`.
@@ -78,12 +99,19 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
     const ctx = anyCtx as Context
     const source = token as unknown as Source | undefined
     if (source?.kind === 'DeviceCode') checkDeviceVerifier(ctx, source)
-    const bound = await proofs.of(ctx, await proofIdFor(ctx, source))
+    // Codes were given a moment ago, access tokens are short: what goes on for long is what has to be asked about again.
+    const how = source === undefined || source.kind === 'RefreshToken' ? 'fresh' : 'stored'
+    const bound = await proofs.of(ctx, await proofIdFor(ctx, source), how).catch(upstreamIsDown)
+    // The session goes on as nobody's: with the proof that ended it could not be stored any more.
+    if (!bound && !source && ctx.oidc.session) Object.assign(ctx.oidc.session, { proof: undefined })
     if (!bound || accountId(bound.proof.subject) !== sub) return undefined
-    if (source && !bound.decision.allowed) return undefined
+    if (source && !bound.decision.allowed) {
+      if (source.kind === 'RefreshToken') await endByRule(parts, ctx, bound)
+      return undefined
+    }
     const resources = [source?.resource ?? []].flat()
     if (source && !reachesAny(bound.decision, wantedTargets(parts, ctx.oidc.client?.clientId ?? '', resources))) {
-      throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
+      throw new errors.AccessDenied(nothingHere(bound.decision))
     }
     return { accountId: sub, claims: claimsOf(parts, proofs, ctx, bound) } satisfies Account
   }
@@ -115,9 +143,8 @@ export function tokenClaims(parts: Parts, proofs: Proofs): NonNullable<Configura
       return { ...said(target, decision, 'access_token'), sub: accountId(subject) }
     }
     const bound = proofs.seen(ctx)
-    if (!bound || !reaches(bound.decision, target.id)) {
-      throw new errors.AccessDenied('the rules give this person nothing at this target')
-    }
+    if (!bound) throw new errors.AccessDenied('no proof stands behind this person')
+    if (!reaches(bound.decision, target.id)) throw new errors.AccessDenied(nothingHere(bound.decision))
     return { ...said(target, bound.decision, 'access_token'), azp: token.clientId }
   }
 }
@@ -129,6 +156,7 @@ export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configurati
     const until = ctx ? proofs.seen(ctx)?.until : undefined
     return Math.max(1, Math.min(wish, (until ?? Number.POSITIVE_INFINITY) - parts.now()))
   }
+  const since = (ctx: object | undefined) => (ctx && proofs.seen(ctx)?.proof.signedInAt) ?? parts.now()
   const clientOf = (id: string | undefined) => parts.clients.get(id ?? '')
   const targetTtl = (token: unknown, clientId: string | undefined) => {
     const identifier = (token as { resourceServer?: { identifier(): string } }).resourceServer?.identifier()
@@ -143,12 +171,20 @@ export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configurati
       return Math.max(1, Math.min(targetTtl(token, client?.clientId), Math.floor(until) - parts.now()))
     },
     IdToken: (ctx, token, client) => left(ctx, targetTtl(token, client?.clientId)),
-    RefreshToken: (ctx, _token, client) =>
-      left(ctx, clientOf(client?.clientId)?.refreshLifetime ?? parts.lifetimes.refresh),
-    Grant: (ctx) => left(ctx, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax)),
+    RefreshToken: (ctx, _token, client) => {
+      const { refreshLifetime = parts.lifetimes.refresh, refreshIdle = refreshLifetime } =
+        clientOf(client?.clientId) ?? {}
+      return left(ctx, Math.min(refreshIdle, since(ctx) + refreshLifetime - parts.now()))
+    },
+    // No token: what rests on it asks for the proof at each use, and a recheck may make that last longer.
+    Grant: (_ctx, grant) => {
+      const { refreshLifetime = parts.lifetimes.refresh } = clientOf((grant as { clientId?: string }).clientId) ?? {}
+      return Math.max(refreshLifetime, parts.lifetimes.sessionMax)
+    },
     Session: (ctx) => {
-      const start = (ctx && proofs.seen(ctx)?.proof.provenAt) ?? parts.now()
-      return left(ctx, Math.min(parts.lifetimes.sessionIdle, start + parts.lifetimes.sessionMax - parts.now()))
+      const { sessionIdle = parts.lifetimes.sessionIdle, sessionMax = parts.lifetimes.sessionMax } =
+        parts.connectors.get((ctx && proofs.seen(ctx)?.proof.subject.connector) ?? '') ?? {}
+      return left(ctx, Math.min(sessionIdle, since(ctx) + sessionMax - parts.now()))
     },
     AuthorizationCode: 60,
     DeviceCode: 600,

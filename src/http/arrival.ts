@@ -15,6 +15,8 @@ interface Pending {
   /** sha256 of the browser cookie. */
   readonly browser: string
   readonly memo: Memo
+  /** The rules wanted this stronger sign-in: they do not want it twice. */
+  readonly stepUp?: true
 }
 
 /** Seconds that a person may spend at the upstream. */
@@ -26,11 +28,23 @@ const hashOf = (text: string) => hash('sha256', text, 'base64url')
 /** The way to an upstream and back into the same browser. */
 export interface Arrival {
   /** Sends the browser off with a challenge. */
-  depart(ctx: KoaContext, uid: string, connector: ConnectorEntry, begin: Begin): Promise<void>
+  depart(ctx: KoaContext, departure: Departure, begin: Begin): Promise<void>
   /** Keeps a cross-site POST, which carries no Lax cookie, for the GET that its 303 leads to. */
   park(ctx: KoaContext, connector: string): Promise<void>
   /** The answer and the sign-in that waits for it in this very browser, once. */
-  arrive(ctx: KoaContext, connector: string): Promise<{ readonly uid: string; readonly answer: Answer }>
+  arrive(ctx: KoaContext, connector: string): Promise<Arrived>
+}
+
+export interface Departure {
+  readonly uid: string
+  readonly connector: ConnectorEntry
+  readonly stepUp?: true
+}
+
+export interface Arrived {
+  readonly uid: string
+  readonly answer: Answer
+  readonly stepUp?: true
 }
 
 /** Makes a challenge for a fresh `state`. */
@@ -64,11 +78,11 @@ export function openArrival(parts: Parts): Arrival {
   }
 
   return {
-    async depart(ctx, uid, connector, begin) {
+    async depart(ctx, { uid, connector, ...more }, begin) {
       const state = parts.random()
       const challenge = await begin(state)
       const browser = hashOf(browserOf(ctx))
-      await pending.put(state, { connector: connector.id, uid, browser, memo: challenge.memo })
+      await pending.put(state, { connector: connector.id, uid, browser, memo: challenge.memo, ...more })
       send(ctx, challenge, connector.label)
     },
 
@@ -102,7 +116,8 @@ export function openArrival(parts: Parts): Arrival {
       if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')
       if (ticket !== null) await parked.delete(ticket)
       const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
-      return { uid: waiting.uid, answer: { url, ...(form ? { form } : {}), memo: waiting.memo } }
+      const answer = { url, ...(form ? { form } : {}), memo: waiting.memo }
+      return { uid: waiting.uid, answer, ...(waiting.stepUp ? { stepUp: waiting.stepUp } : {}) }
     },
   }
 }

@@ -6,11 +6,11 @@ import { readForm } from './body.ts'
 import type { DeviceGuard } from './device.ts'
 import { dressFormPost } from './form-post.ts'
 import { answerIntrospection } from './introspection.ts'
-import { endSession } from './logout.ts'
 import type { Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
 import { asLoginError, errorIdOf, sendError } from './render.ts'
 import { completeRevocation } from './revocation.ts'
+import { leadOverUpstream } from './upstream-logout.ts'
 
 /** Refusals at the token endpoint that say something about security; polls and typing errors are not written down. */
 const telling: ReadonlySet<string> = new Set([
@@ -61,7 +61,7 @@ function tokenEvent(parts: Parts, proofs: Proofs, ctx: Context): AuditEvent | un
   const { AccessToken, ClientCredentials, RefreshToken } = ctx.oidc.entities
   if (answer.error !== undefined) {
     const reused = answer.error === 'invalid_grant' && (RefreshToken as { consumed?: unknown } | undefined)?.consumed
-    if (reused && client) return { event: 'family.revoked', client, cause: 'reuse', personal }
+    if (reused && client) return { event: 'family.revoked', client, cause: 'theft', personal }
     if (!telling.has(answer.error)) return undefined
     return { event: 'token.refused', ...(client ? { client } : {}), grantType, code: answer.error, personal }
   }
@@ -111,7 +111,7 @@ const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: C
   token: auditTokens,
   authorization: auditFrontChannel,
   resume: auditFrontChannel,
-  end_session_confirm: (parts, _proofs, ctx) => endSession(parts, ctx),
+  end_session_confirm: (parts, _proofs, ctx) => leadOverUpstream(parts, ctx),
   introspection: answerIntrospection,
   revocation: (parts, _proofs, ctx) => completeRevocation(parts, ctx),
 }

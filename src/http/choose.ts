@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Hints } from '../connectors/connector.ts'
 import { type ChooserModel, markOf } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
+import { stepUpOf } from './step-up.ts'
 
 /** What the Provider remembers of a sign-in that it asked for. */
 export type Details = Awaited<ReturnType<Provider['interactionDetails']>>
@@ -18,6 +19,8 @@ export function chosen(parts: Parts, details: Details, query: URLSearchParams): 
   const words = query.get('organisation')
   if (words !== null) return byWords(parts, words) ?? 'unknown'
   if (query.has('choose')) return undefined
+  const stepUp = stepUpOf(details)
+  if (stepUp) return parts.connectors.get(stepUp.connector) ?? 'unknown'
   const hint = details.params['login_hint']
   const hinted = typeof hint === 'string' && hint.includes('@') ? byWords(parts, hint) : undefined
   if (hinted) return hinted
@@ -41,12 +44,21 @@ export function hintsOf(details: Details, query: URLSearchParams): Hints {
   const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
   const again = isAgain(query) || details.prompt.reasons.includes('login_prompt')
   return {
-    ...(typeof acr_values === 'string' ? { acrValues: acr_values.split(' ') } : {}),
+    ...strengthOf(acr_values, details, query),
     ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),
     ...(again ? { prompt: 'login' as const } : {}),
     ...(typeof login_hint === 'string' ? { loginHint: login_hint } : {}),
     ...(typeof ui_locales === 'string' ? { uiLocales: ui_locales } : {}),
   }
+}
+
+/** The strength to ask for: what a rule wants before what the client wants, since without it the client gets nothing. */
+function strengthOf(acrValues: unknown, details: Details, query: URLSearchParams): Pick<Hints, 'acrValues'> {
+  const named = query.get('acr')
+  if (named !== null && /^[\x21-\x7e]{1,255}$/.test(named)) return { acrValues: [named] }
+  const stepUp = stepUpOf(details)
+  if (stepUp) return { acrValues: stepUp.acr }
+  return typeof acrValues === 'string' ? { acrValues: acrValues.split(' ') } : {}
 }
 
 /** What the chooser page shows; unlisted connectors only make the search appear. */

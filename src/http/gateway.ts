@@ -11,6 +11,7 @@ import type { Parts } from './parts.ts'
 import { openProofs } from './proofs.ts'
 import { buildProvider } from './provider.ts'
 import { routes } from './routes.ts'
+import { openUpstreamLogout } from './upstream-logout.ts'
 
 /** One composed gateway: a value that a reload or a rotation replaces while requests in flight finish on the old one. */
 export interface Gateway {
@@ -21,7 +22,7 @@ export interface Gateway {
 }
 
 /** What cannot be written down must not happen: the answer is 503, and the next try may succeed (law 4). */
-function strict(audit: Audit): Audit {
+export function strict(audit: Audit): Audit {
   return async (id, event) => {
     await audit(id, event).catch((cause: unknown) => {
       throw new LoginError('unavailable', 'the audit line cannot be written', { cause })
@@ -30,13 +31,12 @@ function strict(audit: Audit): Audit {
 }
 
 /** @param trusted which addresses are reverse proxies whose X-Forwarded-For is believed */
-export function composeGateway(given: Parts, trusted: (address: string) => boolean): Gateway {
-  const parts: Parts = { ...given, audit: strict(given.audit) }
+export function composeGateway(parts: Parts, trusted: (address: string) => boolean): Gateway {
   const proofs = openProofs(parts)
   const provider = buildProvider(parts, proofs)
   const login = openLogin(parts, proofs, () => provider)
   provider.use(boundary(parts, proofs, deviceGuard(parts)))
-  provider.use(routes(parts, login))
+  provider.use(routes(parts, login, openUpstreamLogout(parts)))
   logLibrary(provider, parts)
   const callback = provider.callback()
   return {

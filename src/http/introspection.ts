@@ -63,7 +63,7 @@ interface Standing {
 async function personBehind(proofs: Proofs, ctx: Context, basis: Basis): Promise<Standing | undefined> {
   const grant = ctx.oidc.entities.Grant ?? (await ctx.oidc.provider.Grant.find(basis.grant ?? ''))
   if (!grant || grant.clientId !== basis.client || grant.accountId !== basis.sub) return undefined
-  const bound = await proofs.of(ctx, proofIdOf(grant))
+  const bound = await proofs.of(ctx, proofIdOf(grant), 'stored')
   if (!bound || accountId(bound.proof.subject) !== basis.sub) return undefined
   return { sub: basis.sub, decision: bound.decision, until: bound.until }
 }

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId, type Proof } from '../core/subject.ts'
+import { groupOf } from '../lifecycle/proofs.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
@@ -24,7 +25,7 @@ import { wantedTargets } from './resources.ts'
  */
 
 type Proven =
-  | { readonly proof: Proof }
+  | { readonly proof: Proof; readonly stepUp?: true }
   | { readonly connector: string; readonly code: LoginError['code']; readonly facts: Record<string, string> }
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
@@ -87,16 +88,17 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       return sendPage(ctx, chooserPage(chooserModel(parts, at, query), themeOf(parts, ctx)))
     }
     const opened = await connector.open()
-    return arrival.depart(ctx, uid, connector, (state) => opened.begin(state, hintsOf(at, query)))
+    const departure = { uid, connector, ...(query.has('acr') ? { stepUp: true as const } : {}) }
+    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(at, query)))
   }
 
   const callback: Login['callback'] = async (ctx, id) => {
     const entry = parts.connectors.get(id)
     if (!entry) throw new LoginError('unknown_connector', 'no connector of this name')
-    const { uid, answer } = await arrival.arrive(ctx, id)
+    const { uid, answer, ...came } = await arrival.arrive(ctx, id)
     const opened = await entry.open()
     const outcome = await opened.complete(answer).then(
-      (proof): Proven => ({ proof }),
+      (proof): Proven => ({ proof, ...came }),
       (thrown: unknown): Proven => {
         const error = asLoginError(thrown)
         const { code, message: detail, facts } = error
@@ -114,7 +116,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     const at = await details(ctx, uid)
     const outcome = await proven.take(at.uid)
     if (!outcome) throw new LoginError('login_expired', 'nothing was proved for this sign-in, or it was already used')
-    return 'proof' in outcome ? enter(ctx, at, outcome.proof) : failed(ctx, at, outcome)
+    return 'proof' in outcome ? enter(ctx, at, outcome) : failed(ctx, at, outcome)
   }
 
   const failed = async (ctx: KoaContext, at: Details, outcome: Exclude<Proven, { proof: Proof }>) => {
@@ -130,7 +132,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return goOn(ctx, { error: facts['error'] ?? oauthErrors[code] ?? 'server_error', error_description: description })
   }
 
-  const enter = async (ctx: KoaContext, at: Details, proof: Proof) => {
+  const enter = async (ctx: KoaContext, at: Details, { proof, stepUp }: Extract<Proven, { proof: Proof }>) => {
     const decision = parts.decide(proof.subject, parts.now())
     const client = String(at.params['client_id'])
     const resources = [at.params['resource'] ?? []].flat() as string[]
@@ -144,6 +146,11 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     }
     const { connector } = proof.subject
     if (!reachesAny(decision, wantedTargets(parts, client, resources))) {
+      // A stronger sign-in would do: back to the upstream, once, and asking for it.
+      if (decision.wantsAcr !== undefined && !stepUp) {
+        ctx.status = 303
+        return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector, acr: decision.wantsAcr })}`)
+      }
       const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
       await parts.audit(errorIdOf(ctx), {
         event: 'login.refused',
@@ -166,7 +173,10 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       personal,
     })
     const id = parts.random()
-    await proofs.keep(id, proof)
+    // Its upstream ended the session while the person was on the way here.
+    if (!(await proofs.keep(id, proof, { client, address: ctx.ip })))
+      throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
+    await keepToLimit(parts, ctx, sub)
     if (at.session?.accountId !== undefined && at.session.accountId !== sub) await leaveOther(ctx, at)
     parts.meter.login(connector, 'success')
     const { authTime: ts, acr, amr } = proof.subject
@@ -211,6 +221,18 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   }
 
   return { begin, park: arrival.park, callback, finish, leave }
+}
+
+/** A further sign-in is welcome, the person's oldest goes for it (`sessions.perPerson`). */
+async function keepToLimit(parts: Parts, ctx: KoaContext, sub: string): Promise<void> {
+  const { perPerson } = parts.lifetimes
+  if (perPerson === undefined) return
+  const ids = await parts.proofs.ids(groupOf.subject(sub))
+  if (ids.length <= perPerson) return
+  const held = await Promise.all(ids.map(async (id) => ({ id, since: (await parts.proofs.get(id))?.signedInAt ?? 0 })))
+  const surplus = held.sort((one, other) => one.since - other.since).slice(0, held.length - perPerson)
+  for (const { id } of surplus)
+    await parts.ends.end({ kind: 'proof', id }, 'limit', { reference: errorIdOf(ctx), address: ctx.ip })
 }
 
 /** Ways on from a refusal: another account, or back to the client. A command line was told already and asks again by itself. */

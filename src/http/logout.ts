@@ -1,28 +1,17 @@
 import type { Context as KoaContext } from 'koa'
 import Provider, { type Configuration } from 'oidc-provider'
-import { collection, type Item, kinds } from '../store/collection.ts'
+import { type Notice, type Notices, openNotices } from '../lifecycle/notices.ts'
+import type { Item } from '../store/collection.ts'
 import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
 import { errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
-
-/** A logout that a client has yet to hear of. */
-interface Notice {
-  readonly client: string
-  readonly sub: string
-  readonly sid: string
-  readonly tries: number
-  /** Unix seconds. */
-  readonly nextAt: number
-}
+import { rememberUpstream, upstreamLogout } from './upstream-logout.ts'
 
 /** After so many tries, over about a day, a client is given up. */
 const TRIES = 12
-const KEEP = 172_800
 /** Notices looked at in one round. */
 const BATCH = 2000
-
-const queue = (parts: Pick<Parts, 'store'>) => collection<Notice>(parts.store, kinds.LogoutQueue, KEEP)
 
 /** What the library keeps in the session while a logout waits to be confirmed, and what we add. */
 interface LogoutState {
@@ -32,8 +21,11 @@ interface LogoutState {
   askedBy?: string | undefined
 }
 
-const enqueue = (parts: Parts, notice: Pick<Notice, 'client' | 'sub' | 'sid'>) =>
-  queue(parts).put(parts.random(), { ...notice, tries: 0, nextAt: 0 })
+interface LogoutSession {
+  readonly uid: string
+  readonly proof?: string
+  readonly state?: LogoutState
+}
 
 /** RP-initiated logout with own pages (OpenID Connect RP-Initiated Logout 1.0). */
 export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['features']>, 'rpInitiatedLogout'> {
@@ -65,27 +57,23 @@ export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['fe
   }
 }
 
-/** Puts a back-channel logout into the durable queue instead of sending it once and forgetting it. */
-export function queueLogouts(provider: Provider, parts: Parts): void {
-  const client = provider.Client.prototype as unknown as {
-    backchannelLogout(sub: string, sid: string): Promise<void>
-    clientId: string
-  }
-  client.backchannelLogout = async function (sub, sid) {
-    await enqueue(parts, { client: this.clientId, sub, sid })
-  }
-}
-
 /**
- * With `expiresWithSession` off the library revokes no grant at logout: everything that a session gave ends here, and before the
- * session itself, so that a person whose logout failed half way can still ask again.
+ * A confirmed logout is an end like any other: sessions, tokens and leases go together, clients are told from the durable queue, and
+ * a logout that failed half way goes on by itself. So nothing is left of what the library does by itself: telling clients once, and
+ * forgetting those that did not answer.
  */
-export function revokeAtLogout(provider: Provider, parts: Parts): void {
-  const session = provider.Session.prototype as unknown as { destroy(): Promise<void>; readonly uid: string }
+export function endAtLogout(provider: Provider, parts: Parts): void {
+  const client = provider.Client.prototype as unknown as { backchannelLogout(): Promise<void> }
+  client.backchannelLogout = async () => {}
+  const session = provider.Session.prototype as unknown as { destroy(): Promise<void> } & LogoutSession
   const { destroy } = session
   session.destroy = async function () {
-    if (Provider.ctx?.oidc.route === 'end_session_confirm') {
-      await parts.store.revoke(`session:${this.uid}`, Math.max(parts.lifetimes.refresh, parts.lifetimes.sessionMax))
+    const ctx = Provider.ctx as unknown as Context | undefined
+    if (ctx?.oidc.route === 'end_session_confirm') {
+      rememberUpstream(ctx, await upstreamLogout(parts, this.proof))
+      const client = this.state?.askedBy
+      const by = { reference: errorIdOf(ctx), address: ctx.ip, ...(client === undefined ? {} : { client }) }
+      await parts.ends.end({ kind: 'session', uid: this.uid }, 'person', by)
     }
     await destroy.call(this)
   }
@@ -112,39 +100,29 @@ async function send(provider: Provider, parts: Parts, notice: Notice): Promise<b
  * once. What failed is tried again later, twice as late each time.
  */
 export async function deliverLogouts(provider: Provider, parts: Parts): Promise<void> {
-  const now = parts.now()
-  const due = (await queue(parts).list(BATCH)).filter(({ value }) => value.nextAt <= now)
+  const notices = openNotices(parts.store)
+  const due = await notices.due(parts.now(), BATCH)
   await Promise.all(
-    [...Map.groupBy(due, ({ value }) => value.client).values()].map((each) => deliver(provider, parts, each)),
+    [...Map.groupBy(due, ({ value }) => value.client).values()].map((each) =>
+      deliver({ provider, parts, notices }, each),
+    ),
   )
 }
 
-async function deliver(provider: Provider, parts: Parts, notices: readonly Item<Notice>[]): Promise<void> {
-  for (const { id, value } of notices) {
+async function deliver(
+  { provider, parts, notices }: { readonly provider: Provider; readonly parts: Parts; readonly notices: Notices },
+  due: readonly Item<Notice>[],
+): Promise<void> {
+  for (const { id, value } of due) {
     const { client, tries } = value
     const done = await send(provider, parts, value).catch((error: unknown) => {
       parts.log('warn', 'a client could not be told of a logout', { client, tries, error: String(error) })
       return false
     })
-    if (done || tries + 1 >= TRIES) await queue(parts).delete(id)
-    else await queue(parts).put(id, { ...value, tries: tries + 1, nextAt: parts.now() + 5 * 2 ** tries })
+    if (done || tries + 1 >= TRIES) await notices.done(id)
+    else await notices.again(id, { ...value, tries: tries + 1, nextAt: parts.now() + 5 * 2 ** tries })
     if (!done) return
   }
-}
-
-/** Writes down that a session ended, before the answer leaves. */
-export async function endSession(parts: Parts, ctx: Context): Promise<void> {
-  const session = ctx.oidc.session as unknown as
-    | { uid: string; destroyed?: boolean; accountId?: string; state?: LogoutState }
-    | undefined
-  if (!session?.destroyed) return
-  const client = session.state?.askedBy
-  await parts.audit(errorIdOf(ctx), {
-    event: 'session.ended',
-    cause: 'person',
-    ...(client === undefined ? {} : { client }),
-    personal: { ...(session.accountId === undefined ? {} : { sub: session.accountId }), address: ctx.ip },
-  })
 }
 
 /**
@@ -167,7 +145,7 @@ export async function endForOther(
     const client = await provider.Client.find(id)
     const sid = session.sidFor(id)
     if (client?.backchannelLogoutUri && sid !== undefined) {
-      await enqueue(parts, { client: id, sub: session.accountId, sid })
+      await openNotices(parts.store).add({ client: id, sub: session.accountId, sid })
     }
   }
   await session.destroy()

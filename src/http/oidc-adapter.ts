@@ -1,5 +1,6 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../core/ports.ts'
+import { groupOf } from '../lifecycle/proofs.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Entry, Kind, Links, Store } from '../store/store.ts'
 
@@ -84,7 +85,7 @@ function plainModel(store: Store, kind: Kind, { invalidGrant }: AdapterOptions):
       if ((await store.consume(kind, id)) !== 'first') throw invalidGrant('it was already used')
     },
     destroy: (id) => store.delete(kind, id),
-    revokeByGrantId: (grantId) => store.revoke(`grant:${grantId}`, revokedFor),
+    revokeByGrantId: (grantId) => store.revoke(groupOf.grant(grantId), revokedFor),
   }
 }
 
@@ -155,12 +156,14 @@ const noClients: Adapter = {
 
 /** The keys and groups by which an entry is found and revoked. */
 function linksOf(kind: Kind, id: string, payload: Payload): Links {
-  const { grantId, sessionUid, proof, uid, userCode } = payload
+  const { grantId, sessionUid, proof, uid, userCode, clientId } = payload
   const groups: string[] = []
-  if (proof !== undefined) groups.push(`proof:${proof}`)
-  if (kind.name === 'Grant') groups.push(`grant:${id}`)
-  if (kind.name === 'Grant' && sessionUid !== undefined) groups.push(`session:${sessionUid}`)
-  if (ofGrant.has(kind.name) && grantId !== undefined) groups.push(`grant:${grantId}`)
+  if (proof !== undefined) groups.push(groupOf.proof(proof))
+  if (kind.name === 'Session' && uid !== undefined) groups.push(groupOf.session(uid))
+  if (kind.name === 'Grant') groups.push(groupOf.grant(id))
+  if (kind.name === 'Grant' && sessionUid !== undefined) groups.push(groupOf.session(sessionUid))
+  if (kind.name === 'Grant' && clientId !== undefined) groups.push(groupOf.client(clientId))
+  if (ofGrant.has(kind.name) && grantId !== undefined) groups.push(groupOf.grant(grantId))
   const alias = kind.name === 'Session' ? uid : userCode
   return alias === undefined ? { groups } : { groups, alias }
 }

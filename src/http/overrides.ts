@@ -128,7 +128,7 @@ export function deriveSuccessors(provider: Provider, successor: (jti: string) =>
 }
 
 /**
- * A session carries the id of its proof, and each grant carries the proof and the session that it came from: everything
+ * A session carries the id of its proof, and each grant carries the proof, the session that it came from and how the client knows it (`sid`): everything
  * after reads by grant, never by person, so that two sessions of one person never mix.
  */
 export function carryProof(provider: Provider): void {
@@ -137,7 +137,7 @@ export function carryProof(provider: Provider): void {
     Object.defineProperty(Model, 'IN_PAYLOAD', { get: () => [...own, ...names] })
   }
   extend(provider.Session, ['proof'])
-  extend(provider.Grant, ['proof', 'sessionUid'])
+  extend(provider.Grant, ['proof', 'sessionUid', 'sid'])
 }
 
 /** `sid` in every ID token, as in logout tokens, whether or not the client registered a back channel. */

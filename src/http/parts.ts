@@ -6,6 +6,9 @@ import type { Clock, Log } from '../core/ports.ts'
 import type { Subject } from '../core/subject.ts'
 import type { Rings } from '../keys/rings.ts'
 import type { Root } from '../keys/root.ts'
+import type { Ends } from '../lifecycle/end.ts'
+import type { ProofShelf } from '../lifecycle/proofs.ts'
+import type { Rechecks } from '../lifecycle/recheck.ts'
 import type { Store } from '../store/store.ts'
 import type { Target } from '../targets/target.ts'
 import type { Look } from './pages/index.ts'
@@ -17,6 +20,14 @@ export interface ConnectorEntry {
   readonly hint?: string
   readonly unlisted: boolean
   readonly emailDomains: readonly string[]
+  /** Seconds. */
+  readonly recheckAfter: number
+  /** Seconds. */
+  readonly recheckGrace: number
+  /** Seconds; the gateway's own where absent. */
+  readonly sessionIdle?: number
+  /** Seconds; the gateway's own where absent. */
+  readonly sessionMax?: number
   /** @throws {LoginError} `upstream_unavailable` */
   readonly open: () => Promise<Connector>
 }
@@ -26,6 +37,8 @@ export interface Lifetimes {
   readonly sessionIdle: number
   readonly sessionMax: number
   readonly refresh: number
+  /** How many sign-ins one person may have at once. */
+  readonly perPerson?: number
 }
 
 /** Counters that the HTTP layer feeds; labels are bounded. */
@@ -45,6 +58,9 @@ export interface Parts {
   readonly lifetimes: Lifetimes
   readonly decide: (subject: Subject, now: number) => Decision
   readonly store: Store
+  readonly proofs: ProofShelf
+  readonly rechecks: Rechecks
+  readonly ends: Ends
   readonly rings: Rings
   readonly root: Root
   readonly audit: Audit

@@ -1,13 +1,13 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Decision } from '../core/decision.ts'
 import type { Proof } from '../core/subject.ts'
-import { collection, kinds } from '../store/collection.ts'
+import type { StoredProof, Via } from '../lifecycle/proofs.ts'
 import type { Parts } from './parts.ts'
 
 /** A stored proof and what the rules of this moment say about it. */
 export interface Bound {
   readonly id: string
-  readonly proof: Proof
+  readonly proof: StoredProof
   readonly decision: Decision
   /** Unix seconds: the end of the proof or of the decision, whichever is first. */
   readonly until: number
@@ -15,20 +15,23 @@ export interface Bound {
 
 /** Reads proofs and decides on them; at most once for one request. */
 export interface Proofs {
-  /** Undefined where the proof is gone or its time is over. */
-  of(ctx: object, id: string | undefined): Promise<Bound | undefined>
+  /**
+   * Undefined where the proof is gone or its time is over.
+   * @param how `fresh`: the upstream is asked again where the proof is older than its connector wants
+   * @throws {LoginError} `upstream_unavailable`, with `fresh`
+   */
+  of(ctx: object, id: string | undefined, how: 'stored' | 'fresh'): Promise<Bound | undefined>
   /** What `of` found last for this request. */
   seen(ctx: object): Bound | undefined
-  /** Stores a proof until its end. */
-  keep(id: string, proof: Proof): Promise<void>
+  /** Stores the proof of a sign-in. False: its upstream has ended it already. */
+  keep(id: string, proof: Proof, via: Via): Promise<boolean>
 }
 
 /** The proof, not the verdict, is stored: a changed rule acts at the next token. */
-export function openProofs(parts: Pick<Parts, 'store' | 'now' | 'decide'>): Proofs {
-  const stored = collection<Proof>(parts.store, kinds.Proof)
+export function openProofs(parts: Pick<Parts, 'proofs' | 'rechecks' | 'now' | 'decide'>): Proofs {
   const bound = new WeakMap<object, Bound>()
 
-  const bind = (id: string, proof: Proof): Bound | undefined => {
+  const bind = (id: string, proof: StoredProof): Bound | undefined => {
     const now = parts.now()
     if (proof.goodUntil <= now) return undefined
     const decision = parts.decide(proof.subject, now)
@@ -36,18 +39,19 @@ export function openProofs(parts: Pick<Parts, 'store' | 'now' | 'decide'>): Proo
   }
 
   return {
-    async of(ctx, id) {
+    async of(ctx, id, how) {
       const before = bound.get(ctx)
       if (before && before.id === id) return before
-      const proof = id === undefined ? undefined : await stored.get(id)
-      const found = proof && bind(id as string, proof)
+      if (id === undefined) return undefined
+      const stored = await parts.proofs.get(id)
+      if (!stored || stored.goodUntil <= parts.now()) return undefined
+      const proof = how === 'fresh' ? await parts.rechecks.fresh(id, stored) : stored
+      const found = proof && bind(id, proof)
       if (found) bound.set(ctx, found)
       return found
     },
     seen: (ctx) => bound.get(ctx),
-    async keep(id, proof) {
-      await stored.put(id, proof, Math.max(1, proof.goodUntil - parts.now()))
-    },
+    keep: (id, proof, via) => parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }),
   }
 }
 

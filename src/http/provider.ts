@@ -5,7 +5,7 @@ import { clientMetadata } from './clients.ts'
 import { cookieSigner } from './cookie-signer.ts'
 import { deviceFlow } from './device.ts'
 import { heldOf, mayIntrospect } from './introspection.ts'
-import { logoutFeatures, queueLogouts, revokeAtLogout } from './logout.ts'
+import { endAtLogout, logoutFeatures } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
 import {
   alwaysSid,
@@ -21,15 +21,25 @@ import type { Parts } from './parts.ts'
 import { type Context, type Proofs, proofIdOf, reachesAny } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
 import { resourceIndicators, SCOPES, wantedTargets } from './resources.ts'
+import { stepUpFor } from './step-up.ts'
 
-/** Login prompts as the library has them, with two changes. */
-function policy() {
+/** Login prompts as the library has them, with three changes. */
+function policy(parts: Parts, proofs: Proofs) {
   const prompts = interactionPolicy.base()
   // A session whose proof is over would end in a 500 at the consent check: ask for a new sign-in instead.
   prompts.get('login')?.checks.add(
     new interactionPolicy.Check('account_gone', 'the proof behind this session is over', 'login_required', (ctx) => {
       return ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined
     }),
+  )
+  prompts.get('login')?.checks.add(
+    new interactionPolicy.Check(
+      'step_up',
+      'a stronger sign-in is needed',
+      'login_required',
+      (ctx) => stepUpFor(parts, proofs, ctx) !== undefined,
+      (ctx) => ({ stepUp: stepUpFor(parts, proofs, ctx) }),
+    ),
   )
   // Configured clients are the operator's own: RFC 8252 asks for consent of native clients that nobody registered.
   prompts.get('consent')?.checks.remove('native_client_prompt')
@@ -52,10 +62,12 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
     ) {
       // Somebody who asks to sign in as another person must be let through to do so.
       if (ctx.oidc.prompts.has('login') && result?.login === undefined) return undefined
+      if (stepUpFor(parts, proofs, ctx)) return undefined
       throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
     }
     const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
-    Object.assign(grant, { proof: carried.proof, sessionUid: carried.uid })
+    session.ensureClientContainer(client.clientId) // the library does so a moment later: the grant must know the `sid` already
+    Object.assign(grant, { proof: carried.proof, sessionUid: carried.uid, sid: session.sidFor(client.clientId) })
     grant.addOIDCScope(SCOPES)
     for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, SCOPES)
     await grant.save()
@@ -172,7 +184,7 @@ function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) =>
     loadExistingGrant: grantFor(parts, proofs),
     extraTokenClaims: tokenClaims(parts, proofs),
     ttl: lifetimes(parts, proofs),
-    interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: policy() },
+    interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: policy(parts, proofs) },
     issueRefreshToken: (ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') &&
       (source.scopes.has('offline_access') || config(ctx as Context)?.alwaysRefresh === true),
@@ -215,8 +227,7 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   deriveSuccessors(provider, successor)
   alwaysSid(provider)
   setJwtsAside(provider)
-  queueLogouts(provider, parts)
-  revokeAtLogout(provider, parts)
+  endAtLogout(provider, parts)
   return provider
 }
 

@@ -4,6 +4,7 @@ import { ISSUER_RING } from '../core/ports.ts'
 import { readForm } from './body.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
+import type { UpstreamLogout } from './upstream-logout.ts'
 
 type Handler = (ctx: KoaContext, part: string) => Promise<void> | void
 type Route = readonly [method: 'GET' | 'POST', name: string, pattern: RegExp, handler: Handler]
@@ -43,7 +44,7 @@ async function postToGet(ctx: KoaContext): Promise<void> {
 }
 
 /** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
-export function routes(parts: Parts, login: Login): Middleware {
+export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Middleware {
   const jwks =
     (ring: string): Handler =>
     (ctx, named) => {
@@ -59,6 +60,9 @@ export function routes(parts: Parts, login: Login): Middleware {
     ['POST', 'callback_post',  /^\/callback\/([\w.-]{1,128})$/,    login.park],
     ['POST', 'authorization',  /^\/auth$/,                         postToGet],
     ['POST', 'end_session',    /^\/logout$/,                       postToGet],
+    ['GET',  'logout_returned', /^\/logout\/returned$/,              (ctx) => upstream.returned(ctx)],
+    ['POST', 'logout_back',    /^\/logout\/back\/([\w.-]{1,128})$/,  (ctx, id) => upstream.back(ctx, id)],
+    ['GET',  'logout_front',   /^\/logout\/front\/([\w.-]{1,128})$/, (ctx, id) => upstream.front(ctx, id)],
     ['GET',  'jwks',           /^\/jwks$/,                         jwks(ISSUER_RING)],
     ['GET',  'jwks_ring',      /^\/jwks\/([\w.-]{1,128})$/,        jwks('')],
     ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
@@ -80,7 +84,20 @@ export function routes(parts: Parts, login: Login): Middleware {
 
 /** Every route name that metrics may show: ours and the library's. */
 export const routeNames: ReadonlySet<string> = new Set([
-  ...['login', 'login_finish', 'login_leave', 'callback', 'callback_post', 'jwks', 'jwks_ring', 'healthz', 'readyz'],
+  ...[
+    'login',
+    'login_finish',
+    'login_leave',
+    'callback',
+    'callback_post',
+    'logout_returned',
+    'logout_back',
+    'logout_front',
+    'jwks',
+    'jwks_ring',
+    'healthz',
+    'readyz',
+  ],
   ...[
     'authorization',
     'resume',

@@ -5,9 +5,9 @@ import type { Kind } from './store.ts'
  * somebody was told to keep (a session, a token, a confirmed device), and all that must never happen twice over a crash, is durable.
  */
 export const kinds = {
-  /** A browser's single sign-on; alias: its uid. */
+  /** A browser's single sign-on; alias: its uid. Groups: `session:UID`, `proof:ID`. */
   Session: { name: 'Session', durable: true },
-  /** What a person let a client do. Groups: `grant:ID`, `session:UID`, `proof:ID`. */
+  /** What a person let a client do. Groups: `grant:ID`, `session:UID`, `proof:ID`, `client:ID`. */
   Grant: { name: 'Grant', durable: true },
   /** Works for weeks; a consumed one must stay consumed. */
   RefreshToken: { name: 'RefreshToken', durable: true },
@@ -32,8 +32,14 @@ export const kinds = {
   Proven: { name: 'Proven', durable: false },
   /** Counters against guessing; they count minutes, and a crash is not the guesser's to make. */
   Attempts: { name: 'Attempts', durable: false },
-  /** The upstream's answer on which tokens rest. */
+  /** The upstream's answer on which tokens rest. Groups: see lifecycle/proofs.ts. */
   Proof: { name: 'Proof', durable: true },
+  /** Something that is to end, and why; marked as used once all of it has ended. */
+  Ending: { name: 'Ending', durable: true },
+  /** Which process asks an upstream about a proof at this moment. */
+  Recheck: { name: 'Recheck', durable: false },
+  /** Where a person goes on who is away signing out of an upstream, by `state`. */
+  Returning: { name: 'Returning', durable: false },
   /** Signing keys, sealed. */
   Ring: { name: 'Ring', durable: true },
   /** Logout tokens that clients have yet to take. */

@@ -66,7 +66,7 @@ test('a refresh token that is used again after its window ends the whole family,
   assert.equal(refused(await refresh(gateway, 'kubectl', refresh_token)), '400 invalid_grant')
   const event = gateway.events.findLast((e) => e.event === 'family.revoked')
   assert.ok(event?.event === 'family.revoked')
-  assert.deepEqual([event.client, event.cause, event.personal.upstreamId], ['kubectl', 'reuse', 'ada'])
+  assert.deepEqual([event.client, event.cause, event.personal.upstreamId], ['kubectl', 'theft', 'ada'])
   assert.equal(refused(await refresh(gateway, 'kubectl', body['refresh_token'] ?? '')), '400 invalid_grant')
 })
 
@@ -103,7 +103,10 @@ test('a rule that changes while the gateway runs acts at the next refresh', asyn
   const gone = await refresh(gateway, 'kubectl', changed.body['refresh_token'] ?? '')
   assert.match(refused(gone), /^400 (invalid_grant|access_denied)$/)
   await gateway.reload(config)
-  assert.equal((await refresh(gateway, 'kubectl', changed.body['refresh_token'] ?? '')).status, 200, 'still unused')
+  const back = await refresh(gateway, 'kubectl', changed.body['refresh_token'] ?? '')
+  assert.equal(refused(back), '400 invalid_grant', 'a rule that comes back revives nothing')
+  const ended = gateway.events.findLast((e) => e.event === 'session.ended')
+  assert.ok(ended?.event === 'session.ended' && ended.cause === 'rule')
 })
 
 test('a rule that changes acts under single sign-on, too', async () => {
@@ -118,7 +121,10 @@ test('a rule that changes acts under single sign-on, too', async () => {
 test('nothing outlives the proof: refresh token, tokens and session end with it', async () => {
   const proofAge = 1200
   await gateway.reload(
-    config.replace('emailDomains: [corp.example]', `maxProofAge: ${proofAge}s, emailDomains: [corp.example]`),
+    config.replace(
+      'emailDomains: [corp.example]',
+      `maxProofAge: ${proofAge}s, recheckAfter: ${proofAge}s, emailDomains: [corp.example]`,
+    ),
   )
   const who = person()
   const request = authorization(gateway, 'kubectl')
@@ -140,7 +146,9 @@ test('nothing outlives the proof: refresh token, tokens and session end with it'
 })
 
 test('a session ends an hour after its last use, and twelve hours after the sign-in whatever happens', async () => {
-  await gateway.reload(config.replace('emailDomains: [corp.example]', 'maxProofAge: 48h, emailDomains: [corp.example]'))
+  await gateway.reload(
+    config.replace('emailDomains: [corp.example]', 'maxProofAge: 48h, recheckAfter: 48h, emailDomains: [corp.example]'),
+  )
   const silent = async (who: ReturnType<typeof person>) =>
     toldAt(await who.get(authorization(gateway, 'kubectl', { prompt: 'none' }).url)).has('code')
   const who = person()

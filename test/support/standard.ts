@@ -41,7 +41,7 @@ export interface Extra {
 export const standardConfig = (upstream: string, more = '', extra: Extra = {}) => `
 brand: { name: Cloud Nord }
 connectors:
-  - { id: corp, type: oidc, label: Corp AG, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, scope: openid profile email groups, domain: corp, emailDomains: [corp.example] }
+  - { id: corp, type: oidc, label: Corp AG, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, scope: openid profile email groups, domain: corp, emailDomains: [corp.example], upstreamLogout: 'off' }
 ${extra.connectors ?? ''}
 targets:
   - { id: cloud, type: keystone, label: Keystone of Cloud Nord, url: https://keystone.example/v3, audience: keystone }

@@ -1,3 +1,4 @@
+import { acrReaches } from '../../core/acr.ts'
 import { LoginError } from '../../core/errors.ts'
 import type { Hints } from '../connector.ts'
 import type { OidcConfig } from './options.ts'
@@ -80,12 +81,10 @@ function judgeAge(claims: IdTokenClaims, asked: Asked, now: number): number {
   return Math.min(stated ?? issued, now)
 }
 
-const ladder: readonly string[] = ['low', 'substantial', 'high']
-
 function judgeAcr(config: OidcConfig, theirs: unknown, asked: readonly string[]): string | undefined {
   const text = typeof theirs === 'string' && theirs.length <= 255 ? theirs : undefined
   const ours = config.acr && text !== undefined ? own(config.acr, text) : text
-  const met = asked.length === 0 || (ours !== undefined && asked.some((want) => reaches(ours, want)))
+  const met = asked.length === 0 || asked.some((want) => acrReaches(ours, want))
   if (!met && config.acrNotMet === 'refuse')
     throw new LoginError(
       'acr_not_met',
@@ -95,11 +94,6 @@ function judgeAcr(config: OidcConfig, theirs: unknown, asked: readonly string[])
       },
     )
   return ours
-}
-
-/** The eIDAS levels are a ladder; every other name stands for itself. */
-function reaches(reached: string, want: string): boolean {
-  return reached === want || (ladder.includes(want) && ladder.indexOf(reached) > ladder.indexOf(want))
 }
 
 const own = (map: Readonly<Record<string, string>>, key: string) => (Object.hasOwn(map, key) ? map[key] : undefined)

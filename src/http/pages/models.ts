@@ -157,6 +157,13 @@ export interface PostFormModel {
   readonly label: string
 }
 
+/** Signed out here, and on the way to the upstream's own sign-out. */
+export interface AwayModel {
+  readonly href: string
+  /** The upstream, as people know it. */
+  readonly label: string
+}
+
 /** Somebody is signed in in this browser, perhaps not the one who is expected. Posts `choice=stay` or `choice=switch`. */
 export interface OtherPersonModel extends FormTarget {
   readonly clientLabel: string

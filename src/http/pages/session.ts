@@ -1,6 +1,6 @@
 import { html } from './html.ts'
 import { badge, formSources, hiddenInputs, layout, textsOf } from './layout.ts'
-import type { LogoutConfirmModel, OtherPersonModel, Page, SignedOutModel, Theme } from './models.ts'
+import type { AwayModel, LogoutConfirmModel, OtherPersonModel, Page, SignedOutModel, Theme } from './models.ts'
 
 /** The session has ended. */
 export function signedOutPage(model: SignedOutModel, theme: Theme): Page {
@@ -10,6 +10,17 @@ export function signedOutPage(model: SignedOutModel, theme: Theme): Page {
     badge: badge('ok'),
     card: html`<p>${t.lead(theme.look.brand.name)}</p><p class="quiet">${t.advice}</p>
 ${model.againHref === undefined ? undefined : html`<p class="actions"><a class="button" href="${model.againHref}">${t.again}</a></p>`}`,
+  })
+}
+
+/** Signed out here; the way leads on over the upstream's own sign-out. */
+export function awayPage(model: AwayModel, theme: Theme): Page {
+  const t = textsOf(theme).away
+  return layout(theme, {
+    heading: t.title(model.label),
+    badge: badge('info'),
+    card: html`<p class="quiet">${t.lead(theme.look.brand.name, model.label)}</p>
+<p class="actions"><a class="button" href="${model.href}">${t.go}</a></p>`,
   })
 }
 

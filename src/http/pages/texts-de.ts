@@ -88,6 +88,12 @@ export const de: Texts = {
     stay: 'Damit weiter',
     change: 'Anderes Konto',
   },
+  away: {
+    title: (label: string) => `Abmelden bei ${label}`,
+    lead: (brand: string, label: string) =>
+      `Bei ${brand} sind Sie abgemeldet. Jetzt ist ${label} an der Reihe, damit niemand darüber wieder hineinkommt.`,
+    go: 'Weiter',
+  },
   postForm: {
     title: (label) => `Weiter zu ${label}`,
     lead: (label) => `Sie werden zu ${label} geschickt. Wenn nichts geschieht, drücken Sie den Knopf.`,

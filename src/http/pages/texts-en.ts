@@ -86,6 +86,12 @@ export const en = {
     stay: 'Go on with it',
     change: 'Use another account',
   },
+  away: {
+    title: (label: string) => `Signing out of ${label}`,
+    lead: (brand: string, label: string) =>
+      `You are signed out of ${brand}. ${label} is next, so that nobody can come back in by it.`,
+    go: 'Go on',
+  },
   postForm: {
     title: (label: string) => `On to ${label}`,
     lead: (label: string) => `You are being sent to ${label}. If nothing happens, press the button.`,

@@ -1,0 +1,149 @@
+import { hash } from 'node:crypto'
+import type { Audit, EndCause } from '../audit.ts'
+import type { Clock, Log } from '../core/ports.ts'
+import { collection, kinds } from '../store/collection.ts'
+import type { Store } from '../store/store.ts'
+import { openEnder } from './ender.ts'
+import type { ProofShelf } from './proofs.ts'
+
+/** What is to end: exactly what is named, and everything that rests on it. */
+export type Selector =
+  | { readonly kind: 'subject'; readonly sub: string }
+  /** A browser's session at the gateway, with all that it gave. */
+  | { readonly kind: 'session'; readonly uid: string }
+  | { readonly kind: 'connector'; readonly id: string }
+  /** The tokens that one client holds; people stay signed in. */
+  | { readonly kind: 'client'; readonly id: string }
+  | { readonly kind: 'proof'; readonly id: string }
+  /** A session of an upstream, by the upstream's own name. */
+  | { readonly kind: 'upstream'; readonly connector: string; readonly session: string }
+  /** What the holders of one signing key's tokens hold: the clients that it signs for, as far as they began before now. */
+  | { readonly kind: 'key'; readonly kid: string; readonly clients: readonly string[] }
+
+/** Who asked for an end, for the audit log. */
+export interface By {
+  /** The error id or request id that ties page, log and audit lines together. */
+  readonly reference: string
+  readonly client?: string
+  readonly address?: string
+}
+
+/** An end as it stands in the store until all of it has happened. */
+export interface Ending {
+  readonly selector: Selector
+  readonly cause: EndCause
+  /** Unix seconds. */
+  readonly at: number
+  readonly by: By
+}
+
+/** What an end found: sign-ins with all that rests on them, and single families of tokens. */
+export interface Ended {
+  readonly signIns: number
+  readonly families: number
+}
+
+/** Told of each end after it happened, at least once, also over a crash: who keeps leases looks again at what was named. */
+export type EndHook = (ending: Ending) => Promise<void>
+
+/** The one way in which access ends. */
+export interface Ends {
+  /**
+   * Ends sessions, refresh families and (by hook) leases of exactly what the selector names. When it resolves nothing of it
+   * can be used any more, in any process; when it rejects, or the process dies in the middle, `resume` carries it out.
+   */
+  end(selector: Selector, cause: EndCause, by: By): Promise<Ended>
+  /**
+   * The same for a message that is good once.
+   * @param once an id that no other message has, and until when it is remembered (Unix seconds)
+   * @returns undefined where it came before; nothing happens then
+   */
+  endOnce(
+    once: { readonly id: string; readonly until: number },
+    selector: Selector,
+    cause: EndCause,
+    by: By,
+  ): Promise<Ended | undefined>
+  /** Once a second: carries out what a crash, or a command without the hooks, left. */
+  resume(): Promise<void>
+  /** Once a second: ends the sign-ins whose proof ran out. */
+  expire(): Promise<void>
+}
+
+export interface EndsPorts {
+  readonly store: Store
+  readonly proofs: ProofShelf
+  readonly audit: Audit
+  readonly log: Log
+  readonly now: Clock
+  readonly random: () => string
+  /** Seconds for which what was ended refuses late writes: no request that began before lasts longer. */
+  readonly refuseFor: number
+  /** Absent in a command: the serving process runs its own, and then strikes the ending off. */
+  readonly hooks?: readonly EndHook[]
+}
+
+/** Seconds that an ending waits for a process that finishes it; a day, since a store is restored sooner than that. */
+const KEEP = 86_400
+/** Endings looked at in one round. */
+const BATCH = 1000
+/** Minutes of ends looked at in one round: after a night without a gateway the rest comes a second later. */
+const MINUTES = 120
+
+export function openEnds(ports: EndsPorts): Ends {
+  const { store, now, log } = ports
+  const endings = collection<Ending>(store, kinds.Ending, KEEP)
+  const ender = openEnder(ports)
+  const running = new Set<string>()
+  let minute = Math.floor(now() / 60) - 1440
+
+  const carryOut = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Ended> => {
+    running.add(id)
+    try {
+      const ended = await ender.carryOut(ending, how)
+      if (ports.hooks) {
+        for (const hook of ports.hooks) await hook(ending)
+        await endings.consume(id)
+      }
+      return ended
+    } finally {
+      running.delete(id)
+    }
+  }
+
+  const end: Ends['end'] = async (selector, cause, by) => {
+    const id = ports.random()
+    const ending = { selector, cause, at: now(), by }
+    await endings.put(id, ending)
+    return carryOut(id, ending, 'first')
+  }
+
+  return {
+    end,
+    async endOnce(once, selector, cause, by) {
+      const id = hash('sha256', once.id, 'base64url')
+      const ending = { selector, cause, at: now(), by }
+      // One step remembers the message and what it asks for: a crash after it loses neither.
+      if (!(await endings.add(id, ending, Math.max(60, once.until - now())))) return undefined
+      return carryOut(id, ending, 'first')
+    },
+    async resume() {
+      for (const { id, value, consumedAt } of await endings.list(BATCH)) {
+        if (consumedAt !== undefined || running.has(id)) continue
+        await carryOut(id, value, 'again').catch((error: unknown) =>
+          log('warn', 'an end is not complete yet; it is tried again', { id, error: String(error) }),
+        )
+      }
+    },
+    async expire() {
+      const current = Math.floor(now() / 60)
+      const last = Math.min(current, minute + MINUTES)
+      for (; minute <= last; minute++) {
+        for (const id of await ender.ranOut(minute)) {
+          await end({ kind: 'proof', id }, 'expiry', { reference: 'expiry' })
+        }
+      }
+      minute = last < current ? last + 1 : current // the minute that is not over is looked at again
+    },
+  }
+}

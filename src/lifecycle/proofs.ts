@@ -1,0 +1,67 @@
+import type { Clock } from '../core/ports.ts'
+import { accountId, type Proof } from '../core/subject.ts'
+import { collection, kinds } from '../store/collection.ts'
+import type { Store } from '../store/store.ts'
+
+/** How somebody came, for operators who look at what a person holds. */
+export interface Via {
+  readonly client: string
+  readonly address: string
+}
+
+/** A proof as it is kept: one sign-in, on which a session and the tokens of its clients rest. */
+export interface StoredProof extends Proof {
+  /** Unix seconds; a recheck renews the proof and does not move this. */
+  readonly signedInAt: number
+  readonly via: Via
+}
+
+/** The groups by which the parts of a sign-in are found and ended. */
+export const groupOf = {
+  proof: (id: string) => `proof:${id}`,
+  grant: (id: string) => `grant:${id}`,
+  session: (uid: string) => `session:${uid}`,
+  client: (id: string) => `client:${id}`,
+  subject: (sub: string) => `subject:${sub}`,
+  connector: (id: string) => `connector:${id}`,
+  upstream: (connector: string, session: string) => `upstream:${connector}\n${session}`,
+  /** @param minute of Unix time in which a proof ends */
+  ends: (minute: number) => `ends:${minute}`,
+} as const
+
+/** Seconds that a proof is kept beyond its end, so that its end can be written down even after a night without a gateway. */
+export const KEPT_BEYOND = 86_400
+
+/** The proofs of everybody who is signed in. */
+export interface ProofShelf {
+  /** Also one whose time is over, until its end was written down. */
+  get(id: string): Promise<StoredProof | undefined>
+  /** False: it was ended meanwhile, and nothing was written. */
+  put(id: string, proof: StoredProof): Promise<boolean>
+  /** The ids of the proofs in a group. */
+  ids(group: string): Promise<readonly string[]>
+}
+
+export function openProofShelf(store: Store, now: Clock): ProofShelf {
+  const stored = collection<StoredProof>(store, kinds.Proof)
+  return {
+    get: (id) => stored.get(id),
+    put: (id, proof) => stored.put(id, proof, ttlOf(proof, now()), { groups: groupsOf(id, proof) }),
+    async ids(group) {
+      return (await store.members(group)).flatMap(({ kind, id }) => (kind === kinds.Proof.name ? [id] : []))
+    },
+  }
+}
+
+const ttlOf = ({ goodUntil }: Proof, now: number) => Math.max(1, Math.ceil(goodUntil) - now) + KEPT_BEYOND
+
+function groupsOf(id: string, { subject, goodUntil, upstreamSession }: StoredProof): readonly string[] {
+  const { connector } = subject
+  return [
+    groupOf.proof(id),
+    groupOf.subject(accountId(subject)),
+    groupOf.connector(connector),
+    groupOf.ends(Math.floor(goodUntil / 60)),
+    ...(upstreamSession === undefined ? [] : [groupOf.upstream(connector, upstreamSession)]),
+  ]
+}

@@ -1,0 +1,152 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Connector } from '../connectors/connector.ts'
+import { LoginError } from '../core/errors.ts'
+import type { Clock, Log } from '../core/ports.ts'
+import { accountId } from '../core/subject.ts'
+import { kinds } from '../store/kinds.ts'
+import type { Store } from '../store/store.ts'
+import { type Gate, openGate } from './gate.ts'
+import type { ProofShelf, StoredProof } from './proofs.ts'
+
+/** What a recheck needs of a connector; times in seconds. */
+export interface Recheckable {
+  readonly recheckAfter: number
+  readonly recheckGrace: number
+  /** @throws {LoginError} `upstream_unavailable` */
+  readonly open: () => Promise<Connector>
+}
+
+export interface RecheckPorts {
+  readonly store: Store
+  readonly proofs: ProofShelf
+  readonly now: Clock
+  readonly log: Log
+  /** A connector of the configuration as it is now; undefined where it is gone. */
+  readonly connector: (id: string) => Recheckable | undefined
+  /** Ends what rests on a proof that the upstream takes back. */
+  readonly gone: (id: string) => Promise<void>
+  /** Told of each renewed proof: who keeps leases looks at the new decision. */
+  readonly renewed?: (id: string, proof: StoredProof) => Promise<void>
+}
+
+/** Keeps proofs fresh by asking their upstreams again. */
+export interface Rechecks {
+  /**
+   * The proof, renewed where it is older than its connector wants. One question for one proof at a time, whoever asks.
+   * @returns undefined where person or session are gone; everything that rested on the proof has then ended
+   * @throws {LoginError} `upstream_unavailable` where the upstream did not answer and the grace is over
+   */
+  fresh(id: string, proof: StoredProof): Promise<StoredProof | undefined>
+}
+
+/** Milliseconds that a request waits for its upstream; the question itself goes on, and the next request finds its answer. */
+const PATIENCE = 3000
+/** Seconds for which one process alone may ask about a proof. */
+const CLAIM = 15
+/** Milliseconds between two looks at what another process has found out. */
+const LOOK = 100
+
+export function openRechecks(ports: RecheckPorts): Rechecks {
+  const running = new Map<string, Promise<StoredProof | undefined>>()
+  const gates = new Map<string, Gate>()
+
+  const gateOf = (connector: string): Gate => {
+    const known = gates.get(connector)
+    if (known) return known
+    const made = openGate(ports.now)
+    gates.set(connector, made)
+    return made
+  }
+
+  const ask = (id: string, proof: StoredProof, via: Recheckable): Promise<StoredProof | undefined> => {
+    const known = running.get(id)
+    if (known) return known
+    const asked = gateOf(proof.subject.connector)
+      .pass(() => askUpstream(ports, { id, via }))
+      .finally(() => running.delete(id))
+    running.set(id, asked)
+    return asked
+  }
+
+  return {
+    async fresh(id, proof) {
+      const via = ports.connector(proof.subject.connector)
+      if (!via) return proof // who is still signed in by a connector that was taken out is the rules' business
+      const age = ports.now() - proof.provenAt
+      if (age < via.recheckAfter) return proof
+      try {
+        return await within(PATIENCE, ask(id, proof, via))
+      } catch (error) {
+        // An answer that cannot be believed teaches as little as none; a store that fails is another matter (law 4).
+        if (!(error instanceof LoginError)) throw error
+        ports.log('warn', 'a recheck learnt nothing', { connector: proof.subject.connector, detail: error.message })
+        if (age <= via.recheckAfter + via.recheckGrace) return proof
+        throw error
+      }
+    },
+  }
+}
+
+/** Asks for all processes: the one that puts the claim down asks, the others wait for what it finds. */
+async function askUpstream(
+  ports: RecheckPorts,
+  { id, via }: { readonly id: string; readonly via: Recheckable },
+): Promise<StoredProof | undefined> {
+  const claimed = await ports.store.add(kinds.Recheck, id, '', CLAIM)
+  if (!claimed) return await otherProcess(ports, id, via)
+  try {
+    const current = await ports.proofs.get(id)
+    // Another process may have renewed it, or ended it, since it was read.
+    if (!current || isFresh(ports, current, via)) return current
+    return await renew(ports, { id, current, via })
+  } finally {
+    await ports.store.delete(kinds.Recheck, id)
+  }
+}
+
+async function renew(
+  ports: RecheckPorts,
+  { id, current, via }: { readonly id: string; readonly current: StoredProof; readonly via: Recheckable },
+): Promise<StoredProof | undefined> {
+  const connector = await via.open()
+  const answer = (await connector.recheck?.(current)) ?? 'unknown'
+  if (answer === 'unknown') return current
+  // What comes back must be the same person: anything else is somebody else's proof (law 2).
+  if (answer === 'gone' || accountId(answer.subject) !== accountId(current.subject)) {
+    await ports.gone(id)
+    return undefined
+  }
+  const { signedInAt, via: came } = current
+  const renewed: StoredProof = { ...answer, signedInAt, via: came }
+  // Refused where it was ended while the upstream was asked: an end is never undone.
+  if (!(await ports.proofs.put(id, renewed))) return undefined
+  await ports.renewed?.(id, renewed)
+  return renewed
+}
+
+async function otherProcess(ports: RecheckPorts, id: string, via: Recheckable): Promise<StoredProof | undefined> {
+  for (let waited = 0; waited < PATIENCE; waited += LOOK) {
+    await delay(LOOK)
+    const proof = await ports.proofs.get(id)
+    if (!proof || isFresh(ports, proof, via)) return proof
+    if (!(await ports.store.get(kinds.Recheck, id))) return proof // it learnt nothing, or this upstream cannot be asked
+  }
+  throw unanswered()
+}
+
+const isFresh = (ports: RecheckPorts, proof: StoredProof, via: Recheckable) =>
+  ports.now() - proof.provenAt < via.recheckAfter
+
+const unanswered = () => new LoginError('upstream_unavailable', 'the upstream did not answer a recheck in time')
+
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unanswered()), milliseconds)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
