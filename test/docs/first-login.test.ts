@@ -197,4 +197,4 @@ function shown(claims: Readonly<Record<string, unknown>>): string {
 
 const shownOnPage = (issuer: string) => withoutChance(block(page, 'js', '{')).replace('http://127.0.0.1:8080', issuer)
 
-const withoutChance = (text: string) => text.replace(/^ {2}(sid|jti|iat|exp): .*$/gm, '  $1')
+const withoutChance = (text: string) => text.replace(/^ {2}(sid|grant_id|jti|iat|exp): .*$/gm, '  $1')
