@@ -98,6 +98,7 @@ const wrong: Readonly<Record<string, readonly [Json, RegExp]>> = {
   'an ID token is refused, whatever its typ': [{ events: undefined }, /events/],
   'events that are a list are refused': [{ events: [event] }, /events/],
   'events that are text are refused': [{ events: event }, /events/],
+  'events that are null are refused': [{ events: null }, /events/],
   'events of another kind are refused': [{ events: { 'https://schemas.openid.net/secevent/risc': {} } }, /events/],
   'an event that is no object is refused': [{ events: { [event]: true } }, /events/],
   'an event that is a list is refused': [{ events: { [event]: [] } }, /events/],
@@ -251,6 +252,14 @@ test("forged logout tokens do not make the connector hammer the upstream's keys"
   await refused(post(connected, logoutToken(connected)))
   assert.equal(looks(since), 2)
   assert.equal((await post(connected, honest)).session, 's-1')
+})
+
+test('a forged logout token that is the first to come makes one look at the keys', async () => {
+  const connected = start()
+  rogue.scheme.sign = () => 'x'.repeat(86)
+  const since = rogue.requests.length
+  await refused(post(connected, logoutToken(connected)))
+  assert.equal(looks(since), 1)
 })
 
 test('keys that cannot be read are an outage, asked for again after a second', async () => {

@@ -222,7 +222,14 @@ const outages: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'a token endpoint that breaks off tells nothing': (response) => response.destroy(),
   'a token endpoint with status 503 tells nothing': (response) => response.writeHead(503).end('x'),
   'invalid_grant with status 500 tells nothing': refuse(500, { error: 'invalid_grant' }),
+  'invalid_grant in a challenge beside status 500 tells nothing': refuse(
+    500,
+    { error: 'invalid_grant' },
+    { 'www-authenticate': 'Bearer error="invalid_grant"' },
+  ),
+  'a refresh token beside status 503 is not taken': refuse(503, { refresh_token: 'another' }),
   'a token endpoint that says server_error tells nothing': refuse(400, { error: 'server_error' }),
+  'too many requests with an error code tell nothing': refuse(429, { error: 'slow_down' }),
   'too many requests tell nothing': (response) => response.writeHead(429).end(),
 }
 
@@ -309,6 +316,13 @@ test('userinfo of another person at a refresh ends access, loudly', async () => 
   rogue.scheme.userinfo = () => ({ sub: 'bob', groups: ['admins'] })
   assert.equal(await recheck(connected, proof), 'gone')
   assert.equal(loud(connected).length, 1)
+})
+
+test('where another claim than sub is the person, sub must stay the same too', async () => {
+  withClaims((claims) => ({ ...claims, oid: 'o-1' }))
+  const { connected, proof } = await signedIn({ subjectClaim: 'oid' })
+  withClaims((claims) => ({ ...claims, oid: 'o-1', sub: 'bob' }))
+  assert.equal(await recheck(connected, proof), 'gone')
 })
 
 test('where another claim than sub is the person, it must stay the same', async () => {

@@ -35,10 +35,12 @@ export function failure(thrown: unknown): LoginError {
     return refused(
       thrown.error,
       thrown.error_description,
-      thrown.status >= 500 ? 'upstream_unavailable' : 'upstream_rejected',
+      isOutage(thrown.status) ? 'upstream_unavailable' : 'upstream_rejected',
     )
   if (thrown instanceof WWWAuthenticateChallengeError) {
     const error = printable(String(thrown.cause[0]?.parameters['error'] ?? 'no error code'), 60)
+    if (isOutage(thrown.status))
+      return new LoginError('upstream_unavailable', `the upstream answered with status ${thrown.status}: ${error}`)
     return new LoginError('upstream_rejected', `the upstream does not accept the gateway's own proof: ${error}`)
   }
   const code = codeOf(thrown)
@@ -48,7 +50,7 @@ export function failure(thrown: unknown): LoginError {
   const { cause } = thrown as { cause?: unknown }
   if (cause instanceof Response)
     return new LoginError(
-      cause.status >= 500 || cause.status === 429 ? 'upstream_unavailable' : 'upstream_rejected',
+      isOutage(cause.status) ? 'upstream_unavailable' : 'upstream_rejected',
       `the upstream answered with status ${cause.status}`,
     )
   return new LoginError(
@@ -87,6 +89,9 @@ function refused(error: string, description: string | undefined, otherwise: Erro
     facts: passedOn.has(error) ? { error } : {},
   })
 }
+
+/** What passes by itself: the upstream is down, or asked for patience (RFC 6585 4). */
+const isOutage = (status: number) => status >= 500 || status === 429
 
 const printable = (text: string, length: number) => text.slice(0, length).replace(/[^\x20-\x7e]/g, '?')
 
