@@ -17,6 +17,7 @@ import type { RingSpec, Rings } from './keys/rings.ts'
 import type { Root } from './keys/root.ts'
 import { openRings } from './keys/store-rings.ts'
 import { type Ends, openEnds } from './lifecycle/end.ts'
+import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
 import type { Store } from './store/store.ts'
@@ -179,6 +180,7 @@ interface Lifecycle {
   readonly proofs: ProofShelf
   readonly rechecks: Rechecks
   readonly ends: Ends
+  readonly delivery: Delivery
 }
 
 /** Seconds for which what was ended refuses late writes: longer than any request. */
@@ -189,7 +191,8 @@ function openLifecycle(ports: AppPorts, connector: (id: string) => ConnectorEntr
   const proofs = openProofShelf(ports.store, ports.now)
   const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hooks: [] })
   const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
-  return { proofs, ends, rechecks: openRechecks({ ...ports, proofs, connector, gone }) }
+  const rechecks = openRechecks({ ...ports, proofs, connector, gone })
+  return { proofs, ends, rechecks, delivery: openDelivery(ports) }
 }
 
 interface World {

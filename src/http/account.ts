@@ -6,7 +6,7 @@ import { LoginError } from '../core/errors.ts'
 import { accountId, type Subject } from '../core/subject.ts'
 import type { Target, TokenForm } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
-import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny } from './proofs.ts'
+import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny, signedInOf } from './proofs.ts'
 import { errorIdOf } from './render.ts'
 import { targetByResource, wantedTargets } from './resources.ts'
 
@@ -91,6 +91,24 @@ function nothingHere({ wantsAcr }: Decision): string {
 }
 
 /**
+ * Refuses before anything is consumed: a refresh token that went for a refusal would come again, and count as stolen. What the
+ * request names has to be reached and to fit into a token; without a name, one of those that were granted.
+ * @throws {errors.AccessDenied}
+ */
+function mustReach(parts: Parts, ctx: Context, source: Source, decision: Decision): void {
+  const client = ctx.oidc.client?.clientId ?? ''
+  const named = ctx.oidc.params?.['resource']
+  const granted = [source.resource ?? []].flat()
+  const targets = wantedTargets(parts, client, typeof named === 'string' ? [named] : granted)
+  if (!reachesAny(decision, targets)) throw new errors.AccessDenied(nothingHere(decision))
+  const own = targetOf(parts, parts.clients.get(client))
+  if (own) said(own, decision, 'id_token')
+  const [only, ...more] = targets
+  const target = only === undefined || more.length > 0 ? undefined : parts.targets.get(only)
+  if (target) said(target, decision, 'access_token')
+}
+
+/**
  * The person behind a session or a grant, decided anew by the rules of this moment. Undefined where no fresh proof stands behind
  * it, which the library answers with `login_required` or `invalid_grant`.
  */
@@ -109,10 +127,7 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
       if (source.kind === 'RefreshToken') await endByRule(parts, ctx, bound)
       return undefined
     }
-    const resources = [source?.resource ?? []].flat()
-    if (source && !reachesAny(bound.decision, wantedTargets(parts, ctx.oidc.client?.clientId ?? '', resources))) {
-      throw new errors.AccessDenied(nothingHere(bound.decision))
-    }
+    if (source) mustReach(parts, ctx, source, bound.decision)
     return { accountId: sub, claims: claimsOf(parts, proofs, ctx, bound) } satisfies Account
   }
 }
@@ -181,10 +196,12 @@ export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configurati
       const { refreshLifetime = parts.lifetimes.refresh } = clientOf((grant as { clientId?: string }).clientId) ?? {}
       return Math.max(refreshLifetime, parts.lifetimes.sessionMax)
     },
-    Session: (ctx) => {
+    // By what the session itself carries: not every request that prolongs it looks at the proof.
+    Session: (ctx, session) => {
+      const { at = parts.now(), connector = '' } = signedInOf(session) ?? {}
       const { sessionIdle = parts.lifetimes.sessionIdle, sessionMax = parts.lifetimes.sessionMax } =
-        parts.connectors.get((ctx && proofs.seen(ctx)?.proof.subject.connector) ?? '') ?? {}
-      return left(ctx, Math.min(sessionIdle, since(ctx) + sessionMax - parts.now()))
+        parts.connectors.get(connector) ?? {}
+      return left(ctx, Math.min(sessionIdle, at + sessionMax - parts.now()))
     },
     AuthorizationCode: 60,
     DeviceCode: 600,

@@ -17,6 +17,7 @@ const telling: ReadonlySet<string> = new Set([
   'invalid_grant',
   'access_denied',
   'invalid_client',
+  'invalid_dpop_proof',
   'unauthorized_client',
   'invalid_target',
 ])

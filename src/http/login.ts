@@ -64,8 +64,11 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   }
 
   /** Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. */
-  const leaveOther = async (ctx: KoaContext, at: Details) => {
-    await endForOther(provider(), parts, { ctx, uid: at.session?.uid ?? '' })
+  const leaveOther = async (ctx: KoaContext, at: Details, sub: string) => {
+    // The session that the browser has now: another tab may have begun one since this sign-in was.
+    const { accountId: other, uid } = await provider().Session.get(ctx as never)
+    if (other === undefined || other === sub) return
+    await endForOther(provider(), parts, { ctx, uid })
     Object.assign(at, { session: undefined })
     await at.persist()
   }
@@ -177,7 +180,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if (!(await proofs.keep(id, proof, { client, address: ctx.ip })))
       throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
     await keepToLimit(parts, ctx, sub)
-    if (at.session?.accountId !== undefined && at.session.accountId !== sub) await leaveOther(ctx, at)
+    await leaveOther(ctx, at, sub)
     parts.meter.login(connector, 'success')
     const { authTime: ts, acr, amr } = proof.subject
     return goOn(ctx, {

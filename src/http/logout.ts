@@ -1,17 +1,11 @@
 import type { Context as KoaContext } from 'koa'
 import Provider, { type Configuration } from 'oidc-provider'
-import { type Notice, type Notices, openNotices } from '../lifecycle/notices.ts'
-import type { Item } from '../store/collection.ts'
+import { addNotice, type Notice } from '../lifecycle/notices.ts'
 import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
 import { errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
 import { rememberUpstream, upstreamLogout } from './upstream-logout.ts'
-
-/** After so many tries, over about a day, a client is given up. */
-const TRIES = 12
-/** Notices looked at in one round. */
-const BATCH = 2000
 
 /** What the library keeps in the session while a logout waits to be confirmed, and what we add. */
 interface LogoutState {
@@ -79,10 +73,11 @@ export function endAtLogout(provider: Provider, parts: Parts): void {
   }
 }
 
-async function send(provider: Provider, parts: Parts, notice: Notice): Promise<boolean> {
+/** @throws where the client does not answer, or has a fault of its own */
+async function tell(provider: Provider, parts: Parts, notice: Notice): Promise<'told' | 'refused'> {
   const client = await provider.Client.find(notice.client)
   const uri = client?.backchannelLogoutUri
-  if (!client || uri === undefined) return true
+  if (!client || uri === undefined) return 'told'
   // A fresh token for each try: it lives two minutes (OpenID Connect Back-Channel Logout, section 2.4).
   const token = new provider.IdToken({ sub: notice.sub }, { client, ctx: undefined as never })
   Object.assign(token, { mask: { sub: null } })
@@ -92,37 +87,15 @@ async function send(provider: Provider, parts: Parts, notice: Notice): Promise<b
   const body = new URLSearchParams({ logout_token: await token.issue({ use: 'logout' }) })
   const answer = await parts.fetch(uri, { method: 'POST', body, redirect: 'error' })
   await answer.body?.cancel()
-  return answer.status === 200 || answer.status === 204
+  if (answer.status === 200 || answer.status === 204) return 'told'
+  if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) return 'refused'
+  throw new Error(`it answered ${answer.status}`)
 }
 
-/**
- * Tells clients of logouts that they have yet to hear of, all clients at once: one that is down holds up nobody else, and is asked
- * once. What failed is tried again later, twice as late each time.
- */
+/** Tells clients of logouts that they have yet to hear of, all clients at once: one that is down holds up nobody else. */
 export async function deliverLogouts(provider: Provider, parts: Parts): Promise<void> {
-  const notices = openNotices(parts.store)
-  const due = await notices.due(parts.now(), BATCH)
-  await Promise.all(
-    [...Map.groupBy(due, ({ value }) => value.client).values()].map((each) =>
-      deliver({ provider, parts, notices }, each),
-    ),
-  )
-}
-
-async function deliver(
-  { provider, parts, notices }: { readonly provider: Provider; readonly parts: Parts; readonly notices: Notices },
-  due: readonly Item<Notice>[],
-): Promise<void> {
-  for (const { id, value } of due) {
-    const { client, tries } = value
-    const done = await send(provider, parts, value).catch((error: unknown) => {
-      parts.log('warn', 'a client could not be told of a logout', { client, tries, error: String(error) })
-      return false
-    })
-    if (done || tries + 1 >= TRIES) await notices.done(id)
-    else await notices.again(id, { ...value, tries: tries + 1, nextAt: parts.now() + 5 * 2 ** tries })
-    if (!done) return
-  }
+  const told = [...parts.clients.values()].filter((client) => client.backchannelLogout !== undefined)
+  await Promise.all(told.map(({ id }) => parts.delivery.deliver(id, (notice) => tell(provider, parts, notice))))
 }
 
 /**
@@ -145,7 +118,7 @@ export async function endForOther(
     const client = await provider.Client.find(id)
     const sid = session.sidFor(id)
     if (client?.backchannelLogoutUri && sid !== undefined) {
-      await openNotices(parts.store).add({ client: id, sub: session.accountId, sid })
+      await addNotice(parts.store, { client: id, sub: session.accountId, sid })
     }
   }
   await session.destroy()

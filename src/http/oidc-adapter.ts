@@ -8,6 +8,8 @@ export interface AdapterOptions {
   readonly now: Clock
   /** Makes the error by which the library answers `invalid_grant`; it stays with the file that knows the library. */
   readonly invalidGrant: (message: string) => Error
+  /** Makes the error for a client assertion or DPoP proof that was used before. @param id what the library stores its jti under */
+  readonly replayed: (id: string) => Error
   /** The id of the one refresh token that may follow another: a keyed hash, so that who has one token cannot make the next. */
   readonly successor: (id: string) => string
 }
@@ -44,7 +46,7 @@ const ofGrant = new Set(['AccessToken', 'AuthorizationCode', 'DeviceCode', 'Refr
  * must happen once is decided here, and the loser is told by an error.
  *
  * - `consume` is a compare-and-set; the loser gets `invalid_grant`.
- * - A jti is stored where nothing is, or `invalid_grant` (RFC 9449 §11.1, RFC 7523 §3).
+ * - A jti is stored where nothing is, or `replayed` (RFC 9449 §11.1, RFC 7523 §3).
  * - What rests on a grant or a proof that was revoked meanwhile is not stored; its request gets `invalid_grant`.
  * - A refresh token has one successor, whose id follows from its own: see `refreshTokens`.
  *
@@ -132,13 +134,17 @@ function findCode(store: Store, kind: Kind, { now }: AdapterOptions): Adapter['f
   }
 }
 
-/** The library looks a jti up and then stores it: of two requests at once with one assertion, both would pass. */
-function onceOnly(store: Store, { invalidGrant }: AdapterOptions): Partial<Adapter> {
+/**
+ * The library looks a jti up and then stores it: of two requests at once with one assertion, both would pass. Nothing is found
+ * here, so that storing alone decides, and a replay hears the same whether it comes at once or later.
+ */
+function onceOnly(store: Store, { replayed }: AdapterOptions): Partial<Adapter> {
   const kind = kinds.ReplayDetection
   return {
+    find: async () => undefined,
     async upsert(id, payload, expiresIn) {
       if (await store.add(kind, id, JSON.stringify(payload), ttlOf(kind, expiresIn))) return
-      throw invalidGrant('the assertion was already used')
+      throw replayed(id)
     },
   }
 }

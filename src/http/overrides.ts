@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, hash } from 'node:crypto'
-import Provider from 'oidc-provider'
+import Provider, { errors } from 'oidc-provider'
 import { ISSUER_RING } from '../core/ports.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
@@ -128,7 +128,7 @@ export function deriveSuccessors(provider: Provider, successor: (jti: string) =>
 }
 
 /**
- * A session carries the id of its proof, and each grant carries the proof, the session that it came from and how the client knows it (`sid`): everything
+ * A session carries the id of its proof and when it began, and each grant carries the proof, the session that it came from and how the client knows it (`sid`): everything
  * after reads by grant, never by person, so that two sessions of one person never mix.
  */
 export function carryProof(provider: Provider): void {
@@ -136,7 +136,7 @@ export function carryProof(provider: Provider): void {
     const own = (Model as { IN_PAYLOAD: string[] }).IN_PAYLOAD
     Object.defineProperty(Model, 'IN_PAYLOAD', { get: () => [...own, ...names] })
   }
-  extend(provider.Session, ['proof'])
+  extend(provider.Session, ['proof', 'signedIn'])
   extend(provider.Grant, ['proof', 'sessionUid', 'sid'])
 }
 
@@ -180,4 +180,25 @@ export function setJwtsAside(provider: Provider): void {
     asked(ctx).jwt = token
     Object.assign(params as object, { token: NOBODY })
   } as typeof entity
+}
+
+/**
+ * What to say to a request whose assertion or proof was used before: `invalid_client` where the client proved itself by it
+ * (RFC 7523, section 3.2), `invalid_dpop_proof` else (RFC 9449, section 5). Never `invalid_grant`, as the library has it for DPoP:
+ * at that a client throws its refresh token away, and this one was not used.
+ * @param id the hash of issuer and jti, as the library makes it
+ */
+export function replayed(id: string): Error {
+  const { params } =
+    (Provider.ctx as unknown as { oidc?: { params?: Record<string, unknown> } } | undefined)?.oidc ?? {}
+  const { iss, jti } = payloadOf(params?.['client_assertion'])
+  if (hash('sha256', `${iss}${jti}`, 'base64url') === id)
+    return new errors.InvalidClientAuth('the assertion was used before')
+  return new errors.InvalidDpopProof('the DPoP proof was used before')
+}
+
+/** The payload of a JWT that the library has checked; nothing where there is none. */
+function payloadOf(jwt: unknown): Record<string, unknown> {
+  if (typeof jwt !== 'string') return {}
+  return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
 }

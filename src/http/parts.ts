@@ -7,6 +7,7 @@ import type { Subject } from '../core/subject.ts'
 import type { Rings } from '../keys/rings.ts'
 import type { Root } from '../keys/root.ts'
 import type { Ends } from '../lifecycle/end.ts'
+import type { Delivery } from '../lifecycle/notices.ts'
 import type { ProofShelf } from '../lifecycle/proofs.ts'
 import type { Rechecks } from '../lifecycle/recheck.ts'
 import type { Store } from '../store/store.ts'
@@ -61,6 +62,7 @@ export interface Parts {
   readonly proofs: ProofShelf
   readonly rechecks: Rechecks
   readonly ends: Ends
+  readonly delivery: Delivery
   readonly rings: Rings
   readonly root: Root
   readonly audit: Audit

@@ -74,4 +74,15 @@ export function proofIdOf(model: unknown): string | undefined {
   return typeof id === 'string' ? id : undefined
 }
 
+/** When and by which connector the person of a session signed in; carried by the session itself. */
+export interface SignedIn {
+  /** Unix seconds. */
+  readonly at: number
+  readonly connector: string
+}
+
+export function signedInOf(session: unknown): SignedIn | undefined {
+  return (session as { signedIn?: SignedIn } | undefined)?.signedIn
+}
+
 export type Context = KoaContextWithOIDC

@@ -12,13 +12,14 @@ import {
   carryProof,
   deriveSuccessors,
   pinUrls,
+  replayed,
   setJwtsAside,
   signByRing,
   signIdTokens,
   successorOf,
 } from './overrides.ts'
 import type { Parts } from './parts.ts'
-import { type Context, type Proofs, proofIdOf, reachesAny } from './proofs.ts'
+import { type Context, type Proofs, proofIdOf, reachesAny, type SignedIn } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
 import { resourceIndicators, SCOPES, wantedTargets } from './resources.ts'
 import { stepUpFor } from './step-up.ts'
@@ -52,10 +53,11 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
     const ctx = anyCtx as Context
     const { session, client, account, provider, result } = ctx.oidc
     if (!session || !client || !account) return undefined
-    const carried = session as unknown as { proof?: string; uid: string }
+    const carried = session as unknown as { proof?: string; uid: string; signedIn?: SignedIn }
     const fresh = proofIdOf(result)
     if (fresh !== undefined) carried.proof = fresh
     const bound = proofs.seen(ctx)
+    if (bound) carried.signedIn = { at: bound.proof.signedInAt, connector: bound.proof.subject.connector }
     if (
       !bound ||
       !reachesAny(bound.decision, wantedTargets(parts, client.clientId, Object.keys(ctx.oidc.resourceServers ?? {})))
@@ -165,6 +167,7 @@ function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) =>
       now: parts.now,
       successor,
       invalidGrant: (message) => new errors.InvalidGrant(message),
+      replayed,
     }),
     jwks: { keys: parts.rings.keystore() as unknown as NonNullable<Configuration['jwks']>['keys'] },
     clients: [...parts.clients.values()].map(clientMetadata),

@@ -85,10 +85,11 @@ export function openUpstreamLogout(parts: Parts): UpstreamLogout {
     const connector = await entry.open()
     if (!connector.hear) throw new LoginError('not_found', 'this kind of upstream sends no such messages')
     const { session, id, once } = await connector.hear(message)
+    const sub = id === undefined ? undefined : accountId({ connector: entry.id, id })
     const selector: Selector =
       session === undefined
-        ? { kind: 'subject', sub: accountId({ connector: entry.id, id: id ?? '' }) }
-        : { kind: 'upstream', connector: entry.id, session }
+        ? { kind: 'subject', sub: sub ?? '' }
+        : { kind: 'upstream', connector: entry.id, session, ...(sub === undefined ? {} : { sub }) }
     const by = { reference: errorIdOf(ctx) }
     if (!once) return void (await parts.ends.end(selector, 'upstream', by))
     const unique = { id: `${entry.id}\n${once.id}`, until: once.until }

@@ -15,8 +15,8 @@ export type Selector =
   /** The tokens that one client holds; people stay signed in. */
   | { readonly kind: 'client'; readonly id: string }
   | { readonly kind: 'proof'; readonly id: string }
-  /** A session of an upstream, by the upstream's own name. */
-  | { readonly kind: 'upstream'; readonly connector: string; readonly session: string }
+  /** A session of an upstream, by the upstream's own name; with `sub` also sign-ins of that person whose session was never named. */
+  | { readonly kind: 'upstream'; readonly connector: string; readonly session: string; readonly sub?: string }
   /** What the holders of one signing key's tokens hold: the clients that it signs for, as far as they began before now. */
   | { readonly kind: 'key'; readonly kid: string; readonly clients: readonly string[] }
 

@@ -2,8 +2,8 @@ import type { AuditEvent } from '../audit.ts'
 import { accountId } from '../core/subject.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Ended, Ending, EndsPorts, Selector } from './end.ts'
-import { openNotices } from './notices.ts'
-import { groupOf } from './proofs.ts'
+import { addNotice } from './notices.ts'
+import { groupOf, type ProofShelf } from './proofs.ts'
 
 /*
  * What of a session and a grant of oidc-provider is read here, as they are stored; test/http/overrides.test.ts fails where a new
@@ -28,7 +28,6 @@ const AT_ONCE = 25
 /** Carries one ending out: idempotent, so that it may be repeated after a crash at any point. */
 export function openEnder(ports: EndsPorts) {
   const { store, proofs } = ports
-  const notices = openNotices(store)
 
   const read = async <T>(kind: keyof typeof kinds, id: string): Promise<T | undefined> => {
     const entry = await store.get(kinds[kind], id)
@@ -51,11 +50,11 @@ export function openEnder(ports: EndsPorts) {
   const tellClients = async ({ sessions, grants }: Awaited<ReturnType<typeof partsOf>>): Promise<void> => {
     for (const { accountId: sub, authorizations = {} } of sessions) {
       for (const [client, { sid }] of Object.entries(authorizations)) {
-        if (sub !== undefined && sid !== undefined) await notices.add({ client, sub, sid })
+        if (sub !== undefined && sid !== undefined) await addNotice(store, { client, sub, sid })
       }
     }
     for (const { clientId: client, accountId: sub, sid } of grants) {
-      if (sid !== undefined) await notices.add({ client, sub, sid })
+      if (sid !== undefined) await addNotice(store, { client, sub, sid })
     }
   }
 
@@ -149,7 +148,10 @@ async function signInsOf({ store, proofs }: EndsPorts, selector: Selector): Prom
     case 'connector':
       return proofs.ids(groupOf.connector(selector.id))
     case 'upstream':
-      return proofs.ids(groupOf.upstream(selector.connector, selector.session))
+      return [
+        ...(await proofs.ids(groupOf.upstream(selector.connector, selector.session))),
+        ...(selector.sub === undefined ? [] : await unnamed(proofs, selector.sub)),
+      ]
     case 'session': {
       const ids = new Set<string>()
       for (const { kind, id } of await store.members(groupOf.session(selector.uid))) {
@@ -163,6 +165,16 @@ async function signInsOf({ store, proofs }: EndsPorts, selector: Selector): Prom
     case 'key':
       return []
   }
+}
+
+/** An upstream may name its sessions when it ends them and not when it begins them: then nothing tells them apart. */
+async function unnamed(proofs: ProofShelf, sub: string): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const id of await proofs.ids(groupOf.subject(sub))) {
+    const proof = await proofs.get(id)
+    if (proof && proof.upstreamSession === undefined) found.push(id)
+  }
+  return found
 }
 
 function lateGroup(selector: Selector): string | undefined {
