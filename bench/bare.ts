@@ -95,7 +95,8 @@ function signingKeys(path: string): object[] {
   return keys
 }
 
-const algs: Readonly<Record<string, 'ES256' | 'RS256'>> = { es: 'ES256', rs: 'RS256' }
+/** `op` gets opaque access tokens, the others JWTs: the library introspects no JWT. */
+const algs: Readonly<Record<string, 'ES256' | 'RS256'>> = { es: 'ES256', rs: 'RS256', op: 'ES256' }
 const accounts = adapter('Account')
 const pending = adapter('Pending')
 
@@ -152,6 +153,7 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     dPoP: { enabled: false },
     userinfo: { enabled: false },
+    introspection: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => audience,
@@ -159,7 +161,7 @@ const provider = new Provider(issuer, {
       getResourceServerInfo: (_ctx, _resource, client) => ({
         scope: 'api',
         audience,
-        accessTokenFormat: 'jwt',
+        accessTokenFormat: client.clientId === 'op' ? 'opaque' : 'jwt',
         jwt: { sign: { alg: algs[client.clientId] ?? 'ES256' } },
       }),
     },

@@ -4,7 +4,7 @@ import { type Bench, openBench, type Server } from './servers.ts'
 
 /** What to compare, and how much of it. */
 export interface Comparison {
-  readonly kind: 'login' | 'refresh'
+  readonly kind: 'login' | 'refresh' | 'introspect'
   readonly concurrency: number
   /** Sessions for each server, made before the first round; a measure of `login` makes a few to warm up. */
   readonly sessions: number

@@ -1,10 +1,10 @@
 /** The load, as a process of its own on a core of its own: takes one `Job` after another over IPC and answers each with a `Report`. */
-import { login, refresh, type Target } from './walk.ts'
+import { introspect, login, refresh, type Target, type Tokens } from './walk.ts'
 
 /** What to do, until `seconds` or `count` is reached, whichever is first. */
 export interface Job {
-  /** `seed`: sign-ins whose refresh tokens are kept for `refresh`. */
-  readonly kind: 'seed' | 'login' | 'refresh'
+  /** `seed`: sign-ins whose tokens are kept for `refresh` and `introspect`. */
+  readonly kind: 'seed' | 'login' | 'refresh' | 'introspect'
   readonly target: Target
   readonly upstreamHost: string
   readonly concurrency: number
@@ -25,25 +25,26 @@ export interface Report {
   readonly driverCpu: number
 }
 
-/** Refresh tokens by target, each held by one request at a time. */
-const sessions = new Map<string, string[]>()
+/** Tokens by target, those of one sign-in held by one request at a time. */
+const sessions = new Map<string, Tokens[]>()
 let users = 0
 
-function held(target: Target): string[] {
+function held(target: Target): Tokens[] {
   const tokens = sessions.get(target.name) ?? []
   sessions.set(target.name, tokens)
   return tokens
 }
 
 async function once({ kind, target, upstreamHost }: Job): Promise<void> {
-  if (kind === 'refresh') {
-    const token = held(target).shift()
-    if (token === undefined) throw new Error('no session left')
-    held(target).push(await refresh(target, token))
+  if (kind === 'refresh' || kind === 'introspect') {
+    const tokens = held(target).shift()
+    if (tokens === undefined) throw new Error('no session left')
+    if (kind === 'introspect') await introspect(target, tokens.access)
+    held(target).push(kind === 'refresh' ? await refresh(target, tokens.refresh) : tokens)
     return
   }
-  const token = await login(target, `u${process.pid}-${++users}`, upstreamHost)
-  if (kind === 'seed') held(target).push(token)
+  const tokens = await login(target, `u${process.pid}-${++users}`, upstreamHost)
+  if (kind === 'seed') held(target).push(tokens)
 }
 
 async function run(job: Job): Promise<Report> {

@@ -83,9 +83,10 @@ export async function barePlan({ folder, upstream }: Pick<Bench, 'folder' | 'ups
   return { words, options, origin, target: { name: 'bare', origin, clientId: 'es', secret: 's' } }
 }
 
-/** Starts the bare baseline on the servers' core. */
-export async function startBare(bench: Bench): Promise<Server> {
-  const { words, options, origin, target } = await barePlan(bench)
+/** Starts the bare baseline on the servers' core. @param clientId one whose access tokens are JWTs, or `op` for opaque ones */
+export async function startBare(bench: Bench, clientId = 'es'): Promise<Server> {
+  const { words, options, origin, target: usual } = await barePlan(bench)
+  const target = { ...usual, clientId }
   const child = start(serverCore, words, options)
   await ready(origin, child, options.log)
   return { child, target, log: options.log }

@@ -27,11 +27,18 @@ interface Cookie {
 /** Cookies by host, then by name. */
 type Jar = Map<string, Map<string, Cookie>>
 
-interface Tokens {
+interface Answer {
   readonly access_token?: string
   readonly id_token?: string
   readonly refresh_token?: string
   readonly error?: string
+  readonly active?: boolean
+}
+
+/** What a client holds after a sign-in or a refresh. */
+export interface Tokens {
+  readonly access: string
+  readonly refresh: string
 }
 
 function send(method: 'GET' | 'POST', url: URL, headers: OutgoingHttpHeaders, body?: string): Promise<IncomingMessage> {
@@ -95,7 +102,8 @@ async function walk(target: Target, user: string, upstreamHost: string): Promise
   throw new Error('too many hops')
 }
 
-async function token(target: Target, form: Readonly<Record<string, string>>): Promise<string> {
+/** A request of the client itself, by its secret. */
+async function post(target: Target, path: string, form: Readonly<Record<string, string>>): Promise<Answer> {
   const basic = Buffer.from(`${target.clientId}:${target.secret}`).toString('base64')
   const body = new URLSearchParams(form).toString()
   const headers = {
@@ -103,29 +111,40 @@ async function token(target: Target, form: Readonly<Record<string, string>>): Pr
     'content-type': 'application/x-www-form-urlencoded',
     'content-length': Buffer.byteLength(body),
   }
-  const answer = await send('POST', new URL(`${target.origin}/token`), headers, body)
-  const tokens = JSON.parse(await text(answer)) as Tokens
-  const { access_token, id_token, refresh_token, error } = tokens
-  if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${error}`)
+  const answer = await send('POST', new URL(target.origin + path), headers, body)
+  const told = JSON.parse(await text(answer)) as Answer
+  if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${told.error}`)
+  return told
+}
+
+async function token(target: Target, form: Readonly<Record<string, string>>): Promise<Tokens> {
+  const { access_token, id_token, refresh_token } = await post(target, '/token', form)
   if (!access_token || !id_token || !refresh_token) throw new Error('an answer without all three tokens')
-  return refresh_token
+  return { access: access_token, refresh: refresh_token }
 }
 
 /**
  * A sign-in of somebody in a new browser, up to the tokens.
- * @returns the refresh token
  * @throws with a short text that counts equal failures together
  */
-export async function login(target: Target, user: string, upstreamHost: string): Promise<string> {
+export async function login(target: Target, user: string, upstreamHost: string): Promise<Tokens> {
   const code = await walk(target, user, upstreamHost)
   return token(target, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
 }
 
 /**
- * Redeems a refresh token.
- * @returns its successor
+ * Redeems a refresh token, once.
  * @throws as `login`
  */
-export function refresh(target: Target, refreshToken: string): Promise<string> {
+export function refresh(target: Target, refreshToken: string): Promise<Tokens> {
   return token(target, { grant_type: 'refresh_token', refresh_token: refreshToken })
+}
+
+/**
+ * Asks whether an access token is active, as the client that holds it.
+ * @throws as `login`, also where it is not
+ */
+export async function introspect(target: Target, accessToken: string): Promise<void> {
+  const { active } = await post(target, '/token/introspection', { token: accessToken, token_type_hint: 'access_token' })
+  if (active !== true) throw new Error('a token that is not active')
 }
