@@ -153,8 +153,8 @@ export function pinUrls(provider: Provider): void {
   prototype.urlFor = (name, opt) => provider.urlFor(name, opt as Record<string, unknown>)
 }
 
-/** An id that no stored token has: all are of the URL-safe alphabet. */
-const NOBODY = '.'
+/** What is no text is no token's id: the library finds nothing for it, and does not ask the store. */
+const NOBODY = Object.freeze({})
 
 const asked = (ctx: Context) => ctx.state as { jwt?: string }
 

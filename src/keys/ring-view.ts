@@ -10,6 +10,8 @@ export interface RingView {
   readonly text: string
   readonly current: ReadonlyMap<SigningAlg, KeyPair>
   readonly pairs: readonly KeyPair[]
+  /** Digests of what these keys have verified: another set of keys begins anew. */
+  readonly verified: Set<string>
   readonly jwks: string
   readonly keystore: readonly KeystoreKey[]
   readonly infos: readonly KeyInfo[]
@@ -31,6 +33,7 @@ export function openView(root: Root, ring: string, state: RingState, text: strin
     text,
     current: new Map(signing.map(({ pair }) => [pair.alg, pair])),
     pairs: byKid,
+    verified: new Set(),
     // Sorted by name, not by state: a promotion changes no byte, so no consumer sees another set than before.
     jwks: JSON.stringify({ keys: byKid.map(({ publicJwk }) => publicJwk) }),
     keystore: [

@@ -82,7 +82,7 @@ function compose(options: RingOptions): Rings {
     },
     verify(ring, typ, jws) {
       const view = views.get(ring)
-      return view && verifyJws(view.pairs, typ, jws)
+      return view && verifyJws(view.pairs, typ, jws, view.verified)
     },
     jwks: (ring) => views.get(ring)?.jwks,
     keystore: () => views.get(ISSUER_RING)?.keystore ?? [],
