@@ -46,6 +46,8 @@ export interface AppPorts {
 export interface App {
   readonly handle: (req: IncomingMessage, res: ServerResponse) => void
   readonly metrics: Metrics
+  /** The one way in which access ends. */
+  readonly ends: Ends
   ready(): Promise<void>
   /** Composes a new gateway beside the old one and swaps it in; sessions and sign-ins in flight go on, since all of them are in the store. */
   reload(loaded: Loaded): Promise<void>
@@ -254,6 +256,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
 
   return {
     metrics,
+    ends: lifecycle.ends,
     handle: (req, res) => current?.gateway.handle(req, res),
     ready: () => ports.store.check(),
     async reload(loaded) {

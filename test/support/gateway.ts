@@ -32,6 +32,7 @@ export interface TestGateway {
   readonly issuer: string
   readonly app: App
   readonly store: Store
+  readonly ends: App['ends']
   readonly folder: string
   /** Every audit event so far, oldest first. */
   readonly events: readonly AuditEvent[]
@@ -149,6 +150,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     issuer,
     app: running,
     store,
+    ends: running.ends,
     folder,
     events,
     ids,
