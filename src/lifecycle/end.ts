@@ -4,7 +4,7 @@ import type { Clock, Log } from '../core/ports.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Store } from '../store/store.ts'
 import { openEnder } from './ender.ts'
-import type { ProofShelf } from './proofs.ts'
+import type { ProofShelf, StoredProof } from './proofs.ts'
 
 /** What is to end: exactly what is named, and everything that rests on it. */
 export type Selector =
@@ -43,11 +43,40 @@ export interface Ended {
   readonly families: number
 }
 
+/** What one client holds of one sign-in. */
+export interface Family {
+  readonly client: string
+  /** The gateway's name of the person. */
+  readonly sub: string
+  /** Unix seconds. */
+  readonly since: number
+  /** The sign-in that it rests on. */
+  readonly proof?: string
+}
+
+/** A sign-in with all that rests on it. */
+export interface SignIn {
+  readonly id: string
+  readonly proof: StoredProof
+  /** The browsers' sessions at the gateway, by their uids. */
+  readonly sessions: readonly string[]
+  readonly families: readonly Family[]
+}
+
+/** What a selector names at this moment. */
+export interface Found {
+  readonly signIns: readonly SignIn[]
+  /** Families of which the selector names no sign-in. */
+  readonly families: readonly Family[]
+}
+
 /** Told of each end after it happened, at least once, also over a crash: who keeps leases looks again at what was named. */
 export type EndHook = (ending: Ending) => Promise<void>
 
 /** The one way in which access ends. */
 export interface Ends {
+  /** What `end` would end now; changes nothing. */
+  find(selector: Selector): Promise<Found>
   /**
    * Ends sessions, refresh families and (by hook) leases of exactly what the selector names. When it resolves nothing of it
    * can be used any more, in any process; when it rejects, or the process dies in the middle, `resume` carries it out.
@@ -119,6 +148,7 @@ export function openEnds(ports: EndsPorts): Ends {
   }
 
   return {
+    find: (selector) => ender.find(selector),
     end,
     async endOnce(once, selector, cause, by) {
       const id = hash('sha256', once.id, 'base64url')

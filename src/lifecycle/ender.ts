@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../audit.ts'
 import { accountId } from '../core/subject.ts'
 import { kinds } from '../store/kinds.ts'
-import type { Ended, Ending, EndsPorts, Selector } from './end.ts'
+import type { Ended, Ending, EndsPorts, Family, Found, Selector, SignIn } from './end.ts'
 import { addNotice } from './notices.ts'
 import { groupOf, type ProofShelf } from './proofs.ts'
 
@@ -10,6 +10,7 @@ import { groupOf, type ProofShelf } from './proofs.ts'
  * version of the library keeps them otherwise.
  */
 interface SessionPayload {
+  readonly uid?: string
   readonly accountId?: string
   readonly proof?: string
   readonly authorizations?: Readonly<Record<string, { readonly sid?: string }>>
@@ -114,11 +115,23 @@ export function openEnder(ports: EndsPorts) {
     return found.flatMap(({ grants }) => grants).filter(({ iat = 0 }) => iat <= before)
   }
 
+  const signInOf = async (id: string): Promise<readonly SignIn[]> => {
+    const proof = await proofs.get(id)
+    if (!proof) return []
+    const { sessions, grants } = await partsOf(groupOf.proof(id))
+    return [{ id, proof, sessions: sessions.flatMap(({ uid }) => uid ?? []), families: grants.map(familyOf) }]
+  }
+
   return {
+    async find(selector: Selector): Promise<Found> {
+      const signIns = await Promise.all((await signInsOf(ports, selector)).map(signInOf))
+      const families = await familiesOf(clientsOf(selector), ports.now())
+      return { signIns: signIns.flat(), families: families.map(familyOf) }
+    },
+
     async carryOut(ending: Ending, how: 'first' | 'again'): Promise<Ended> {
       const { selector, at } = ending
-      const clients = selector.kind === 'client' ? [selector.id] : selector.kind === 'key' ? selector.clients : []
-      const families = await each(await familiesOf(clients, at), (grant) => endFamily(grant, ending, how))
+      const families = await each(await familiesOf(clientsOf(selector), at), (grant) => endFamily(grant, ending, how))
       const signIns = await each(await signInsOf(ports, selector), (id) => endSignIn(id, ending, how))
       // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
       const late = lateGroup(selector)
@@ -137,6 +150,19 @@ export function openEnder(ports: EndsPorts) {
     },
   }
 }
+
+/** The clients whose tokens a selector names. */
+function clientsOf(selector: Selector): readonly string[] {
+  if (selector.kind === 'client') return [selector.id]
+  return selector.kind === 'key' ? selector.clients : []
+}
+
+const familyOf = ({ clientId: client, accountId: sub, iat: since = 0, proof }: GrantPayload): Family => ({
+  client,
+  sub,
+  since,
+  ...(proof !== undefined && { proof }),
+})
 
 /** The sign-ins that a selector names, by the ids of their proofs. */
 async function signInsOf({ store, proofs }: EndsPorts, selector: Selector): Promise<readonly string[]> {
