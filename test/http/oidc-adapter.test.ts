@@ -8,6 +8,7 @@ import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 
 const successor = (id: string) => createHmac('sha256', 'key').update(id).digest('base64url')
 const invalidGrant = (message: string) => new errors.InvalidGrant(message)
+const replayed = () => new errors.InvalidDpopProof('used before')
 
 describe('the adapter of oidc-provider', () => {
   let time = 1_800_000_000
@@ -15,7 +16,7 @@ describe('the adapter of oidc-provider', () => {
   let model: (name: string) => Adapter
   beforeEach(async () => {
     store = await openEmbedded({ path: ':memory:', now: () => time })
-    model = oidcAdapter(store, { now: () => time, invalidGrant, successor })
+    model = oidcAdapter(store, { now: () => time, invalidGrant, replayed, successor })
   })
   afterEach(() => store.close())
 
@@ -128,7 +129,8 @@ describe('the adapter of oidc-provider', () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => seen.upsert('jti', { iss: 'c' }, 30)))
     assert.equal(outcomes.filter((outcome) => outcome.status === 'fulfilled').length, 1)
     time += 40
-    await assert.rejects(seen.upsert('jti', { iss: 'c' }, 30), errors.InvalidGrant)
+    assert.equal(await seen.find('jti'), undefined, 'storing it decides')
+    await assert.rejects(seen.upsert('jti', { iss: 'c' }, 30), errors.InvalidDpopProof)
   })
 
   it('revokes a grant with every token of it, and none of another grant or of the interaction', async () => {
@@ -194,7 +196,8 @@ describe('the adapter of oidc-provider', () => {
 
   it('passes a failure of the store through as it is', async () => {
     await store.close()
-    for (const name of ['RefreshToken', 'AuthorizationCode', 'ReplayDetection']) {
+    await assert.rejects(model('ReplayDetection').upsert('a', {}, 60), StoreUnavailable)
+    for (const name of ['RefreshToken', 'AuthorizationCode']) {
       const adapter = model(name)
       const calls = [adapter.upsert('a', {}, 60), adapter.find('a'), adapter.consume('a'), adapter.destroy('a')]
       for (const call of [...calls, adapter.revokeByGrantId('g')]) await assert.rejects(call, StoreUnavailable)
