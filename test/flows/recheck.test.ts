@@ -142,6 +142,9 @@ test('an upstream that is down is asked in growing intervals, not once for each 
     assert.equal(outcome(await refresh(gateway, 'kubectl', refresh_token)), '200 tokens')
   }
   assert.equal(asked, 1)
+  upstream = 'up'
+  clock.advance(60)
+  await refresh(gateway, 'kubectl', tokens[0]?.refresh_token ?? '')
 })
 
 test('twelve parallel refreshes ask the upstream once', async () => {
