@@ -2,6 +2,7 @@ import type { Loaded } from '../config/load.ts'
 import { type Problem, problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+import { count } from './table.ts'
 
 /** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
 export const command: Command = {
@@ -35,7 +36,6 @@ function lines(io: Io, problems: readonly Problem[]): void {
 }
 
 function summary(path: string, { config, tests, disabledTenants, digest }: Loaded): string {
-  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
   const parts = [
     count(config.connectors.length, 'connector'),
     count(config.targets.length, 'target'),

@@ -1,6 +1,7 @@
 import type { Explanation, RuleTrace } from '../core/explain.ts'
 import { describeGrant } from '../core/grants.ts'
 import { accountId, type Subject } from '../core/subject.ts'
+import { printable } from './table.ts'
 
 /** What the chart shows. */
 export interface Charted {
@@ -82,12 +83,4 @@ function ruleLines(rule: RuleTrace, paint: (style: Style, text: string) => strin
 function table(rows: readonly Row[]): readonly string[] {
   const width = Math.max(0, ...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `  ${printable(name).padEnd(width)}  ${printable(value)}`)
-}
-
-/** A claim must not move the cursor of the terminal that shows it. */
-function printable(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }

@@ -6,6 +6,7 @@ import { readPrivateKey } from '../keys/import.ts'
 import { signingAlgs } from '../keys/keypair.ts'
 import type { KeyInfo, RingSpec, Rings, Rotation } from '../keys/rings.ts'
 import { type Args, type Command, configOption, exit, type Io, UsageError } from './command.ts'
+import { instant, tableOf } from './table.ts'
 
 /** What the command works on. */
 export interface KeyTools {
@@ -100,7 +101,6 @@ function byRingAndState(one: KeyInfo, other: KeyInfo): number {
 }
 
 function table(keys: readonly KeyInfo[]): readonly string[] {
-  const head = ['RING', 'ALG', 'STATE', 'SINCE', 'FROM', 'KID']
   const rows = keys.map((key) => [
     key.ring,
     key.alg,
@@ -109,16 +109,8 @@ function table(keys: readonly KeyInfo[]): readonly string[] {
     key.imported ? 'imported' : 'made here',
     key.kid,
   ])
-  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)))
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  return tableOf(['RING', 'ALG', 'STATE', 'SINCE', 'FROM', 'KID'], rows)
 }
-
-const instant = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 
 async function rotate({ rings, specs, lead }: KeyTools, args: Args, io: Io): Promise<number> {
   const ring = args.words[1] ?? ''
