@@ -166,7 +166,12 @@ function composition(
     look: createLook(config.brand as Parameters<typeof createLook>[0]),
     now: ports.now,
     random: ports.random,
-    fetch: createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT }),
+    fetch: createFetcher({
+      reach: 'public',
+      allowPrivate: config.clients.flatMap(privateHost),
+      timeoutMs: PATIENCE_MS,
+      maxBytes: ANSWER_LIMIT,
+    }),
   }
   return composeGateway(parts, parseTrusted(config.trustedProxies))
 }
@@ -196,6 +201,10 @@ function openLifecycle(ports: AppPorts, connector: (id: string) => ConnectorEntr
   const rechecks = openRechecks({ ...ports, proofs, connector, gone })
   return { proofs, ends, rechecks, delivery: openDelivery(ports) }
 }
+
+/** A client in the operator's own network, which has to be named as such: a name of the public may lead there by mistake (law 10). */
+const privateHost = ({ backchannelLogout: to }: GatewayConfig['clients'][number]): readonly string[] =>
+  to?.private ? [new URL(to.url).hostname.replace(/^\[|\]$/g, '')] : []
 
 interface World {
   readonly targets: ReadonlyMap<string, Target>

@@ -68,6 +68,10 @@ export const clientSchema = z.strictObject({
   backchannelLogout: z
     .strictObject({
       url: url().describe('The address that takes logout tokens.'),
+      private: z
+        .boolean()
+        .default(false)
+        .describe('Whether that host may have a private address; others are not reached there.'),
       sessionRequired: z.boolean().default(true).describe('Whether logout tokens name the session (`sid`).'),
     })
     .optional()

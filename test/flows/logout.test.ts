@@ -27,6 +27,7 @@ const brittle = (store: Store): Store => ({
 let receiver: Server
 let idp: Idp
 let gateway: TestGateway
+let config: string
 let clock: ReturnType<typeof fakeClock>
 before(async () => {
   receiver = createServer(async (request, response) => {
@@ -45,8 +46,8 @@ before(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`
   const one = (id: string) =>
-    `  - { id: ${id}, target: prod, auth: client_secret_basic, secret: { env: HORIZON_SECRET }, redirectUris: ['${CALLBACK}'], postLogoutRedirectUris: ['${BYE}'], grants: [code, refresh], alwaysRefresh: true, backchannelLogout: { url: '${url}/${id}' } }`
-  ;({ idp, gateway } = await standard({
+    `  - { id: ${id}, target: prod, auth: client_secret_basic, secret: { env: HORIZON_SECRET }, redirectUris: ['${CALLBACK}'], postLogoutRedirectUris: ['${BYE}'], grants: [code, refresh], alwaysRefresh: true, backchannelLogout: { url: '${url}/${id}', private: true } }`
+  ;({ idp, gateway, config } = await standard({
     store: brittle,
     extra: () => ({ clients: `${one('portal')}\n${one('wiki')}` }),
   }))
@@ -259,6 +260,22 @@ test('a client that was down hears of the logout later, by a fresh token', async
   )
   const { iat, exp } = claimsIn(heard[0]?.token ?? '')
   assert.ok(Number(exp) > Date.now() / 1000 && Math.abs(Number(iat) - Date.now() / 1000) <= 1)
+})
+
+test('a client at a private address is told only where the configuration says that it is private', async () => {
+  const port = (receiver.address() as AddressInfo).port
+  const client = `  - { id: secret, target: prod, auth: client_secret_basic, secret: { env: HORIZON_SECRET }, redirectUris: ['${CALLBACK}'], grants: [code], backchannelLogout: { url: 'http://localhost:${port}/secret' } }`
+  await gateway.reload(config.replace('rules:', `${client}\nrules:`))
+  const who = somebody()
+  await enter(who, 'secret')
+  await enter(who, 'wiki')
+  await signOut(who, await who.get(logoutUrl({})))
+  await gateway.app.deliver()
+  assert.deepEqual(
+    heard.map(({ client }) => client),
+    ['wiki'],
+  )
+  await gateway.reload(config)
 })
 
 test('a client that does not answer holds up neither the other clients nor the keys', async () => {
