@@ -77,8 +77,12 @@ function upstreamIsDown(error: unknown): never {
   throw Object.assign(told, { cause: error, status: 503, statusCode: 503 })
 }
 
-/** The rules allow nothing any more: what the person still holds ends here, so that a rule that comes back revives nothing. */
-async function endByRule(parts: Parts, ctx: Context, { id }: Bound): Promise<void> {
+/**
+ * The rules allow nothing any more: what the person still holds ends here, so that a rule that comes back revives nothing. A connector
+ * that is not there (its tenant's file is broken) is no rule: who came by it waits until it is back.
+ */
+async function endByRule(parts: Parts, ctx: Context, { id, proof }: Bound): Promise<void> {
+  if (!parts.connectors.has(proof.subject.connector)) return
   const client = ctx.oidc.client?.clientId
   const by = { reference: errorIdOf(ctx), address: ctx.ip, ...(client === undefined ? {} : { client }) }
   await parts.ends.end({ kind: 'proof', id }, 'rule', by)

@@ -190,13 +190,14 @@ test('what a rule takes away by recheck acts where the rules say nothing any mor
   assert.equal(lastEnd()?.cause, 'rule')
 })
 
-test('a connector that was taken out of the configuration asks nobody, and its proofs run out', async () => {
+test('while a connector is missing in the configuration its people get nothing, and lose nothing', async () => {
   const { refresh_token } = await tokensOf(gateway, 'kubectl', 'ada')
   await gateway.reload(config.replaceAll('corp', 'other'))
   clock.advance(AFTER)
   assert.match(outcome(await refresh(gateway, 'kubectl', refresh_token)), /^400 /)
   assert.equal(asked, 0)
   await gateway.reload(config)
+  assert.equal(outcome(await refresh(gateway, 'kubectl', refresh_token)), '200 tokens', 'nothing ended by that')
 })
 
 test('a proof that ran out ends the sign-in, written down once', async () => {
