@@ -55,14 +55,12 @@ export function deviceFlow(parts: Parts): DeviceFlow {
     async userCodeInputSource(anyCtx, _form, _out, error) {
       const ctx = anyCtx as unknown as Context
       const theme = onceOnly(themeOf(parts, ctx))
-      const client = ctx.oidc.client?.clientId
       if (error?.name === 'AbortedError') {
-        await parts.audit(errorIdOf(ctx), {
-          event: 'device.declined',
-          client: client ?? '',
-          personal: { address: ctx.ip },
-        })
-        return sendPage(ctx, deviceDeclinedPage({}, theme))
+        // The library looks the client up only for a code that is confirmed.
+        const { clientId: client = '' } = ctx.oidc.entities.DeviceCode ?? {}
+        await parts.audit(errorIdOf(ctx), { event: 'device.declined', client, personal: { address: ctx.ip } })
+        const label = parts.clients.get(client)?.label
+        return sendPage(ctx, deviceDeclinedPage(label === undefined ? {} : { clientLabel: label }, theme))
       }
       if (error?.name === 'NotFoundError') await attempts.update(ctx.ip, (n) => (n ?? 0) + 1, WINDOW)
       const problem = error && (problems[error.name] ?? 'not_found')

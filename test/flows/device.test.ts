@@ -137,7 +137,9 @@ test('a person who declines is told so, and the terminal hears access_denied', a
   assert.equal(declined.status, 200)
   assert.equal(declined.forms.length, 0)
   assert.equal(await outcome(poll(device)), '400 access_denied')
-  assert.equal(gateway.events.findLast((e) => e.event === 'device.declined')?.event, 'device.declined')
+  assert.match(declined.text, /kubectl/)
+  const told = gateway.events.findLast(({ event }) => event === 'device.declined')
+  assert.equal(told && 'client' in told && told.client, 'kubectl')
 })
 
 test('with a session the confirmation is the only step', async () => {
