@@ -71,7 +71,8 @@ export function deviceFlow(parts: Parts): DeviceFlow {
         ...(value ? { value } : {}),
         ...(problem ? { problem } : {}),
       }
-      sendPage(ctx, deviceEntryPage(model, ctx.method === 'GET' ? themeOf(parts, ctx) : theme))
+      const here = value ? `/device?${new URLSearchParams({ user_code: value })}` : '/device'
+      sendPage(ctx, deviceEntryPage(model, ctx.method === 'GET' ? { ...theme, here } : theme))
     },
     async userCodeConfirmSource(anyCtx, _form, client, info, userCode) {
       const ctx = anyCtx as unknown as Context
@@ -145,7 +146,9 @@ export function deviceGuard(parts: Parts): DeviceGuard {
       const code = ctx.method === 'GET' ? ctx.query['user_code'] : undefined
       if (typeof code === 'string') {
         ;(ctx.state as { userCode?: string }).userCode = code.slice(0, 32)
-        ctx.querystring = ''
+        const rest = new URLSearchParams(ctx.querystring)
+        rest.delete('user_code')
+        ctx.querystring = String(rest)
       }
     },
     async after(ctx) {

@@ -129,6 +129,17 @@ test('a code is taken in small letters and without its dash', async () => {
   )
 })
 
+test('who reads the page of a link in another language keeps the code in its field', async () => {
+  const device = await ask()
+  const link = new URL(device['verification_uri_complete'] ?? '')
+  link.searchParams.set('lang', 'de')
+  const page = await person().get(link.href)
+  assert.match(page.text, /<html lang="de">/)
+  assert.equal(page.form().fields['user_code'], device['user_code'])
+  const [back = ''] = /\/device\?[^"]*lang=en/.exec(page.text) ?? []
+  assert.ok(back.includes(`user_code=${device['user_code']}`), back)
+})
+
 test('a person who declines is told so, and the terminal hears access_denied', async () => {
   const device = await ask()
   const who = person()
