@@ -1,7 +1,7 @@
 import type { Context as KoaContext } from 'koa'
 import Provider, { type Configuration } from 'oidc-provider'
 import { addNotice, type Notice } from '../lifecycle/notices.ts'
-import { logoutConfirmPage, signedOutPage } from './pages/index.ts'
+import { logoutConfirmPage, signedOutPage, stillSignedInPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
 import { errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
@@ -45,7 +45,10 @@ export function logoutFeatures(parts: Parts): Pick<NonNullable<Configuration['fe
       },
       async postLogoutSuccessSource(anyCtx) {
         const ctx = anyCtx as unknown as Context
-        sendPage(ctx, signedOutPage({}, themeOf(parts, ctx)))
+        const theme = themeOf(parts, ctx)
+        // Who declined comes here too.
+        const { accountId } = await ctx.oidc.provider.Session.get(ctx)
+        sendPage(ctx, accountId === undefined ? signedOutPage({}, theme) : stillSignedInPage(theme))
       },
     },
   }

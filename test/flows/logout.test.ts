@@ -162,6 +162,15 @@ test('a logout that a client asked for and the person declined leaves session an
   )
 })
 
+test('a logout that the person declined does not end on a page that says she is signed out', async () => {
+  const who = somebody()
+  await enter(who)
+  const page = await who.get(logoutUrl({}))
+  const end = await who.submit(page, page.form())
+  assert.match(end.text, /You are still signed in/)
+  assert.match((await signOut(who, await who.get(logoutUrl({})))).text, /You are signed out/)
+})
+
 test('a logout may be asked for by POST', async () => {
   const who = somebody()
   const { id } = await enter(who)

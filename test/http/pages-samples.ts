@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../src/core/errors.ts'
 import {
+  awayPage,
   chooserPage,
   createLook,
   deviceConfirmPage,
@@ -14,6 +15,7 @@ import {
   postFormPage,
   refusedPage,
   signedOutPage,
+  stillSignedInPage,
   type Theme,
 } from '../../src/http/pages/index.ts'
 
@@ -108,6 +110,8 @@ export const samples: Readonly<Record<string, Sample>> = {
   'device done': sample(deviceDonePage, { clientLabel: 'openstack CLI' }),
   'device declined': sample(deviceDeclinedPage, { clientLabel: 'openstack CLI' }),
   'signed out': sample(signedOutPage, { againHref: '/' }),
+  away: sample(awayPage, { href: 'https://sso.corp.example/end', label: 'Corp AG' }),
+  'still signed in': sample((_model, theme) => stillSignedInPage(theme), {}),
   'logout confirm': sample(logoutConfirmPage, { action: '/session/end/confirm', xsrf: 'x1', clientLabel: 'Headlamp' }),
   'other person': sample(otherPersonPage, {
     action: '/login/abc/person',

@@ -24,6 +24,16 @@ export function awayPage(model: AwayModel, theme: Theme): Page {
   })
 }
 
+/** The end of a logout that was declined. */
+export function stillSignedInPage(theme: Theme): Page {
+  const t = textsOf(theme).stillSignedIn
+  return layout(theme, {
+    heading: t.title,
+    badge: badge('info'),
+    card: html`<p>${t.lead(theme.look.brand.name)}</p><p class="quiet">${t.close}</p>`,
+  })
+}
+
 /** Asks before a session ends: a link from anywhere must not sign people out. */
 export function logoutConfirmPage(model: LogoutConfirmModel, theme: Theme): Page {
   const t = textsOf(theme).logoutConfirm

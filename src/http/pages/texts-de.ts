@@ -75,6 +75,11 @@ export const de: Texts = {
       'Bei Ihrer Organisation können Sie noch angemeldet sein. An einem gemeinsam genutzten Rechner melden Sie sich auch dort ab und schließen Sie den Browser.',
     again: 'Wieder anmelden',
   },
+  stillSignedIn: {
+    title: 'Sie sind weiter angemeldet',
+    lead: (cloud) => `Nichts wurde beendet: Ihre Sitzung bei ${cloud} läuft weiter.`,
+    close: 'Sie können dieses Fenster schließen.',
+  },
   logoutConfirm: {
     title: 'Abmelden?',
     lead: (cloud) => `Das beendet Ihre Sitzung bei ${cloud} und bei den Diensten, die Sie darüber erreicht haben.`,

@@ -73,6 +73,11 @@ export const en = {
       'You may still be signed in at your organisation. On a shared computer, sign out there too and close the browser.',
     again: 'Sign in again',
   },
+  stillSignedIn: {
+    title: 'You are still signed in',
+    lead: (cloud: string) => `Nothing has ended: your session at ${cloud} goes on.`,
+    close: 'You can close this window.',
+  },
   logoutConfirm: {
     title: 'Sign out?',
     lead: (cloud: string) => `This ends your session at ${cloud} and at the services that you reached through it.`,
