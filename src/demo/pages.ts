@@ -106,7 +106,7 @@ export function configPage(world: World): Page {
   return demoPage({
     heading: 'The configuration',
     card: html`<p><span class="mono">config/demo.yaml</span> as it runs now. Its <span class="mono">tests:</span> say who gets what, and a configuration whose tests fail does not load.</p>
-<pre class="wide">${world.text}</pre><div class="bar"><a class="button even" href="/">All people</a></div>`,
+<pre class="wide" tabindex="0" role="region" aria-label="config/demo.yaml">${world.text}</pre><div class="bar"><a class="button even" href="/">All people</a></div>`,
   })
 }
 

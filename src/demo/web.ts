@@ -44,8 +44,7 @@ export function openWeb(world: World, log: Log): RequestListener {
   return answering(async (request, response) => {
     const url = new URL(request.url ?? '/', world.web)
     // Another name for this address is another site's (DNS rebinding); and a form comes from our own pages only.
-    const foreign =
-      request.method === 'POST' && request.headers.origin !== undefined && request.headers.origin !== world.web
+    const foreign = request.method === 'POST' && comesFromElsewhere(request, world.web)
     if (request.headers.host !== new URL(world.web).host || foreign) return sendPage(response, notFoundPage())
     const session = sessionOf(sessions, request, response)
     for (const [method, pattern, handle] of table) {
@@ -56,6 +55,12 @@ export function openWeb(world: World, log: Log): RequestListener {
     }
     sendPage(response, notFoundPage())
   }, log)
+}
+
+/** Browsers say `Origin: null` where a page sends no referrer, as ours do; what they say of the site is exact. */
+function comesFromElsewhere({ headers }: IncomingMessage, here: string): boolean {
+  const site = headers['sec-fetch-site']
+  return site === undefined ? headers.origin !== undefined && headers.origin !== here : site !== 'same-origin'
 }
 
 /** How the gateway names a target in `resource`. */
