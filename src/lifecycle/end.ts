@@ -35,6 +35,8 @@ export interface Ending {
   /** Unix seconds. */
   readonly at: number
   readonly by: By
+  /** Unix seconds until which the message that asked for it is remembered. */
+  readonly rememberUntil?: number
 }
 
 /** What an end found: sign-ins with all that rests on them, and single families of tokens. */
@@ -122,6 +124,7 @@ const MINUTES = 120
 export function openEnds(ports: EndsPorts): Ends {
   const { store, now, log } = ports
   const endings = collection<Ending>(store, kinds.Ending, KEEP)
+  const messages = collection<true>(store, kinds.ReplayDetection)
   const ender = openEnder(ports)
   const running = new Set<string>()
   let minute = Math.floor(now() / 60) - 1440
@@ -132,7 +135,10 @@ export function openEnds(ports: EndsPorts): Ends {
       const ended = await ender.carryOut(ending, how)
       if (ports.hooks) {
         for (const hook of ports.hooks) await hook(ending)
-        await endings.consume(id)
+        // In this order: there is no moment in which the message could come again.
+        const { rememberUntil: until } = ending
+        if (until !== undefined) await messages.put(id, true, Math.max(60, until - now()))
+        await endings.delete(id) // a list of what is left must not grow with what is done
       }
       return ended
     } finally {
@@ -152,14 +158,17 @@ export function openEnds(ports: EndsPorts): Ends {
     end,
     async endOnce(once, selector, cause, by) {
       const id = hash('sha256', once.id, 'base64url')
-      const ending = { selector, cause, at: now(), by }
+      const ending = { selector, cause, at: now(), by, rememberUntil: once.until }
       // One step remembers the message and what it asks for: a crash after it loses neither.
-      if (!(await endings.add(id, ending, Math.max(60, once.until - now())))) return undefined
-      return carryOut(id, ending, 'first')
+      if ((await messages.get(id)) || !(await endings.add(id, ending))) return undefined
+      if (!(await messages.get(id))) return carryOut(id, ending, 'first')
+      await endings.delete(id) // another request had it carried out between the two looks
+      return undefined
     },
     async resume() {
-      for (const { id, value, consumedAt } of await endings.list(BATCH)) {
-        if (consumedAt !== undefined || running.has(id)) continue
+      for (const { id, value } of await endings.list(BATCH)) {
+        // What was under way when the list was made may be done by now.
+        if (running.has(id) || !(await endings.get(id))) continue
         await carryOut(id, value, 'again').catch((error: unknown) =>
           log('warn', 'an end is not complete yet; it is tried again', { id, error: String(error) }),
         )

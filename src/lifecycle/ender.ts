@@ -3,7 +3,7 @@ import { accountId } from '../core/subject.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Ended, Ending, EndsPorts, Family, Found, Selector, SignIn } from './end.ts'
 import { addNotice } from './notices.ts'
-import { groupOf, type ProofShelf } from './proofs.ts'
+import { groupOf, type ProofShelf, type StoredProof } from './proofs.ts'
 
 /*
  * What of a session and a grant of oidc-provider is read here, as they are stored; test/http/overrides.test.ts fails where a new
@@ -61,6 +61,7 @@ export function openEnder(ports: EndsPorts) {
 
   const endSignIn = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<boolean> => {
     const proof = await proofs.get(id)
+    if (proof && how === 'again' && isLater(proof, ending)) return false
     const parts = await partsOf(groupOf.proof(id))
     await tellClients(parts)
     // Of several processes that end the same thing one writes it down; again only where that one died before it was done.
@@ -150,6 +151,12 @@ export function openEnder(ports: EndsPorts) {
     },
   }
 }
+
+/**
+ * Whether somebody signed in after an end was asked for that is carried out only now. The first time all are ended that are there:
+ * a clock that was set back must not keep anybody in.
+ */
+const isLater = ({ signedInAt }: StoredProof, { selector, at }: Ending) => selector.kind !== 'proof' && signedInAt > at
 
 /** The clients whose tokens a selector names. */
 function clientsOf(selector: Selector): readonly string[] {

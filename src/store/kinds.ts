@@ -18,7 +18,7 @@ export const kinds = {
   DeviceCode: { name: 'DeviceCode', durable: true },
   /** JWT access tokens that were given back, by jti: the tokens themselves are not stored. */
   RevokedToken: { name: 'RevokedToken', durable: true },
-  /** A jti that was seen must stay seen: an attacker may choose the moment of a crash. */
+  /** A jti that was seen, and a logout that was heard, must stay so: an attacker may choose the moment of a crash. */
   ReplayDetection: { name: 'ReplayDetection', durable: true },
   /** A crash destroys it, and so never makes it usable again: lives a minute, the client begins again. */
   AuthorizationCode: { name: 'AuthorizationCode', durable: false },
@@ -34,7 +34,7 @@ export const kinds = {
   Attempts: { name: 'Attempts', durable: false },
   /** The upstream's answer on which tokens rest. Groups: see lifecycle/proofs.ts. */
   Proof: { name: 'Proof', durable: true },
-  /** Something that is to end, and why; marked as used once all of it has ended. */
+  /** Something that is to end, and why; until all of it has ended. */
   Ending: { name: 'Ending', durable: true },
   /** Which process asks an upstream about a proof at this moment. */
   Recheck: { name: 'Recheck', durable: false },

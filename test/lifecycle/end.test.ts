@@ -210,6 +210,33 @@ test('a message that is good once ends once', async () => {
   assert.ok((await alive()).startsWith('a b c2 d'))
 })
 
+test('an end that a crash broke off spares who signed in after it was asked for', async () => {
+  await everybody()
+  left = 1 // the ending is written down, and nothing else happens
+  await assert.rejects(ends().end({ kind: 'subject', sub: sub('corp', 'ada') }, 'upstream', by))
+  left = Number.POSITIVE_INFINITY
+  now += 1
+  await signIn('e', { id: 'ada' })
+  await ends().resume()
+  assert.equal(await alive(), 'c d e | c-web d-web e-web')
+})
+
+test('what a crash broke off is found behind thousands of ends that are done, and when its message is forgotten', async () => {
+  await everybody()
+  const one = ends()
+  for (let n = 0; n < 1100; n++) {
+    await one.end({ kind: 'session', uid: `over-${n}` }, 'person', by)
+    await one.endOnce({ id: `jti-${n}`, until: now + 300 }, { kind: 'subject', sub: `over-${n}` }, 'upstream', by)
+  }
+  left = 2 // of a message that is good once
+  const selector = { kind: 'subject', sub: sub('corp', 'ada') } as const
+  await assert.rejects(ends().endOnce({ id: 'jti', until: now + 300 }, selector, 'upstream', by))
+  left = Number.POSITIVE_INFINITY
+  now += 900
+  await ends().resume()
+  assert.equal(await alive(), 'c d | c-web d-web')
+})
+
 test('a proof that runs out ends by itself, within a minute of its end', async () => {
   await everybody()
   const one = ends()
