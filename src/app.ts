@@ -20,6 +20,7 @@ import { type Ends, openEnds } from './lifecycle/end.ts'
 import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
+import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
@@ -246,7 +247,7 @@ function namesOf({ connectors, targets }: World): KnownNames {
  * @throws where keys or the store cannot be used
  */
 export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
-  const ports: AppPorts = { ...given, audit: strict(given.audit) }
+  const ports: AppPorts = { ...given, store: inTime(given.store), audit: strict(given.audit) }
   const issuer = new URL(first.config.issuer)
   const connectorsOf = connectorPool(ports, issuer)
   const compose = async (loaded: Loaded) => {
