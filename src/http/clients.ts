@@ -31,6 +31,7 @@ export function clientMetadata(client: ClientConfig): ClientMetadata {
     id_token_signed_response_alg: client.idTokenAlg,
     dpop_bound_access_tokens: client.dpop === 'required',
     require_pushed_authorization_requests: client.par === 'required',
+    ...(client.maxAge === undefined ? {} : { default_max_age: client.maxAge }),
     ...(client.backchannelLogout
       ? {
           backchannel_logout_uri: client.backchannelLogout.url,

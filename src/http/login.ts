@@ -63,12 +63,16 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return found
   }
 
-  /** Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. */
+  /**
+   * Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. A sign-in that
+   * was begun in a session that is over, as one that made room for this very sign-in, gets a new one.
+   */
   const leaveOther = async (ctx: KoaContext, at: Details, sub: string) => {
     // The session that the browser has now: another tab may have begun one since this sign-in was.
     const { accountId: other, uid } = await provider().Session.get(ctx as never)
-    if (other === undefined || other === sub) return
-    await endForOther(provider(), parts, { ctx, uid })
+    if (other === sub) return
+    if (other !== undefined) await endForOther(provider(), parts, { ctx, uid })
+    else if (at.session === undefined) return
     Object.assign(at, { session: undefined })
     await at.persist()
   }
@@ -179,7 +183,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     // Its upstream ended the session while the person was on the way here.
     if (!(await proofs.keep(id, proof, { client, address: ctx.ip })))
       throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
-    await keepToLimit(parts, ctx, sub)
+    await keepToLimit(parts, ctx, { id, sub })
     await leaveOther(ctx, at, sub)
     parts.meter.login(connector, 'success')
     const { authTime: ts, acr, amr } = proof.subject
@@ -227,13 +231,19 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
 }
 
 /** A further sign-in is welcome, the person's oldest goes for it (`sessions.perPerson`). */
-async function keepToLimit(parts: Parts, ctx: KoaContext, sub: string): Promise<void> {
+async function keepToLimit(
+  parts: Parts,
+  ctx: KoaContext,
+  made: { readonly id: string; readonly sub: string },
+): Promise<void> {
   const { perPerson } = parts.lifetimes
   if (perPerson === undefined) return
-  const ids = await parts.proofs.ids(groupOf.subject(sub))
-  if (ids.length <= perPerson) return
-  const held = await Promise.all(ids.map(async (id) => ({ id, since: (await parts.proofs.get(id))?.signedInAt ?? 0 })))
-  const surplus = held.sort((one, other) => one.since - other.since).slice(0, held.length - perPerson)
+  const others = (await parts.proofs.ids(groupOf.subject(made.sub))).filter((id) => id !== made.id)
+  if (others.length < perPerson) return
+  const held = await Promise.all(
+    others.map(async (id) => ({ id, since: (await parts.proofs.get(id))?.signedInAt ?? 0 })),
+  )
+  const surplus = held.sort((one, other) => one.since - other.since).slice(0, held.length - perPerson + 1)
   for (const { id } of surplus)
     await parts.ends.end({ kind: 'proof', id }, 'limit', { reference: errorIdOf(ctx), address: ctx.ip })
 }
