@@ -44,8 +44,15 @@ export async function startKeycloak(folder: string): Promise<Server> {
   return await during(`Keycloak ${VERSION}, started`, () => startServer(program, 180))
 }
 
+export interface Keycloak extends Upstream {
+  /** The ids of somebody's sessions. */
+  sessionsOf(name: string): Promise<readonly string[]>
+  /** Ends one session and no other. */
+  endOne(session: string): Promise<void>
+}
+
 /** A realm of a running Keycloak as delivered, with a mapper for groups. */
-export async function openKeycloak(url: string): Promise<Upstream> {
+export async function openKeycloak(url: string): Promise<Keycloak> {
   const call = callAs(url)
   const people = new Map<string, string>()
   const groups = new Map<string, string>()
@@ -69,6 +76,11 @@ export async function openKeycloak(url: string): Promise<Upstream> {
     leaveGroup: async (name, group) => void (await call('DELETE', `${person(name)}/groups/${await groupId(group)}`)),
     disable: async (name) => void (await call('PUT', person(name), { enabled: false })),
     endSession: async (name) => void (await call('POST', `${person(name)}/logout`)),
+    async sessionsOf(name) {
+      const answer = await call('GET', `${person(name)}/sessions`)
+      return ((await answer.json()) as readonly { readonly id: string }[]).map(({ id }) => id)
+    },
+    endOne: async (session) => void (await call('DELETE', `/${REALM}/sessions/${session}`)),
     signIn: (who, page, name) => fill(who, page, { username: name, password: PASSWORD }),
     asksWho: (page) => page.forms.some(({ id }) => id === 'kc-form-login'),
   }
