@@ -36,9 +36,19 @@ const schemes = ['light', 'dark'] as const
 const overhang = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 
+/** What the page loaded from anywhere but its own origin. */
+const foreign = (page: Page) =>
+  page.evaluate(() =>
+    performance
+      .getEntriesByType('resource')
+      .map(({ name }) => name)
+      .filter((name) => !name.startsWith('data:') && new URL(name).origin !== location.origin),
+  )
+
 /**
  * Holds the page that stands in the window to everything that can be measured: axe finds nothing in light and dark, on a
- * phone and on a desktop; it fits 320 pixels and letters of twice the size (WCAG 2.2, 1.4.4 and 1.4.10). Leaves a picture of each.
+ * phone and on a desktop; it fits 320 pixels and letters of twice the size (WCAG 2.2, 1.4.4 and 1.4.10); it loads nothing from
+ * another origin. Leaves a picture of each.
  * @param name of the pictures
  */
 export async function examine(page: Page, name: string): Promise<void> {
@@ -63,6 +73,7 @@ export async function examine(page: Page, name: string): Promise<void> {
     }
   })
   await page.setViewportSize(sizes.desktop)
+  assert.deepEqual(await foreign(page), [], `${name}: asks another origin`)
 }
 
 async function withLargeLetters(page: Page, check: () => Promise<void>): Promise<void> {

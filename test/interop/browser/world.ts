@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Configuration } from 'oidc-provider'
 import { selfSigned } from '../../support/certificate.ts'
 import { type Answer, freePort, startGateway, type TestGateway } from '../../support/gateway.ts'
 import { type Idp, startIdp } from '../../support/oidc-idp.ts'
@@ -86,6 +87,20 @@ rules:
       - { target: prod, group: 'x-<team>' }
 `
 
+/** An upstream that asks before it signs somebody out, on a page that needs nothing from elsewhere: the library's own loads a font. */
+const configuration: Configuration = {
+  features: {
+    devInteractions: { enabled: false },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource(ctx, form) {
+        const button = '<button form="op.logoutForm" name="logout" value="yes">Leave</button>'
+        ctx.body = `<!doctype html><html lang="en"><title>Leave</title><h1>Leave here, too?</h1>${form}${button}</html>`
+      },
+    },
+  },
+}
+
 /** @param scheme of the gateway and both upstreams; with `https` all have one self-signed certificate */
 export async function startWorld(scheme: 'http' | 'https' = 'http'): Promise<World> {
   const port = await freePort()
@@ -95,10 +110,12 @@ export async function startWorld(scheme: 'http' | 'https' = 'http'): Promise<Wor
     id,
     secret: SECRET,
     redirectUris: connectors.map(callback),
+    postLogoutRedirectUris: [`${scheme}://127.0.0.1:${port}/logout/returned`],
   })
   const app = await startApp()
-  const corp = await startIdp({ people, clients: [client('lotse', 'corp'), client('quiet', 'quiet')], ...tls })
-  const campus = await startIdp({ people, clients: [client('lotse', 'campus')], host: 'localhost', ...tls })
+  const idp = { people, configuration, ...tls }
+  const corp = await startIdp({ ...idp, clients: [client('lotse', 'corp'), client('quiet', 'quiet')] })
+  const campus = await startIdp({ ...idp, clients: [client('lotse', 'campus')], host: 'localhost' })
   const ca = tls.tls ? ', ca: { env: UPSTREAM_CA }' : ''
   const text = config({ corp: corp.issuer, campus: campus.issuer, app, ca })
   const closeAround = async () => void (await Promise.all([app.close(), corp.close(), campus.close()]))
