@@ -14,7 +14,11 @@ export interface Request {
 }
 
 /** An authorization request with PKCE; `more` replaces and adds, an empty text removes. */
-export function authorization(gateway: TestGateway, client: string, more: Record<string, string> = {}): Request {
+export function authorization(
+  gateway: Pick<TestGateway, 'issuer'>,
+  client: string,
+  more: Record<string, string> = {},
+): Request {
   const verifier = randomBytes(32).toString('base64url')
   const fields: Record<string, string> = {
     client_id: client,
