@@ -1,0 +1,70 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Io } from '../../src/cli/command.ts'
+import { main } from '../../src/cli/index.ts'
+import type { TestGateway } from './gateway.ts'
+import { standardEnv } from './standard.ts'
+
+/** What a command wrote, line by line, and how it ended. */
+export interface Said {
+  readonly code: number
+  readonly out: readonly string[]
+  readonly err: readonly string[]
+}
+
+/** The command line, as an operator has it on the gateway's machine. */
+export interface Operator {
+  /** Runs `lotse` with these words, and `more` after them: the gateway's configuration if absent. */
+  lotse(line: string, more?: string): Promise<Said>
+  /** The same; standard output as JSON. */
+  json<T>(line: string): Promise<T>
+  /** Writes the configuration anew; the gateway does not hear of it. */
+  configure(config: string): Promise<void>
+  /** What commands wrote to the audit log, oldest first. */
+  audit(): Promise<readonly Record<string, unknown>[]>
+}
+
+/** @param config without `issuer`, `listen`, `store`, `keys` and `audit`, which are put in front, as for the gateway */
+export async function operator(gateway: TestGateway, config: string): Promise<Operator> {
+  const file = join(gateway.folder, 'gateway.yaml')
+  const log = join(gateway.folder, 'audit.log')
+  const configure = (text: string) =>
+    writeFile(
+      file,
+      `issuer: ${gateway.issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\n` +
+        `keys: { create: true, rsaBits: 2048 }\naudit: { path: ./audit.log }\n${text}`,
+    )
+  await configure(config)
+  const lotse = async (line: string, more = '--config gateway.yaml'): Promise<Said> => {
+    const out: string[] = []
+    const err: string[] = []
+    const io: Io = {
+      out: (text) => out.push(...text.split('\n')),
+      send: async (text) => void out.push(text),
+      err: (text) => err.push(text),
+      input: async () => '',
+      env: standardEnv,
+      cwd: gateway.folder,
+      columns: undefined,
+      now: () => Math.floor(Date.now() / 1000),
+      stop: new AbortController().signal,
+      onHangup: () => {},
+    }
+    const code = await main(`${line} ${more}`.split(' ').filter(Boolean), io)
+    return { code, out, err }
+  }
+  return {
+    lotse,
+    configure,
+    json: async <T>(line: string) => {
+      const { out, err } = await lotse(`${line} --json`)
+      if (out.length === 0) throw new Error(err.join('\n'))
+      return JSON.parse(out.join('\n')) as T
+    },
+    audit: async () =>
+      (await readFile(log, 'utf8').catch(() => ''))
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line)),
+  }
+}
