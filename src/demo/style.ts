@@ -8,7 +8,6 @@ const additions = `
 .path li{position:relative;padding:.875rem 1rem;border-radius:12px;background:var(--wash);font-size:.9375rem}
 .path li+li::before{content:"";position:absolute;inset-inline-start:-.8rem;top:50%;width:.5rem;height:.5rem;margin-top:-.25rem;border:solid var(--quiet);border-width:2px 2px 0 0;transform:rotate(45deg)}
 .path strong{display:block}.path a{color:inherit}
-.org{display:flex;align-items:center;gap:.75rem;margin:2rem 0 0;padding:0 0 .625rem;font-size:1.0625rem;border-bottom:1px solid var(--line)}
 .people{list-style:none;margin:0;padding:0}
 .people>li{display:grid;grid-template-columns:10.5rem 1fr 1fr auto;gap:.5rem 1.25rem;align-items:start;padding:1rem 0;border-bottom:1px solid var(--line)}
 .people>li:last-child{border-bottom:0}
@@ -22,6 +21,7 @@ pre{font:.8125rem/1.55 var(--mono);margin:.5rem 0 1rem;padding:.875rem 1rem;bord
 pre.wide{white-space:pre;overflow-wrap:normal}
 main>section.card,main>.card+.card{margin-top:1.25rem}
 .card>h2{font-size:1.125rem;margin:0 0 .375rem}
+.card>.org{margin:2.25rem 0 0;padding:0 0 .625rem;font-size:1.0625rem;border-bottom:1px solid var(--line)}
 .steps{margin:0;padding-inline-start:1.25rem}.steps li{margin:0 0 .5rem}
 .trace{list-style:none;margin:0;padding:0;font-size:.9375rem}
 .trace li{padding:0 0 .625rem 1.5rem;position:relative}.trace li::before{position:absolute;inset-inline-start:0;content:"–";color:var(--quiet);font-weight:700}
@@ -32,7 +32,7 @@ main>section.card,main>.card+.card{margin-top:1.25rem}
 .three dl{margin:0;grid-template-columns:1fr;gap:0}.three dd{margin:0 0 .5rem}
 .tokens{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.tokens>section{border:1px solid var(--line);border-radius:12px;padding:1.125rem 1.25rem;min-width:0}
 .tokens h3{margin:0;font-size:1rem}.tokens .none{color:var(--quiet)}
-.bar{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0 0}
+.bar{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0 0}.bar+p{margin-top:1rem}
 .bar .button.even,.bar button.even{border-width:2px}
 summary{cursor:pointer;min-height:2.75rem;padding:.625rem 0;color:var(--sea);font-size:.9375rem}
 .crowd{list-style:none;margin:1.25rem 0 0;padding:0;display:grid;gap:.5rem}

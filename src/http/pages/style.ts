@@ -50,9 +50,9 @@ button,.button{min-width:0;font:inherit;font-weight:650;min-height:3rem;padding:
 background:var(--fill);color:var(--fill-ink);cursor:pointer;text-decoration:none;display:inline-grid;place-items:center;text-align:center}
 button:hover,.button:hover{filter:brightness(1.06);text-decoration:underline;text-underline-offset:.2em}
 .block{width:100%;margin-top:1rem}
-.even{background:var(--card);color:var(--sea);border:2px solid var(--sea)}.even:hover{background:var(--wash);filter:none}
+.even,.second{background:var(--card);color:var(--sea);border:2px solid var(--sea)}.even:hover,.second:hover{background:var(--wash);filter:none}
 .row{display:grid;grid-template-columns:1fr 1fr;gap:.75rem;margin-top:1.25rem}
-.actions{margin-top:1.5rem}
+.actions{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}
 
 p.code{font:700 clamp(1.5rem,8vw,2rem)/1.2 var(--mono);letter-spacing:.08em;text-align:center;padding:1.125rem .5rem;margin:1.25rem 0;
 border-radius:12px;background:var(--wash);color:var(--sea)}
