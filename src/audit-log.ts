@@ -22,7 +22,7 @@ const fields: { readonly [E in AuditEvent['event']]: Readonly<Record<FieldsOf<E>
     personal: true,
   },
   'token.refused': { client: true, grantType: true, code: true, personal: true },
-  'token.revoked': { client: true, personal: true },
+  'token.revoked': { client: true, jti: true, personal: true },
   'family.revoked': { client: true, cause: true, personal: true },
   'session.ended': { connector: true, client: true, clients: true, cause: true, personal: true },
   'device.confirmed': { client: true, personal: true },

@@ -33,7 +33,7 @@ export type AuditEvent =
       personal: Personal
     }
   | { event: 'token.refused'; client?: string; grantType?: string; code: string; personal: Personal }
-  | { event: 'token.revoked'; client: string; personal: Personal }
+  | { event: 'token.revoked'; client: string; jti?: string; personal: Personal }
   | { event: 'family.revoked'; client: string; cause: EndCause; personal: Personal }
   | {
       event: 'session.ended'

@@ -7,6 +7,8 @@ import { errorIdOf } from './render.ts'
 /** What was given back at this request, by the client that holds it. */
 interface GivenBack {
   readonly sub?: string | undefined
+  /** Of a JWT; the id of an opaque token is the token itself (law 12). */
+  readonly jti?: string
 }
 
 /** The library has ended an opaque token by now, where the client may; it tells so by nothing but the token that it found. */
@@ -22,7 +24,7 @@ async function jwtGivenBack(parts: Parts, client: string, jws: string): Promise<
   const token = readAccessJwt(parts, jws)
   if (token?.client !== client) return undefined
   await revokeJwt(parts, token)
-  return { sub: token.sub }
+  return { sub: token.sub, jti: token.jti }
 }
 
 /**
@@ -37,6 +39,7 @@ export async function completeRevocation(parts: Parts, ctx: Context): Promise<vo
   const jws = jwtAskedFor(ctx)
   const given = jws === undefined ? opaqueGivenBack(ctx, client) : await jwtGivenBack(parts, client, jws)
   if (!given) return
+  const jti = given.jti === undefined ? {} : { jti: given.jti }
   const personal = { ...(given.sub === undefined ? {} : { sub: given.sub }), address: ctx.ip }
-  await parts.audit(errorIdOf(ctx), { event: 'token.revoked', client, personal })
+  await parts.audit(errorIdOf(ctx), { event: 'token.revoked', client, ...jti, personal })
 }

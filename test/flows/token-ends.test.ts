@@ -54,7 +54,7 @@ test('a token is inactive from the moment in which its client gives it back; its
   assert.equal(await isActive(access, 'web'), false)
   const [event] = gateway.events.slice(before)
   assert.ok(event?.event === 'token.revoked' && event.client === 'web')
-  assert.equal(event.personal.sub, claimsIn(access)['sub'])
+  assert.deepEqual([event.personal.sub, event.jti], [claimsIn(access)['sub'], claimsIn(access)['jti']])
   assert.equal((await revoke(access)).status, 200, 'once more is no error')
   const fields = { grant_type: 'refresh_token', refresh_token: refresh }
   const renewed = await gateway.post('/token', fields, as('web'))
