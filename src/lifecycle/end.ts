@@ -87,7 +87,7 @@ export interface Ends {
   /**
    * The same for a message that is good once.
    * @param once an id that no other message has, and until when it is remembered (Unix seconds)
-   * @returns undefined where it came before; nothing happens then
+   * @returns undefined where it came before and is done, or under way; nothing happens then
    */
   endOnce(
     once: { readonly id: string; readonly until: number },
@@ -153,17 +153,29 @@ export function openEnds(ports: EndsPorts): Ends {
     return carryOut(id, ending, 'first')
   }
 
+  const obey = async (id: string, ending: Ending): Promise<Ended | undefined> => {
+    if (await messages.get(id)) return undefined
+    // One step remembers the message and what it asks for: a crash after it loses neither.
+    const added = await endings.add(id, ending)
+    // What failed half way is still due when it is sent again: whoever sent it was told of the failure, or heard nothing.
+    const due = added ? ending : await endings.get(id)
+    if (due && !(await messages.get(id))) return carryOut(id, due, added ? 'first' : 'again')
+    if (added) await endings.delete(id) // another process had it carried out between the two looks
+    return undefined
+  }
+
   return {
     find: (selector) => ender.find(selector),
     end,
     async endOnce(once, selector, cause, by) {
       const id = hash('sha256', once.id, 'base64url')
-      const ending = { selector, cause, at: now(), by, rememberUntil: once.until }
-      // One step remembers the message and what it asks for: a crash after it loses neither.
-      if ((await messages.get(id)) || !(await endings.add(id, ending))) return undefined
-      if (!(await messages.get(id))) return carryOut(id, ending, 'first')
-      await endings.delete(id) // another request had it carried out between the two looks
-      return undefined
+      if (running.has(id)) return undefined
+      running.add(id)
+      try {
+        return await obey(id, { selector, cause, at: now(), by, rememberUntil: once.until })
+      } finally {
+        running.delete(id)
+      }
     },
     async resume() {
       for (const { id, value } of await endings.list(BATCH)) {

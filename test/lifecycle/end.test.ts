@@ -237,6 +237,19 @@ test('what a crash broke off is found behind thousands of ends that are done, an
   assert.equal(await alive(), 'c d | c-web d-web')
 })
 
+test('a message whose end failed half way is obeyed when it comes again, and only then', async () => {
+  await everybody()
+  const once = { id: 'corp\njti-1', until: now + 300 }
+  const selector = { kind: 'subject', sub: sub('corp', 'ada') } as const
+  const one = ends()
+  left = 4
+  await assert.rejects(one.endOnce(once, selector, 'upstream', by))
+  left = Number.POSITIVE_INFINITY
+  assert.deepEqual(await one.endOnce(once, selector, 'upstream', by), { signIns: 2, families: 0 })
+  assert.equal(await alive(), 'c d | c-web d-web')
+  assert.equal(await one.endOnce(once, selector, 'upstream', by), undefined)
+})
+
 test('a proof that runs out ends by itself, within a minute of its end', async () => {
   await everybody()
   const one = ends()
