@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from './audit.ts'
-import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
-import { type Connector, type ConnectorPorts, urlsFor } from './connectors/connector.ts'
-import { connectorTypes } from './connectors/index.ts'
+import type { GatewayConfig } from './config/gateway.ts'
 import type { Decision } from './core/decision.ts'
 import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
@@ -24,6 +22,7 @@ import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
+import { connectorPool } from './upstreams.ts'
 
 /** A configuration that was read, checked and compiled. */
 export interface Loaded {
@@ -84,60 +83,6 @@ export function ringSpecs(config: GatewayConfig, targets: ReadonlyMap<string, Ta
     algs.set(target.ring, ring.add(target.alg))
   }
   return [...algs].map(([name, set]) => ({ name, algs: [...set].sort() }))
-}
-
-/** Opens connectors lazily and once; one whose configuration is unchanged lives on over a reload, with what it discovered. */
-function connectorPool(ports: AppPorts, issuer: URL) {
-  const open = new Map<string, { readonly made: string; readonly entry: ConnectorEntry }>()
-  return (configs: readonly ConnectorConfig[]): ReadonlyMap<string, ConnectorEntry> => {
-    const entries = configs.map((config): [string, ConnectorEntry] => {
-      const made = JSON.stringify(config)
-      const before = open.get(config.id)
-      if (before?.made === made) return [config.id, before.entry]
-      const entry = connectorEntry(config, ports, issuer)
-      open.set(config.id, { made, entry })
-      return [config.id, entry]
-    })
-    return new Map(entries)
-  }
-}
-
-function connectorEntry(config: ConnectorConfig, ports: AppPorts, issuer: URL): ConnectorEntry {
-  const type = connectorTypes[config.type as keyof typeof connectorTypes]
-  const options = config as never // each type's own options were checked by its own schema
-  const own: ConnectorPorts = {
-    now: ports.now,
-    fetch: createFetcher({
-      // What a customer's file names comes from outside: it reaches no machine of the operator's own network (law 10).
-      reach: config.tenant === undefined ? 'configured' : 'public',
-      timeoutMs: PATIENCE_MS,
-      maxBytes: ANSWER_LIMIT,
-      ...type.outgoing(options),
-    }),
-    ...urlsFor(issuer, config.id),
-    seal: (plaintext, context) => ports.root.seal(plaintext, context),
-    open: (sealed, context) => ports.root.open(sealed, context),
-    log: ports.log,
-  }
-  let opened: Promise<Connector> | undefined
-  return {
-    id: config.id,
-    label: config.label,
-    ...(config.hint === undefined ? {} : { hint: config.hint }),
-    unlisted: config.unlisted,
-    emailDomains: config.emailDomains,
-    recheckAfter: config.recheckAfter,
-    recheckGrace: config.recheckGrace,
-    ...(config.sessionIdle === undefined ? {} : { sessionIdle: config.sessionIdle }),
-    ...(config.sessionMax === undefined ? {} : { sessionMax: config.sessionMax }),
-    open() {
-      opened ??= type.open(options, own).catch((error: unknown) => {
-        opened = undefined
-        throw error
-      })
-      return opened
-    },
-  }
 }
 
 function composition(

@@ -34,6 +34,7 @@ const parts: Readonly<Record<string, Part>> = {
   'fetcher.ts': { imports: [], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
+  'upstreams.ts': { imports: ['config', 'connectors', 'http', 'keys', 'fetcher.ts'], packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
   // The upstreams and the client that the demo plays are other people's programs: they use the libraries that those would.

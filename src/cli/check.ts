@@ -6,13 +6,18 @@ import { count } from './table.ts'
 
 /** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
 export const command: Command = {
-  usage: '[--config FILE]',
+  usage: '[--live [CONNECTOR]] [--config FILE]',
   details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
 Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
-A problem in a tenant's file disables that tenant alone; check still exits with 1.`,
-  options: configOption,
+A problem in a tenant's file disables that tenant alone; check still exits with 1.
+--live then asks each upstream, or the one named, what can be asked without a person: whether it is there and is
+itself, has keys that are taken here, and offers logout and refresh. \`bad\` is why sign-ins fail, and exits with 1;
+\`note\` is worth knowing.`,
+  options: { ...configOption, live: { help: 'then ask the upstreams of the connectors' } },
   run: async (args, io) => {
-    const path = fileOf(args, io)
+    const live = args.flag('live')
+    const path = live ? configPath(args, io) : fileOf(args, io)
+    if (live && args.words.length > 1) throw new UsageError('--live asks one connector, or all')
     const loaded = await configurationReader(io)(path)
     if (!loaded.ok) {
       lines(io, loaded.problems)
@@ -21,7 +26,10 @@ A problem in a tenant's file disables that tenant alone; check still exits with 
     for (const warning of loaded.warnings) io.err(`warning: ${problemText(warning)}`)
     for (const { problems } of loaded.disabledTenants) lines(io, problems)
     io.out(summary(path, loaded))
-    return loaded.disabledTenants.length > 0 ? exit.refused : exit.ok
+    const offline = loaded.disabledTenants.length > 0 ? exit.refused : exit.ok
+    if (!live) return offline
+    const { checkLive } = await import('./check-live.ts')
+    return Math.max(offline, await checkLive(loaded, args.words[0], io))
   },
 }
 

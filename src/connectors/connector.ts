@@ -34,11 +34,13 @@ export interface Answer {
   readonly memo: Memo
 }
 
-/** One finding of `inspect`: the same checks as `complete`, each with what was seen. */
+/** One finding of `inspect`, the same checks as `complete`, or of `probe`: each with what was seen. */
 export interface Check {
   readonly check: string
   readonly ok: boolean
   readonly found?: string
+  /** It hinders no sign-in, and an operator wants to know it. */
+  readonly note?: true
 }
 
 /** A message by which an upstream says that it ended something; `front-channel` comes through a browser, in a frame. */
@@ -91,6 +93,8 @@ export interface Connector {
   hear?(message: Message): Promise<Heard>
   /** What the upstream's operator needs: redirect URIs, SP metadata. */
   print?(): readonly GeneratedFile[]
+  /** What can be asked of the upstream without a person: reachable, itself, with usable keys; and what it offers. Never rejects. */
+  probe?(): Promise<readonly Check[]>
   /** For `lotse explain --answer`. */
   inspect?(answer: Answer): Promise<readonly Check[]>
 }

@@ -7,6 +7,7 @@ import { failure } from './failure.ts'
 import { openHear } from './hear.ts'
 import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
 import type { OidcConfig } from './options.ts'
+import { probe } from './probe.ts'
 import { keptOf, proofOf, sessionOf } from './proof.ts'
 import { openRecheck } from './recheck.ts'
 import { registration } from './registration.ts'
@@ -33,6 +34,7 @@ export function openOidc(config: OidcConfig, ports: ConnectorPorts): Connector {
     logout: (proof, back) => logout(config, ports, upstream, { proof, ...back }),
     hear: openHear(config, ports, upstream),
     print: () => [registration(config, ports)],
+    probe: () => probe(config, ports, upstream),
   }
 }
 
