@@ -8,7 +8,7 @@ import type { Target, TokenForm } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny, signedInOf } from './proofs.ts'
 import { errorIdOf } from './render.ts'
-import { targetByResource, wantedTargets } from './resources.ts'
+import { mayAskFor, oneResource, targetByResource, wantedTargets } from './resources.ts'
 
 interface Source {
   readonly kind: string
@@ -94,21 +94,40 @@ function nothingHere({ wantsAcr }: Decision): string {
   return wantsAcr === undefined ? words : `${words}; sign in again with acr ${wantsAcr} or higher`
 }
 
+/** The library tells every `invalid_grant` in the same words. */
+const saying = (error: errors.InvalidGrant, decision: Decision) =>
+  Object.assign(error, { error_description: nothingHere(decision) })
+
 /**
- * Refuses before anything is consumed: a refresh token that went for a refusal would come again, and count as stolen. What the
- * request names has to be reached and to fit into a token; without a name, one of those that were granted.
+ * The resource of the token to come, as the library will choose it; what is not granted is refused before anything is consumed.
+ * @throws {errors.InvalidTarget}
+ */
+function resourceToCome(parts: Parts, ctx: Context, client: ClientConfig, source: Source): string | undefined {
+  const named = [(ctx.oidc.params?.['resource'] as string | readonly string[] | undefined) ?? []].flat()
+  const granted = [source.resource ?? []].flat()
+  const resource = oneResource(client, named.length > 0 ? named : granted)
+  if (resource === undefined) return undefined
+  const target = typeof resource === 'string' ? targetByResource(parts.targets)(resource) : undefined
+  if (typeof resource === 'string' && granted.includes(resource) && target && mayAskFor(client, target.id))
+    return resource
+  throw new errors.InvalidTarget('name one resource, which was granted')
+}
+
+/**
+ * Refuses before anything is consumed: a refresh token that went for a refusal would come again, and count as stolen. The target
+ * of the token to come has to be reached, and what is said to it has to fit.
  * @throws {errors.AccessDenied}
+ * @throws {errors.InvalidTarget}
  */
 function mustReach(parts: Parts, ctx: Context, source: Source, decision: Decision): void {
-  const client = ctx.oidc.client?.clientId ?? ''
-  const named = ctx.oidc.params?.['resource']
-  const granted = [source.resource ?? []].flat()
-  const targets = wantedTargets(parts, client, typeof named === 'string' ? [named] : granted)
+  const client = parts.clients.get(ctx.oidc.client?.clientId ?? '')
+  if (!client) return
+  const resource = resourceToCome(parts, ctx, client, source)
+  const targets = wantedTargets(parts, client.id, resource === undefined ? [] : [resource])
   if (!reachesAny(decision, targets)) throw new errors.AccessDenied(nothingHere(decision))
-  const own = targetOf(parts, parts.clients.get(client))
+  const own = targetOf(parts, client)
   if (own) said(own, decision, 'id_token')
-  const [only, ...more] = targets
-  const target = only === undefined || more.length > 0 ? undefined : parts.targets.get(only)
+  const target = targetByResource(parts.targets)(resource)
   if (target) said(target, decision, 'access_token')
 }
 
@@ -129,6 +148,7 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
     if (!bound || accountId(bound.proof.subject) !== sub) return undefined
     if (source && !bound.decision.allowed) {
       if (source.kind === 'RefreshToken') await endByRule(parts, ctx, bound)
+      if (ctx.oidc.route === 'token') throw saying(new errors.InvalidGrant('the rules allow nothing'), bound.decision)
       return undefined
     }
     if (source) mustReach(parts, ctx, source, bound.decision)

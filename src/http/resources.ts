@@ -40,18 +40,29 @@ export function mayAskFor(client: ClientConfig, target: string): boolean {
 /** Every scope that a client may ask for; what tokens say is decided by rules, not by scopes. */
 export const SCOPES = 'openid profile email groups offline_access'
 
+/**
+ * Which of several resources a token is for: the client's own target, or the only one; all of them where it is not clear, which
+ * the library refuses.
+ */
+export function oneResource(client: ClientConfig, oneOf: readonly string[]): string | readonly string[] | undefined {
+  const own = ownResource(client)
+  if (own !== undefined && oneOf.includes(own)) return own
+  return oneOf.length > 1 ? oneOf : oneOf[0]
+}
+
+/** A dashboard reads userinfo, which a token for a target cannot: it has no default and gets an opaque token. */
+const ownResource = ({ target, accessToken }: ClientConfig) =>
+  target !== undefined && accessToken === 'jwt' ? resourceOf(target) : undefined
+
 /** Which target a token is for: the client's own, or the one that `resource` names and the client may use (law 8). */
 export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): ResourceIndicators {
   const targetFor = targetByResource(parts.targets)
   return {
     enabled: true,
-    // A dashboard reads userinfo, which a token for a target cannot: it has no default and gets an opaque token.
     defaultResource(_ctx, client, oneOf) {
       const config = parts.clients.get(client.clientId)
-      const own = config?.target !== undefined && config.accessToken === 'jwt' ? resourceOf(config.target) : undefined
-      if (!oneOf) return own as string
-      if (own !== undefined && oneOf.includes(own)) return own
-      return oneOf.length === 1 ? (oneOf[0] as string) : oneOf
+      if (!oneOf) return (config && ownResource(config)) as string
+      return (config ? oneResource(config, oneOf) : oneOf) as string
     },
     useGrantedResource: () => true,
     getResourceServerInfo(_ctx, identifier, client) {
