@@ -12,6 +12,14 @@ export interface Said {
   readonly err: readonly string[]
 }
 
+/** A line of `lotse keys list --json`. */
+export interface Key {
+  readonly ring: string
+  readonly kid: string
+  readonly alg: string
+  readonly state: string
+}
+
 /** The command line, as an operator has it on the gateway's machine. */
 export interface Operator {
   /** Runs `lotse` with these words, and `more` after them: the gateway's configuration if absent. */
@@ -20,6 +28,10 @@ export interface Operator {
   json<T>(line: string): Promise<T>
   /** Writes the configuration anew; the gateway does not hear of it. */
   configure(config: string): Promise<void>
+  /** The keys of one ring. */
+  keysOf(ring: string): Promise<readonly Key[]>
+  /** The key of a ring that signs now. */
+  kidOf(ring: string): Promise<string>
   /** What commands wrote to the audit log, oldest first. */
   audit(): Promise<readonly Record<string, unknown>[]>
 }
@@ -53,14 +65,18 @@ export async function operator(gateway: TestGateway, config: string): Promise<Op
     const code = await main(`${line} ${more}`.split(' ').filter(Boolean), io)
     return { code, out, err }
   }
+  const json = async <T>(line: string) => {
+    const { out, err } = await lotse(`${line} --json`)
+    if (out.length === 0) throw new Error(err.join('\n'))
+    return JSON.parse(out.join('\n')) as T
+  }
+  const keysOf = async (ring: string) => (await json<readonly Key[]>('keys list')).filter((key) => key.ring === ring)
   return {
     lotse,
     configure,
-    json: async <T>(line: string) => {
-      const { out, err } = await lotse(`${line} --json`)
-      if (out.length === 0) throw new Error(err.join('\n'))
-      return JSON.parse(out.join('\n')) as T
-    },
+    json,
+    keysOf,
+    kidOf: async (ring) => (await keysOf(ring)).find(({ state }) => state === 'current')?.kid ?? '',
     audit: async () =>
       (await readFile(log, 'utf8').catch(() => ''))
         .split('\n')
