@@ -103,7 +103,7 @@ test(`${KILLS} kills lose no refresh token that was handed out and make none usa
       // The newest may have been used by a request that was never answered: then this is its retry.
       family.push(await refresh(family.at(-1)))
       assert.match(family.at(-1) ?? '', /^[\w-]{43}$/, 'the newest token works')
-      if (n % 2 === 0) all.push(family)
+      if (n % 2 === 0 || family.length < 3) all.push(family)
       else
         assert.equal(await refresh(family.at(-3)), '400 invalid_grant', 'one whose successor was used is dead at once')
     }
