@@ -125,6 +125,27 @@ test('userinfo adds what the ID token does not say, and nothing of the protocol'
   assert.deepEqual(merged, { sub: 'a', email: 'x', groups: ['g'] })
 })
 
+test('an address and whether it is verified come from one of the two, never half from each', () => {
+  const address = (email?: unknown, email_verified?: unknown) => ({
+    ...(email !== undefined && { email }),
+    ...(email_verified !== undefined && { email_verified }),
+  })
+  const merged = (idToken: object, userinfo: object) => mergeUserinfo({ ...idToken }, { ...userinfo })
+  const own = address('me@evil.example')
+  assert.deepEqual(merged(own, address('ada@corp.example', true)), own, 'another address')
+  assert.deepEqual(merged(own, address(undefined, true)), own, 'no address at all')
+  assert.deepEqual(
+    merged(own, address(own.email, true)),
+    address(own.email, true),
+    'what userinfo says of this address',
+  )
+  const denied = address('a@corp.example', false)
+  assert.deepEqual(merged(denied, address('a@corp.example', true)), denied, 'what is signed wins')
+  assert.deepEqual(merged(address(undefined, true), own), own, 'signed, but of no address')
+  assert.deepEqual(merged({}, address('a@corp.example', true)), address('a@corp.example', true))
+  assert.deepEqual(merged(address('a@corp.example', true), own), address('a@corp.example', true))
+})
+
 test('a subject id is one text that no other could be taken for', () => {
   assert.equal(readSubjectId({ sub: 'ada' }, 'sub'), 'ada')
   assert.equal(readSubjectId({ uid: 1001 }, 'uid'), '1001')

@@ -33,13 +33,24 @@ const protocol = new Set(
 /** Claims that only a signed ID token may say: userinfo never overwrites or adds them. */
 const signedOnly = new Set([...protocol, 'sub', 'acr', 'amr'])
 
+/** What belongs together and is said together: an address, and whether it was verified. */
+const addressClaims = new Set(['email', 'email_verified'])
+
 /**
  * Puts the ID token's and userinfo's claims together; what is signed wins. The caller has checked that `sub` is equal.
- * @see OpenID Connect Core 5.3.2
+ * `email_verified` is about the address beside it: it comes from where the address does, so that nobody's unverified address of
+ * the one is verified by what the other says of another address.
+ * @see OpenID Connect Core 5.1, 5.3.2
  */
 export function mergeUserinfo(idToken: Json, userinfo: Json): Json {
-  const added = Object.entries(userinfo).filter(([name]) => !signedOnly.has(name) && !Object.hasOwn(idToken, name))
-  return Object.fromEntries([...Object.entries(idToken), ...added])
+  const hasAddress = Object.hasOwn(idToken, 'email')
+  const sameAddress = hasAddress && idToken['email'] === userinfo['email']
+  const signed = Object.entries(idToken).filter(([name]) => hasAddress || !addressClaims.has(name))
+  const known = new Set(signed.map(([name]) => name))
+  const added = Object.entries(userinfo).filter(
+    ([name]) => !signedOnly.has(name) && !known.has(name) && (!hasAddress || sameAddress || !addressClaims.has(name)),
+  )
+  return Object.fromEntries([...signed, ...added])
 }
 
 /**
