@@ -32,6 +32,8 @@ const wrong: Readonly<Record<string, Record<string, unknown>>> = {
   'an issuer without TLS': { issuer: 'http://sso.corp.test' },
   'a secret written into the file': { clientSecret: 'hunter2' },
   'a proxy that is no URL': { proxy: 'proxy:3128' },
+  'a password of a proxy written into the file': { proxy: 'http://lotse:hunter2@proxy.example:3128' },
+  'a user of a proxy written into the file': { proxy: 'http://lotse@proxy.example:3128' },
   'an option that does not exist': { responsemode: 'query' },
 }
 
@@ -47,6 +49,20 @@ test('a way to authenticate without its secret or key is told with the option th
   assert.deepEqual(paths({ clientSecret: undefined }), ['clientSecret'])
   assert.deepEqual(paths({ auth: 'private_key_jwt' }), ['privateKey'])
   assert.deepEqual(paths({ auth: 'none', clientSecret: undefined }), [])
+})
+
+test('a proxy with a password is named by a reference, and what stands behind it is looked at', () => {
+  const { proxy } = schema.parse({ ...least, proxy: { env: 'PROXY' } })
+  assert.notEqual(proxy, undefined)
+  const problems = (loaded: string) => connectorTypes.oidc.problems({ auth: 'none', proxy: loaded })
+  assert.deepEqual(problems('http://lotse:hunter2@proxy.example:3128'), [])
+  assert.deepEqual(
+    problems('proxy.example:3128').map(({ path }) => path),
+    [['proxy']],
+  )
+  const { error } = schema.safeParse({ ...least, proxy: 'http://lotse:hunter2@proxy.example:3128' })
+  assert.match(error?.issues[0]?.message ?? '', /never written into this file; write \{ env: NAME \}/)
+  assert.doesNotMatch(JSON.stringify(error), /hunter2/)
 })
 
 test('every example of the guide is a configuration that is taken', () => {

@@ -8,13 +8,27 @@ const reassigned = new Set(['email', 'preferred_username', 'upn', 'unique_name',
 const token = (what: string) =>
   z.string().regex(/^[\x21-\x7e]{1,255}$/, `not ${what}; write printable ASCII, no spaces`)
 
-/** A forward proxy; it may carry `user:password@`. */
+/** Whether a text is the URL of a forward proxy. */
+function isProxy(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, pathname, search, hash } = new URL(text)
+  return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash
+}
+
+const noProxy = 'not the URL of a proxy; write http://proxy.example:3128'
+
+/** A forward proxy. One that wants `user:password@` is a secret as a whole. */
 const proxyUrl = () =>
-  z.string().refine((text) => {
-    if (!URL.canParse(text)) return false
-    const { protocol, pathname, search, hash } = new URL(text)
-    return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash
-  }, 'not the URL of a proxy; write http://proxy.example:3128')
+  z.union([
+    z
+      .string()
+      .refine(isProxy, noProxy)
+      .refine(
+        (text) => !text.includes('@'),
+        'a password is never written into this file; write { env: NAME } or { file: path } for the whole URL',
+      ),
+    secretReference(),
+  ])
 
 /** What a connector of type `oidc` takes, with the fields of every connector: the raw shape that config composes. */
 export const oidcOptions = {
@@ -94,7 +108,11 @@ export const oidcOptions = {
   ca: secretReference()
     .optional()
     .describe("PEM certificates that the upstream's TLS chains to, instead of the system's."),
-  proxy: proxyUrl().optional().describe('The forward proxy through which the upstream is reached (CONNECT).'),
+  proxy: proxyUrl()
+    .optional()
+    .describe(
+      'The forward proxy through which the upstream is reached (CONNECT). One with `user:password@` is a secret: name it by `{ env }` or `{ file }`.',
+    ),
 } as const
 
 /** The options once loaded: what was referenced by `{ env }` or `{ file }` is the text itself. */
@@ -106,8 +124,11 @@ export interface OptionProblem {
   readonly message: string
 }
 
+/** What `oidcProblems` looks at: secrets are texts once loaded, and references before. */
+type Judged = Pick<OidcConfig, 'auth'> & { clientSecret?: unknown; privateKey?: unknown; proxy?: unknown }
+
 /** What the options contradict each other in; empty where all is well. For the loader, after the shape was read. */
-export function oidcProblems(config: Pick<OidcConfig, 'auth'> & { clientSecret?: unknown; privateKey?: unknown }) {
+export function oidcProblems(config: Judged) {
   const problems: OptionProblem[] = []
   const needs = (option: 'clientSecret' | 'privateKey', why: string) => {
     if (config[option] === undefined)
@@ -115,5 +136,8 @@ export function oidcProblems(config: Pick<OidcConfig, 'auth'> & { clientSecret?:
   }
   if (config.auth.startsWith('client_secret_')) needs('clientSecret', 'needs a secret')
   if (config.auth === 'private_key_jwt') needs('privateKey', 'needs a private key')
+  // Only the loader has seen what stands behind a reference; what it could not read it has told itself.
+  const { proxy } = config
+  if (typeof proxy === 'string' && proxy !== '' && !isProxy(proxy)) problems.push({ path: ['proxy'], message: noProxy })
   return problems as readonly OptionProblem[]
 }
