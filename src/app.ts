@@ -140,9 +140,12 @@ interface Lifecycle {
 const REFUSE = 86_400
 
 /** How access ends: what is under way here must not be forgotten when the configuration changes. */
-function openLifecycle(ports: AppPorts, connector: (id: string) => ConnectorEntry | undefined): Lifecycle {
+function openLifecycle(
+  ports: AppPorts,
+  { connector, hears }: { connector(id: string): ConnectorEntry | undefined; hears(client: string): boolean },
+): Lifecycle {
   const proofs = openProofShelf(ports.store, ports.now)
-  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hooks: [] })
+  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hooks: [], hears })
   const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
   const rechecks = openRechecks({ ...ports, proofs, connector, gone })
   return { proofs, ends, rechecks, delivery: openDelivery(ports) }
@@ -204,7 +207,10 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   }
   // Asked at every count: made once for each composition.
   const metrics = createMetrics(() => current?.names ?? noNames)
-  const lifecycle = openLifecycle(ports, (id) => current?.world.connectors.get(id))
+  const lifecycle = openLifecycle(ports, {
+    connector: (id) => current?.world.connectors.get(id),
+    hears: (id) => current?.loaded.config.clients.some((one) => one.id === id && one.backchannelLogout) === true,
+  })
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
   metrics.configLoaded(ports.now())

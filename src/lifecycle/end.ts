@@ -110,12 +110,16 @@ export interface EndsPorts {
   readonly random: () => string
   /** Seconds for which what was ended refuses late writes: no request that began before lasts longer. */
   readonly refuseFor: number
+  /** Whether a client hears of logouts by a back channel; all of them where absent, and delivery then sorts them out. */
+  readonly hears?: (client: string) => boolean
   /** Absent in a command: the serving process runs its own, and then strikes the ending off. */
   readonly hooks?: readonly EndHook[]
 }
 
 /** Seconds that an ending waits for a process that finishes it; a day, since a store is restored sooner than that. */
 const KEEP = 86_400
+/** Seconds for which an ending is left to the process that began it. */
+const UNDER_WAY = 2
 /** Endings looked at in one round. */
 const BATCH = 1000
 /** Minutes of ends looked at in one round: after a night without a gateway the rest comes a second later. */
@@ -179,6 +183,8 @@ export function openEnds(ports: EndsPorts): Ends {
     },
     async resume() {
       for (const { id, value } of await endings.list(BATCH)) {
+        // Young ones may be under way in another process, a command's: two at once would write every line twice.
+        if (value.at > now() - UNDER_WAY) continue
         // What was under way when the list was made may be done by now.
         if (running.has(id) || !(await endings.get(id))) continue
         await carryOut(id, value, 'again').catch((error: unknown) =>

@@ -28,7 +28,7 @@ const AT_ONCE = 25
 
 /** Carries one ending out: idempotent, so that it may be repeated after a crash at any point. */
 export function openEnder(ports: EndsPorts) {
-  const { store, proofs } = ports
+  const { store, proofs, hears = () => true } = ports
 
   const read = async <T>(kind: keyof typeof kinds, id: string): Promise<T | undefined> => {
     const entry = await store.get(kinds[kind], id)
@@ -51,11 +51,11 @@ export function openEnder(ports: EndsPorts) {
   const tellClients = async ({ sessions, grants }: Awaited<ReturnType<typeof partsOf>>): Promise<void> => {
     for (const { accountId: sub, authorizations = {} } of sessions) {
       for (const [client, { sid }] of Object.entries(authorizations)) {
-        if (sub !== undefined && sid !== undefined) await addNotice(store, { client, sub, sid })
+        if (sub !== undefined && sid !== undefined && hears(client)) await addNotice(store, { client, sub, sid })
       }
     }
     for (const { clientId: client, accountId: sub, sid } of grants) {
-      if (sid !== undefined) await addNotice(store, { client, sub, sid })
+      if (sid !== undefined && hears(client)) await addNotice(store, { client, sub, sid })
     }
   }
 

@@ -15,8 +15,9 @@ const LONGEST_WAIT = 16
 /**
  * A breaker and a limit. The first failure closes the gate; then one question at a time tries, in growing intervals, and its
  * answer opens it again.
+ * @param told hears once of each change
  */
-export function openGate(now: Clock): Gate {
+export function openGate(now: Clock, told: (state: 'down' | 'up') => void): Gate {
   const waiting: (() => void)[] = []
   let inside = 0
   let failures = 0
@@ -38,8 +39,13 @@ export function openGate(now: Clock): Gate {
     return 'trial'
   }
   const failed = (mine: 'open' | 'trial') => {
+    if (failures === 0) told('down')
     if (mine === 'trial' || failures === 0) failures = Math.min(failures + 1, 10) // of many that failed together one counts
     notBefore = now() + Math.min(2 ** (failures - 1), LONGEST_WAIT)
+  }
+  const answered = () => {
+    if (failures > 0) told('up')
+    failures = 0
   }
   const closed = () => new LoginError('upstream_unavailable', 'the upstream is down; it is not asked again yet')
 
@@ -53,10 +59,10 @@ export function openGate(now: Clock): Gate {
         if (mine === 'open' && failures > 0) throw closed()
         const answer = await ask().catch((error: unknown) => {
           if (error instanceof LoginError && error.code === 'upstream_unavailable') failed(mine)
-          else failures = 0 // it answers
+          else answered()
           throw error
         })
-        failures = 0
+        answered()
         return answer
       } finally {
         leave()

@@ -53,7 +53,11 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
   const gateOf = (connector: string): Gate => {
     const known = gates.get(connector)
     if (known) return known
-    const made = openGate(ports.now)
+    const made = openGate(ports.now, (state) =>
+      state === 'down'
+        ? ports.log('warn', 'an upstream does not answer rechecks', { connector })
+        : ports.log('info', 'an upstream answers rechecks again', { connector }),
+    )
     gates.set(connector, made)
     return made
   }
@@ -79,7 +83,7 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
       } catch (error) {
         // An answer that cannot be believed teaches as little as none; a store that fails is another matter (law 4).
         if (!(error instanceof LoginError)) throw error
-        ports.log('warn', 'a recheck learnt nothing', { connector: proof.subject.connector, detail: error.message })
+        ports.log('debug', 'a recheck learnt nothing', { connector: proof.subject.connector, detail: error.message })
         if (age <= via.recheckAfter + via.recheckGrace) return proof
         throw error
       }
