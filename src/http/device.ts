@@ -4,6 +4,7 @@ import { type Configuration, errors } from 'oidc-provider'
 import { LoginError } from '../core/errors.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { targetOf } from './account.ts'
+import { subscriberOf } from './origin.ts'
 import { deviceConfirmPage, deviceDeclinedPage, deviceDonePage, deviceEntryPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
@@ -18,7 +19,7 @@ interface DeviceInfo {
   readonly challenge?: string
 }
 
-/** Wrong codes from one address within `WINDOW` seconds after which no more are looked at: 20 of 2.56 × 10^10. */
+/** Wrong codes from one subscriber within `WINDOW` seconds after which no more are looked at: 20 of 2.56 × 10^10. */
 const ATTEMPTS = 20
 const WINDOW = 600
 /** Seconds between polls. */
@@ -62,7 +63,7 @@ export function deviceFlow(parts: Parts): DeviceFlow {
         const label = parts.clients.get(client)?.label
         return sendPage(ctx, deviceDeclinedPage(label === undefined ? {} : { clientLabel: label }, theme))
       }
-      if (error?.name === 'NotFoundError') await attempts.update(ctx.ip, (n) => (n ?? 0) + 1, WINDOW)
+      if (error?.name === 'NotFoundError') await attempts.update(subscriberOf(ctx.ip), (n) => (n ?? 0) + 1, WINDOW)
       const problem = error && (problems[error.name] ?? 'not_found')
       const value = (ctx.state as { userCode?: string }).userCode
       const model = {
@@ -140,8 +141,8 @@ export function deviceGuard(parts: Parts): DeviceGuard {
   return {
     async before(ctx) {
       if (ctx.path !== '/device') return
-      if (ctx.method === 'POST' && ((await attempts.get(ctx.ip)) ?? 0) >= ATTEMPTS) {
-        throw new LoginError('too_many_attempts', 'too many wrong user codes from one address')
+      if (ctx.method === 'POST' && ((await attempts.get(subscriberOf(ctx.ip))) ?? 0) >= ATTEMPTS) {
+        throw new LoginError('too_many_attempts', 'too many wrong user codes from one subscriber')
       }
       const code = ctx.method === 'GET' ? ctx.query['user_code'] : undefined
       if (typeof code === 'string') {

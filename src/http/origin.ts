@@ -47,6 +47,18 @@ function clientAddress(remote: string, forwarded: string, trusted: (address: str
   return client
 }
 
+/**
+ * What one guesser has: an address, or of IPv6 the /64 that every subscriber gets, in which addresses are free to choose.
+ * @param address of IPv4 or IPv6; anything else stays as it is
+ */
+export function subscriberOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [left = '', right = ''] = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1).split('::')
+  const [head, tail] = [left, right].map((part) => (part === '' ? [] : part.split(':'))) as [string[], string[]]
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`
+}
+
 /** `http://evil/x?y` and `//evil/x` (RFC 9112 §3.2.2) as the path that a router sees: never a host. */
 function targetPath(target: string): string {
   const rest = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i, '').replace(/#.*$/, '')

@@ -72,7 +72,10 @@ rules: [{ name: all, from: [corp], give: [{ target: prod, group: x-all }] }]
     // What the guesser writes in front of the proxy's hop is not believed.
     assert.equal((await tryOne('198.51.100.77, 203.0.113.5')).status, 429)
     assert.equal((await tryOne('203.0.113.6')).status, 400)
-    assert.equal((await tryOne('2001:db8::1')).status, 400)
+    // A subscriber of IPv6 has a /64 of addresses and may take a new one for each guess (RFC 8628, section 5.1).
+    for (let n = 1; n <= 20; n += 1) await tryOne(`2001:db8:1:2:${n.toString(16)}::${n}`)
+    assert.equal((await tryOne('2001:db8:1:2::ffff')).status, 429)
+    assert.equal((await tryOne('2001:db8:1:3::1')).status, 400)
   } finally {
     await gateway.close()
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import { parseTrusted, pinOrigin } from '../../src/http/origin.ts'
+import { parseTrusted, pinOrigin, subscriberOf } from '../../src/http/origin.ts'
 
 const issuer = new URL('https://login.cloud.example')
 
@@ -95,4 +95,20 @@ test('an entry that is neither address nor network is refused', () => {
   for (const entry of ['localhost', '10.0.0.0/33', '10.0.0.0/', 'fd00::/129', '', '*', '10.0.0']) {
     assert.throws(() => parseTrusted([entry]), RangeError, entry)
   }
+})
+
+test('addresses of one /64 are one subscriber, however they are written; IPv4 counts by address', () => {
+  // biome-ignore format: the columns are read downwards
+  const table: readonly (readonly [address: string, subscriber: string])[] = [
+    ['203.0.113.5',                   '203.0.113.5'],
+    ['2001:db8:1:2:3:4:5:6',          '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::1',               '2001:db8:1:2::/64'],
+    ['2001:0db8:0001:0002::0.0.0.1',  '2001:db8:1:2::/64'],
+    ['2001:db8::1',                   '2001:db8:0:0::/64'],
+    ['2001:db8:0:1::',                '2001:db8:0:1::/64'],
+    ['::1',                           '0:0:0:0::/64'],
+    ['fe80::1%eth0',                  'fe80:0:0:0::/64'],
+    ['',                              ''],
+  ]
+  for (const [address, subscriber] of table) assert.equal(subscriberOf(address), subscriber, address)
 })
