@@ -20,6 +20,7 @@ import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
 import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
+import { countWithdrawals } from './store/withdrawals.ts'
 import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
 import { connectorPool } from './upstreams.ts'
@@ -86,7 +87,7 @@ export function ringSpecs(config: GatewayConfig, targets: ReadonlyMap<string, Ta
 }
 
 function composition(
-  { ports, metrics, lifecycle }: Lasting,
+  { ports, metrics, lifecycle, withdrawn }: Lasting,
   { loaded, rings, world }: { readonly loaded: Loaded; readonly rings: Rings; readonly world: World },
 ): Gateway {
   const { config } = loaded
@@ -103,6 +104,7 @@ function composition(
     },
     decide: loaded.decide,
     store: ports.store,
+    withdrawn,
     ...lifecycle,
     rings,
     root: ports.root,
@@ -127,6 +129,7 @@ interface Lasting {
   readonly ports: AppPorts
   readonly metrics: Metrics
   readonly lifecycle: Lifecycle
+  readonly withdrawn: () => number
 }
 
 interface Lifecycle {
@@ -195,14 +198,15 @@ function namesOf({ connectors, targets }: World): KnownNames {
  * @throws where keys or the store cannot be used
  */
 export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
-  const ports: AppPorts = { ...given, store: inTime(given.store), audit: strict(given.audit) }
+  const counted = countWithdrawals(inTime(given.store))
+  const ports: AppPorts = { ...given, store: counted.store, audit: strict(given.audit) }
   const issuer = new URL(first.config.issuer)
   const connectorsOf = connectorPool(ports, issuer)
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
     const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
     const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
-    const gateway = composition({ ports, metrics, lifecycle }, { loaded, rings, world })
+    const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })
     return { loaded, world, rings, names: namesOf(world), gateway }
   }
   // Asked at every count: made once for each composition.
@@ -229,7 +233,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
       const before = current as NonNullable<typeof current>
       // A reload that came in between has opened the rings anew, and must not be undone.
       if (!(await before.rings.tick()) || current !== before) return
-      current = { ...before, gateway: composition({ ports, metrics, lifecycle }, before) }
+      current = { ...before, gateway: composition({ ports, metrics, lifecycle, ...counted }, before) }
       ports.log('info', 'the keys changed: a new provider was swapped in')
     },
     async deliver() {

@@ -5,7 +5,7 @@ import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
 import type { DeviceGuard } from './device.ts'
 import { dressFormPost } from './form-post.ts'
-import { answerIntrospection } from './introspection.ts'
+import { openIntrospection } from './introspection.ts'
 import type { Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
 import { asLoginError, errorIdOf, sendError } from './render.ts'
@@ -113,7 +113,6 @@ const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: C
   authorization: auditFrontChannel,
   resume: auditFrontChannel,
   end_session_confirm: (parts, _proofs, ctx) => leadOverUpstream(parts, ctx),
-  introspection: answerIntrospection,
   revocation: (parts, _proofs, ctx) => completeRevocation(parts, ctx),
 }
 
@@ -188,6 +187,7 @@ async function dropEmptySecret(parts: Parts, ctx: Context): Promise<void> {
  */
 export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Middleware {
   const headers = baseHeaders(parts)
+  const introspect = openIntrospection(parts, proofs)
   return async (anyCtx, next) => {
     const ctx = anyCtx as unknown as Context
     const started = performance.now()
@@ -198,7 +198,8 @@ export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Midd
       await dropEmptySecret(parts, ctx)
       await next()
       await guard.after(ctx)
-      await afterRoutes[ctx.oidc?.route ?? '']?.(parts, proofs, ctx)
+      if (ctx.oidc?.route === 'introspection') await introspect(ctx)
+      else await afterRoutes[ctx.oidc?.route ?? '']?.(parts, proofs, ctx)
       dressFormPost(parts, ctx)
       if (ctx.status === 404 && ctx.body === undefined) throw new LoginError('not_found', 'no such page')
     } catch (thrown) {

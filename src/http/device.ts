@@ -57,6 +57,9 @@ export function deviceFlow(parts: Parts): DeviceFlow {
       const ctx = anyCtx as unknown as Context
       const theme = onceOnly(themeOf(parts, ctx))
       if (error?.name === 'AbortedError') {
+        // So the library calls every refusal after a code was confirmed; this person declined nothing.
+        if (error.cause)
+          throw new LoginError('nothing_granted', 'refused after the confirmation', { cause: error.cause })
         // The library looks the client up only for a code that is confirmed.
         const { clientId: client = '' } = ctx.oidc.entities.DeviceCode ?? {}
         await parts.audit(errorIdOf(ctx), { event: 'device.declined', client, personal: { address: ctx.ip } })

@@ -129,11 +129,45 @@ async function aboutOpaque(parts: Parts, proofs: Proofs, ctx: Context): Promise<
   return { ...said, ...answer, sub: behind.sub, exp: Math.min(answer.exp, behind.until) }
 }
 
-/** Completes what the library answered at the introspection endpoint. @throws {StoreUnavailable} never "inactive" for it (law 4) */
-export async function answerIntrospection(parts: Parts, proofs: Proofs, ctx: Context): Promise<void> {
-  if (ctx.status !== 200 || !ctx.oidc.client) return // not authenticated, or no such request
-  const jws = jwtAskedFor(ctx)
-  const token = jws === undefined ? undefined : readAccessJwt(parts, jws)
-  if (token) ctx.body = await aboutJwt(parts, proofs, ctx, token)
-  else if ((ctx.body as Answer).active) ctx.body = await aboutOpaque(parts, proofs, ctx)
+/** Answers that are remembered at most. */
+const REMEMBERED = 4096
+/** No token of ours is longer: claims have 4 KB. */
+const LONGEST = 16_384
+
+/**
+ * What was answered about a JWT in this second, as long as this process took nothing back: an API that asks at each of its requests
+ * asks the same many times a second, and what another process took back is inactive within a second all the same.
+ */
+function memory(parts: Parts): (key: string, make: () => Promise<Answer>) => Promise<Answer> {
+  let of = ''
+  const answers = new Map<string, Answer>()
+  return async (key, make) => {
+    const moment = `${parts.now()} ${parts.withdrawn()}`
+    if (of !== moment) answers.clear()
+    of = moment
+    const known = answers.get(key)
+    if (known) return known
+    const made = await make()
+    // What was taken back meanwhile makes this an answer of the past.
+    if (of === moment && `${parts.now()} ${parts.withdrawn()}` === moment && answers.size < REMEMBERED) {
+      answers.set(key, made)
+    }
+    return made
+  }
+}
+
+/** Completes what the library answered at the introspection endpoint. It throws StoreUnavailable, and never says "inactive" for it (law 4). */
+export function openIntrospection(parts: Parts, proofs: Proofs): (ctx: Context) => Promise<void> {
+  const remembered = memory(parts)
+  const jwt = async (ctx: Context, jws: string): Promise<Answer> => {
+    const token = readAccessJwt(parts, jws)
+    return token ? aboutJwt(parts, proofs, ctx, token) : inactive
+  }
+  return async (ctx) => {
+    if (ctx.status !== 200 || !ctx.oidc.client) return // not authenticated, or no such request
+    const jws = jwtAskedFor(ctx)
+    if (jws !== undefined && jws.length > LONGEST) ctx.body = inactive
+    else if (jws !== undefined) ctx.body = await remembered(`${ctx.oidc.client.clientId} ${jws}`, () => jwt(ctx, jws))
+    else if ((ctx.body as Answer).active) ctx.body = await aboutOpaque(parts, proofs, ctx)
+  }
 }

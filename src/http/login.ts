@@ -131,11 +131,12 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     const event = { event: 'login.refused', client: String(at.params['client_id']), connector, code } as const
     await parts.audit(errorIdOf(ctx), { ...event, personal: { address: ctx.ip } })
     parts.meter.login(connector, code)
-    if (forPeople.has(code)) {
-      await refuseDevice(provider(), at)
+    const description = `the sign-in failed (${code}); reference ${errorIdOf(ctx)}`
+    // A command line cannot show why, and its person would be told that she had declined.
+    if (forPeople.has(code) || at.deviceCode !== undefined) {
+      await refuseDevice(provider(), at, description)
       throw Object.assign(new LoginError(code, 'refused', { facts }), againOf(at))
     }
-    const description = `the sign-in failed (${code}); reference ${errorIdOf(ctx)}`
     return goOn(ctx, { error: facts['error'] ?? oauthErrors[code] ?? 'server_error', error_description: description })
   }
 
@@ -168,7 +169,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
         personal,
       })
       parts.meter.login(connector, code)
-      await refuseDevice(provider(), at)
+      await refuseDevice(provider(), at, 'the rules give this person nothing here')
       return refuse(ctx, at, { proof, decision, code })
     }
     const broke = decision.because.some((o) => o.effect === 'broke-glass')
@@ -256,10 +257,10 @@ function againOf(at: Details): { retryHref?: string; leaveHref?: string } {
 }
 
 /** A command line that waits for a refused person is told at once. */
-async function refuseDevice(provider: Provider, at: Details): Promise<void> {
+async function refuseDevice(provider: Provider, at: Details, errorDescription: string): Promise<void> {
   if (at.deviceCode === undefined) return
   const code = await provider.DeviceCode.find(at.deviceCode, { ignoreExpiration: true })
   if (!code) return
-  Object.assign(code, { error: 'access_denied', errorDescription: 'the rules give this person nothing here' })
+  Object.assign(code, { error: 'access_denied', errorDescription })
   await code.save()
 }

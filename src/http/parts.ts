@@ -59,6 +59,8 @@ export interface Parts {
   readonly lifetimes: Lifetimes
   readonly decide: (subject: Subject, now: number) => Decision
   readonly store: Store
+  /** Grows with whatever this process takes back. */
+  readonly withdrawn: () => number
   readonly proofs: ProofShelf
   readonly rechecks: Rechecks
   readonly ends: Ends
