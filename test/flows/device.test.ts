@@ -10,11 +10,18 @@ import { standard } from '../support/standard.ts'
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
+const rules = `
+  - name: guests of argo
+    from: [corp]
+    if: [{ claim: preferred_username, is: carol }]
+    give: [{ target: argo, group: argo-guests }]
+`
+
 let idp: Idp
 let gateway: TestGateway
 let clock: ReturnType<typeof fakeClock>
 before(async () => {
-  ;({ idp, gateway } = await standard())
+  ;({ idp, gateway } = await standard({ rules }))
 })
 beforeEach(() => {
   clock = fakeClock()
@@ -151,6 +158,32 @@ test('a person who declines is told so, and the terminal hears access_denied', a
   assert.match(declined.text, /kubectl/)
   const told = gateway.events.findLast(({ event }) => event === 'device.declined')
   assert.equal(told && 'client' in told && told.client, 'kubectl')
+})
+
+test('a sign-in that fails upstream says so, and never that the person had declined the code', async () => {
+  const device = await ask()
+  const who = person()
+  const upstream = await confirm(who, device)
+  const page = await who.submit(upstream, upstream.form('decline'))
+  assert.equal(page.location.origin, gateway.issuer)
+  assert.equal(page.status, 403)
+  assert.match(page.text, /at your organisation was declined/)
+  assert.doesNotMatch(page.text, /start the command again/)
+  const { body } = await poll(device)
+  assert.equal(body['error'], 'access_denied')
+  assert.match(body['error_description'] ?? '', /upstream_declined.*reference/)
+  assert.equal(gateway.events.at(-2)?.event, 'login.refused')
+})
+
+test('somebody who is signed in, and to whom the rules give nothing at this terminal, is told so', async () => {
+  const who = person()
+  await signIn(who, authorization(gateway, 'kubectl', { resource: 'https://argo.example' }), 'carol')
+  const device = await ask('openstack')
+  const page = await confirm(who, device)
+  assert.equal(page.status, 403)
+  assert.doesNotMatch(page.text, /declined/)
+  assert.equal(await outcome(poll(device, 'openstack')), '400 access_denied')
+  assert.ok(!gateway.events.slice(-3).some(({ event }) => event === 'device.declined'))
 })
 
 test('with a session the confirmation is the only step', async () => {
