@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import Provider from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import { carryProof, deriveSuccessors, pinUrls, successorOf } from '../../src/http/overrides.ts'
 
 /* What src/http/overrides.ts leans on and the published types do not promise: a new version of the library must fail here first. */
+
+/** Changes with the library, after its insides were read again; nothing else may change it. */
+const READ = '9.13.3'
 
 type Loose = Record<string, unknown> & { prototype: Record<string, unknown> }
 const own = (value: unknown) => value as Loose
@@ -13,27 +17,74 @@ function fresh(): Provider {
   return new Provider('https://login.example', { features: { devInteractions: { enabled: false } } })
 }
 
+/** A provider that keeps what it stores where a test can look at it. */
+function storing() {
+  const models = new Map<string, Map<string, AdapterPayload>>()
+  const stored = (model: string) => models.get(model) ?? new Map<string, AdapterPayload>()
+  const adapter = (model: string) =>
+    ({
+      find: async () => undefined,
+      async upsert(id: string, payload: AdapterPayload) {
+        models.set(model, stored(model).set(id, payload))
+      },
+    }) as unknown as Adapter // nothing else is asked of it
+  const provider = new Provider('https://login.example', { adapter, features: { devInteractions: { enabled: false } } })
+  return { provider, stored }
+}
+
 test('the library is the very version whose insides were read', () => {
   const require = createRequire(import.meta.url)
-  const wanted = (require('../../package.json') as { dependencies: Record<string, string> }).dependencies[
-    'oidc-provider'
-  ]
   const path = require.resolve('oidc-provider').replace(/lib\/index\.js$/, 'package.json')
-  assert.equal((require(path) as { version: string }).version, wanted)
+  assert.equal((require(path) as { version: string }).version, READ)
+  const { dependencies } = require('../../package.json') as { dependencies: Record<string, string> }
+  assert.equal(dependencies['oidc-provider'], READ)
 })
 
-test('every method that is overridden is there to be overridden', () => {
+test('every method that is overridden or called without being published is there', () => {
   const provider = fresh()
-  for (const Model of [provider.AccessToken, provider.ClientCredentials]) {
-    assert.equal(typeof own(Model).prototype['getValueAndPayload'], 'function')
+  const { OIDCContext } = provider as unknown as { OIDCContext: unknown }
+  // biome-ignore format: the columns are read downwards
+  const methods: readonly (readonly [model: unknown, ...names: string[]])[] = [
+    [provider.AccessToken,       'getValueAndPayload'],
+    [provider.ClientCredentials, 'getValueAndPayload'],
+    [provider.RefreshToken,      'generateTokenId'],
+    [provider.IdToken,           'issue', 'payload'],
+    [provider.Client,            'includeSid', 'backchannelLogout'],
+    [provider.Session,           'destroy', 'ensureClientContainer', 'sidFor'],
+    [OIDCContext,                'urlFor', 'entity'],
+  ]
+  for (const [model, ...names] of methods) {
+    for (const name of names) assert.equal(typeof own(model).prototype[name], 'function', name)
   }
-  assert.equal(typeof own(provider.RefreshToken).prototype['generateTokenId'], 'function')
-  assert.equal(typeof own(provider.Client).prototype['includeSid'], 'function')
-  assert.equal(typeof own(provider.Client).prototype['backchannelLogout'], 'function')
-  assert.equal(
-    typeof own((provider as unknown as Record<string, unknown>)['OIDCContext']).prototype['urlFor'],
-    'function',
-  )
+  assert.equal(typeof own(provider.IdToken)['expiresIn'], 'function')
+  assert.equal(typeof own((provider as unknown as Record<string, unknown>)['ReplayDetection'])['unique'], 'function')
+})
+
+test('a jti is stored under the hash by which its replay is told from that of another proof', async () => {
+  const { provider, stored } = storing()
+  const { ReplayDetection } = provider as unknown as { ReplayDetection: { unique(...of: unknown[]): Promise<boolean> } }
+  await ReplayDetection.unique('client', 'jti', Math.floor(Date.now() / 1000) + 60)
+  assert.deepEqual([...stored('ReplayDetection').keys()], [hash('sha256', 'clientjti', 'base64url')])
+})
+
+test('sessions and grants are stored in the shape that ending them reads', async () => {
+  const { provider, stored } = storing()
+  carryProof(provider)
+  const save = (model: unknown) => (model as { save(ttl: number): Promise<string> }).save(60) // published without the ttl
+  const session = new provider.Session({ accountId: 'ada', proof: 'p' } as never)
+  session.ensureClientContainer('client')
+  const sid = session.sidFor('client') ?? ''
+  assert.match(sid, /^[\w-]{21,}$/)
+  await save(session)
+  const [kept = {}] = stored('Session').values()
+  const { uid, accountId, proof, authorizations } = kept as Record<string, unknown>
+  const expected = { uid: session.uid, accountId: 'ada', proof: 'p', authorizations: { client: { sid } } }
+  assert.deepEqual({ uid, accountId, proof, authorizations }, expected)
+  const fields = { accountId: 'ada', clientId: 'client', proof: 'p', sid }
+  await save(new provider.Grant(fields as never))
+  const [grant = {}] = stored('Grant').values()
+  assert.deepEqual({ ...grant, ...fields }, grant)
+  assert.equal(typeof (grant as { iat?: number }).iat, 'number')
 })
 
 test('an opaque token collects its claims before anything is signed, with its end among them', async () => {
