@@ -71,7 +71,7 @@ test('sessions and grants are stored in the shape that ending them reads', async
   const { provider, stored } = storing()
   carryProof(provider)
   const save = (model: unknown) => (model as { save(ttl: number): Promise<string> }).save(60) // published without the ttl
-  const session = new provider.Session({ accountId: 'ada', proof: 'p' } as never)
+  const session = Object.assign(new provider.Session(), { accountId: 'ada', proof: 'p' })
   session.ensureClientContainer('client')
   const sid = session.sidFor('client') ?? ''
   assert.match(sid, /^[\w-]{21,}$/)
