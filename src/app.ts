@@ -102,6 +102,7 @@ function composition(
       refresh: config.sessions.refresh,
       ...(config.sessions.perPerson === undefined ? {} : { perPerson: config.sessions.perPerson }),
     },
+    assurance: config.assurance,
     decide: loaded.decide,
     store: ports.store,
     withdrawn,

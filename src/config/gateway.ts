@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Assurance } from '../core/acr.ts'
 import type { IdentityTemplate } from '../core/rule.ts'
 import type { connectorFields, serverFields, targetFields } from './schema.ts'
 
@@ -24,4 +25,5 @@ export type GatewayConfig = Readonly<Read<typeof serverFields>> & {
   /** Those of the main file, then those of the tenants that are in order. */
   readonly connectors: readonly ConnectorConfig[]
   readonly targets: readonly TargetConfig[]
+  readonly assurance: Assurance
 }

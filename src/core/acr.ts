@@ -1,8 +1,14 @@
-/** The assurance levels of eIDAS (Regulation 910/2014, article 8), lowest first. */
-const ladder: readonly string[] = ['low', 'substantial', 'high']
+/** Strengths of authentication, lowest first; the names in one entry mean the same. */
+export type Assurance = readonly (readonly string[])[]
 
-/** Whether a strength of sign-in is at least another: the eIDAS levels are a ladder; every other name stands for itself. */
-export function acrReaches(reached: string | undefined, want: string): boolean {
-  if (reached === undefined) return false
-  return reached === want || (ladder.includes(want) && ladder.indexOf(reached) > ladder.indexOf(want))
+/** The assurance levels of eIDAS (Regulation 910/2014, article 8): what holds where the configuration names none of its own. */
+const eidas: Assurance = [['low'], ['substantial'], ['high']]
+
+/** Every `acr` that is at least another, that one first: what to ask for, and what to be content with. */
+export function atLeast(assurance: Assurance, want: string): readonly string[] {
+  for (const ladder of [assurance, eidas]) {
+    const rank = ladder.findIndex((names) => names.includes(want))
+    if (rank >= 0) return [...new Set([want, ...ladder.slice(rank).flat()])]
+  }
+  return [want]
 }

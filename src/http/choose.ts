@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Hints } from '../connectors/connector.ts'
 import { type ChooserModel, markOf } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
-import { stepUpOf } from './step-up.ts'
+import { stepUpOf, strengths } from './step-up.ts'
 
 /** What the Provider remembers of a sign-in that it asked for. */
 export type Details = Awaited<ReturnType<Provider['interactionDetails']>>
@@ -40,11 +40,11 @@ function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
 const isAgain = (query: URLSearchParams) => query.has('choose') || query.has('again')
 
 /** What the client asked of the upstream; `again` where the person wants to be asked anew (another account). */
-export function hintsOf(details: Details, query: URLSearchParams): Hints {
+export function hintsOf(parts: Parts, details: Details, query: URLSearchParams): Hints {
   const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
   const again = isAgain(query) || details.prompt.reasons.includes('login_prompt')
   return {
-    ...strengthOf(acr_values, details, query),
+    ...strengthOf(parts, acr_values, details, query),
     ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),
     ...(again ? { prompt: 'login' as const } : {}),
     ...(typeof login_hint === 'string' ? { loginHint: login_hint } : {}),
@@ -53,12 +53,17 @@ export function hintsOf(details: Details, query: URLSearchParams): Hints {
 }
 
 /** The strength to ask for: what a rule wants before what the client wants, since without it the client gets nothing. */
-function strengthOf(acrValues: unknown, details: Details, query: URLSearchParams): Pick<Hints, 'acrValues'> {
+function strengthOf(
+  parts: Parts,
+  acrValues: unknown,
+  details: Details,
+  query: URLSearchParams,
+): Pick<Hints, 'acrValues'> {
   const named = query.get('acr')
-  if (named !== null && /^[\x21-\x7e]{1,255}$/.test(named)) return { acrValues: [named] }
+  if (named !== null && /^[\x21-\x7e]{1,255}$/.test(named)) return { acrValues: strengths(parts, [named]) }
   const stepUp = stepUpOf(details)
   if (stepUp) return { acrValues: stepUp.acr }
-  return typeof acrValues === 'string' ? { acrValues: acrValues.split(' ') } : {}
+  return typeof acrValues === 'string' ? { acrValues: strengths(parts, acrValues.split(' ')) } : {}
 }
 
 /** What the chooser page shows; unlisted connectors only make the search appear. */

@@ -96,7 +96,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     }
     const opened = await connector.open()
     const departure = { uid, connector, ...(query.has('acr') ? { stepUp: true as const } : {}) }
-    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(at, query)))
+    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(parts, at, query)))
   }
 
   const callback: Login['callback'] = async (ctx, id) => {

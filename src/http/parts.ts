@@ -1,6 +1,7 @@
 import type { Audit } from '../audit.ts'
 import type { ClientConfig } from '../config/clients.ts'
 import type { Connector } from '../connectors/connector.ts'
+import type { Assurance } from '../core/acr.ts'
 import type { Decision } from '../core/decision.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Subject } from '../core/subject.ts'
@@ -57,6 +58,7 @@ export interface Parts {
   readonly connectors: ReadonlyMap<string, ConnectorEntry>
   readonly targets: ReadonlyMap<string, Target>
   readonly lifetimes: Lifetimes
+  readonly assurance: Assurance
   readonly decide: (subject: Subject, now: number) => Decision
   readonly store: Store
   /** Grows with whatever this process takes back. */

@@ -1,4 +1,4 @@
-import { acrReaches } from '../core/acr.ts'
+import { atLeast } from '../core/acr.ts'
 import type { Parts } from './parts.ts'
 import { type Context, type Proofs, reachesAny } from './proofs.ts'
 import { wantedTargets } from './resources.ts'
@@ -21,9 +21,14 @@ export function stepUpFor(parts: Parts, proofs: Proofs, ctx: Context): StepUp | 
   const { connector, acr } = proof.subject
   const wanted = wantedTargets(parts, client.clientId, Object.keys(resourceServers ?? {}))
   if (!reachesAny(decision, wanted))
-    return decision.wantsAcr === undefined ? undefined : { acr: [decision.wantsAcr], connector }
-  const asked = typeof params?.['acr_values'] === 'string' ? params['acr_values'].split(' ') : []
-  return asked.length === 0 || asked.some((want) => acrReaches(acr, want)) ? undefined : { acr: asked, connector }
+    return decision.wantsAcr === undefined ? undefined : { acr: strengths(parts, [decision.wantsAcr]), connector }
+  const asked = strengths(parts, typeof params?.['acr_values'] === 'string' ? params['acr_values'].split(' ') : [])
+  return asked.length === 0 || asked.includes(acr ?? '') ? undefined : { acr: asked, connector }
+}
+
+/** What is wanted, and whatever is as strong: an upstream that reaches more has reached enough. */
+export function strengths({ assurance }: Pick<Parts, 'assurance'>, wanted: readonly string[]): readonly string[] {
+  return [...new Set(wanted.filter(Boolean).flatMap((acr) => atLeast(assurance, acr)))]
 }
 
 /** The step-up for which an interaction was begun. */

@@ -10,6 +10,8 @@ import { standard } from '../support/standard.ts'
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
 const SUBSTANTIAL = 'http://eidas.europa.eu/LoA/substantial'
+/** What is asked for where a rule wants `substantial`: that, its other name, and whatever is stronger. */
+const WANTED = `substantial ${SUBSTANTIAL} high`
 /** Production wants more than a password; the rest does not. */
 const rules = (level: string) => `
   - name: production
@@ -18,7 +20,7 @@ const rules = (level: string) => `
     give: [{ target: prod, group: x-production }]
 `
 
-/** Ada has a second factor and uses it where she is asked to; bob has none. */
+/** Ada has a second factor and uses it where she is asked to; eve's upstream calls that by its other name; bob has none. */
 const there: Person[] = []
 const claims = (sub: string) => ({ preferred_username: sub, groups: ['/teams/web/dev'], account_status: 'active' })
 const reach = (sub: string, acr: string): Person => ({ sub, claims: claims(sub), acr })
@@ -26,8 +28,8 @@ const reach = (sub: string, acr: string): Person => ({ sub, claims: claims(sub),
 function intercept(request: IncomingMessage): boolean {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://upstream')
   if (pathname !== '/auth' || !searchParams.has('client_id')) return false
-  const asked = searchParams.get('acr_values')?.split(' ')[0] ?? 'low'
-  there.splice(0, there.length, reach('ada', asked), reach('bob', 'low'))
+  const [asked = 'low', other = asked] = searchParams.get('acr_values')?.split(' ') ?? []
+  there.splice(0, there.length, reach('ada', asked), reach('eve', other), reach('bob', 'low'))
   return false
 }
 
@@ -94,7 +96,7 @@ test('a weak session that wants a target with a stronger rule goes to its upstre
   const request = authorization(gateway, 'kubectl')
   const page = await who.get(request.url)
   assert.ok(atUpstream(page), text(page))
-  assert.equal(lastAsked(), 'substantial')
+  assert.equal(lastAsked(), WANTED)
   assert.match(idp.asked.at(-1)?.get('redirect_uri') ?? '', /\/callback\/corp$/)
   const told = toldAt(await pickPerson(who, page, 'ada'))
   const { body } = await redeem(gateway, { code: told.get('code'), verifier: request.verifier, client: 'kubectl' })
@@ -118,9 +120,18 @@ test('a first sign-in that is too weak for the client’s target goes back to th
   assert.equal(lastAsked(), null)
   const second = await pickPerson(who, first, 'ada')
   assert.ok(atUpstream(second), text(second))
-  assert.equal(lastAsked(), 'substantial')
+  assert.equal(lastAsked(), WANTED)
   assert.ok(toldAt(await pickPerson(who, second, 'ada')).has('code'))
   assert.equal(idp.asked.length, asked + 2)
+})
+
+test('a strength by its other name, or a stronger one, is enough where the configuration says that they are', async () => {
+  const who = person()
+  const second = await pickPerson(who, await open(who, 'kubectl'), 'eve')
+  assert.ok(toldAt(await pickPerson(who, second, 'eve')).has('code'))
+  const asked = idp.asked.length
+  assert.equal(await silent(who, 'openstack', { acr_values: 'substantial' }), 'code')
+  assert.equal(idp.asked.length, asked)
 })
 
 test('an upstream that does not reach the strength is asked for it once, and a page says what would be needed', async () => {
@@ -188,7 +199,7 @@ test('a device is confirmed by a weak session only after the stronger sign-in', 
   const confirm = await who.submit(entry, entry.form())
   const page = await who.submit(confirm, confirm.form(), { confirm: 'yes' })
   assert.ok(atUpstream(page), text(page))
-  assert.equal(lastAsked(), 'substantial')
+  assert.equal(lastAsked(), WANTED)
   assert.equal((await pickPerson(who, page, 'ada')).status, 200)
   const { body } = await poll(device)
   assert.deepEqual(claimsIn(body['access_token'] ?? '')['groups'], ['x-production'])

@@ -1,4 +1,3 @@
-import { acrReaches } from '../../core/acr.ts'
 import { LoginError } from '../../core/errors.ts'
 import type { Hints } from '../connector.ts'
 import type { OidcConfig } from './options.ts'
@@ -84,7 +83,7 @@ function judgeAge(claims: IdTokenClaims, asked: Asked, now: number): number {
 function judgeAcr(config: OidcConfig, theirs: unknown, asked: readonly string[]): string | undefined {
   const text = typeof theirs === 'string' && theirs.length <= 255 ? theirs : undefined
   const ours = config.acr && text !== undefined ? own(config.acr, text) : text
-  const met = asked.length === 0 || asked.some((want) => acrReaches(ours, want))
+  const met = asked.length === 0 || (ours !== undefined && asked.includes(ours))
   if (!met && config.acrNotMet === 'refuse')
     throw new LoginError(
       'acr_not_met',
