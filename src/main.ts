@@ -1,9 +1,17 @@
 #!/usr/bin/env node
 import process from 'node:process'
 import { text } from 'node:stream/consumers'
-import { main } from './cli/index.ts'
 
-/** The only file that reads `process`: it hands argv, environment, streams and signals to the command line. */
+/*
+ * The only file that reads `process`: it hands argv, environment, streams and signals to the command line.
+ * What an older Node lacks (node:sqlite) fails while it is imported, so nothing is before this.
+ */
+if (Number.parseInt(process.version.slice(1), 10) < 24) {
+  process.stderr.write(`lotse needs Node 24 or newer, and this is ${process.version}\n`)
+  process.exit(3)
+}
+const { main } = await import('./cli/index.ts')
+
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
