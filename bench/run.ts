@@ -6,8 +6,8 @@ import { pinning } from './process.ts'
 import { startBare, startOriginal } from './servers.ts'
 import { coldStart } from './start.ts'
 
-/** Prints its figure as its last line; says whether it was reached, or undefined where it could not be measured. */
-type Scenario = () => Promise<boolean | undefined>
+/** Prints its figure as its last line; says whether it was measured and reached. */
+type Scenario = () => Promise<boolean>
 
 const refreshing = (): Comparison => ({
   kind: 'refresh',
@@ -40,11 +40,11 @@ async function beside(comparison: Comparison, least: number): Promise<boolean> {
 }
 
 /** Whether bench/bare.ts is as fast as what it was written after, so that nothing is measured against a slow copy. */
-async function baseline(): Promise<boolean | undefined> {
+async function baseline(): Promise<boolean> {
   const original = process.env['LOTSE_BARE_ORIGINAL']
   if (!original) {
-    console.log('baseline: skipped, LOTSE_BARE_ORIGINAL does not name the original bare.mjs')
-    return undefined
+    console.log('baseline: not measured; let LOTSE_BARE_ORIGINAL name the original bare.mjs')
+    return false
   }
   const ratios: number[] = []
   for (const comparison of [refreshing(), signingIn()]) {
@@ -90,6 +90,6 @@ if (pinning) console.log(pinning)
 let missed = false
 for (const name of names) {
   const [, run] = scenarios[name]!
-  missed = (await run()) === false || missed
+  missed = !(await run()) || missed
 }
 process.exit(missed ? 1 : 0)
