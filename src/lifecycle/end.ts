@@ -37,6 +37,8 @@ export interface Ending {
   readonly by: By
   /** Unix seconds until which the message that asked for it is remembered. */
   readonly rememberUntil?: number
+  /** A command has ended everything; the hooks of the serving process are what is left. */
+  readonly ended?: true
 }
 
 /** What an end found: sign-ins with all that rests on them, and single families of tokens. */
@@ -116,6 +118,8 @@ export interface EndsPorts {
   readonly hooks?: readonly EndHook[]
 }
 
+const nothing: Ended = { signIns: 0, families: 0 }
+
 /** Seconds that an ending waits for a process that finishes it; a day, since a store is restored sooner than that. */
 const KEEP = 86_400
 /** Seconds for which an ending is left to the process that began it. */
@@ -136,8 +140,9 @@ export function openEnds(ports: EndsPorts): Ends {
   const carryOut = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Ended> => {
     running.add(id)
     try {
-      const ended = await ender.carryOut(ending, how)
-      if (ports.hooks) {
+      const ended = ending.ended ? nothing : await ender.carryOut(ending, how)
+      if (!ports.hooks) await endings.put(id, { ...ending, ended: true })
+      else {
         for (const hook of ports.hooks) await hook(ending)
         // In this order: there is no moment in which the message could come again.
         const { rememberUntil: until } = ending
@@ -184,7 +189,7 @@ export function openEnds(ports: EndsPorts): Ends {
     async resume() {
       for (const { id, value } of await endings.list(BATCH)) {
         // Young ones may be under way in another process, a command's: two at once would write every line twice.
-        if (value.at > now() - UNDER_WAY) continue
+        if (!value.ended && value.at > now() - UNDER_WAY) continue
         // What was under way when the list was made may be done by now.
         if (running.has(id) || !(await endings.get(id))) continue
         await carryOut(id, value, 'again').catch((error: unknown) =>
