@@ -91,6 +91,8 @@ export function openUpstreamLogout(parts: Parts): UpstreamLogout {
         ? { kind: 'subject', sub: sub ?? '' }
         : { kind: 'upstream', connector: entry.id, session, ...(sub === undefined ? {} : { sub }) }
     const by = { reference: errorIdOf(ctx) }
+    // Unsigned, from anywhere: what names nobody leaves nothing behind, or a flood of guesses would fill the store.
+    if (!once && (await parts.ends.find(selector)).signIns.length === 0) return
     if (!once) return void (await parts.ends.end(selector, 'upstream', by))
     const unique = { id: `${entry.id}\n${once.id}`, until: once.until }
     if (!(await parts.ends.endOnce(unique, selector, 'upstream', by)))

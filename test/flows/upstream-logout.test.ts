@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { SignJWT } from 'jose'
+import { groupOf } from '../../src/lifecycle/proofs.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { type Browser, browser } from '../support/browser.ts'
 import { claimsIn, fakeClock, freePort, type TestGateway } from '../support/gateway.ts'
@@ -190,6 +191,15 @@ test('a frame of the upstream with issuer and session ends that session', async 
   assert.match(answer.headers.get('cache-control') ?? '', /no-store/)
   assert.deepEqual(await goesOn(mine), ['invalid_grant', false])
   assert.deepEqual(await goesOn(other), ['tokens', true])
+})
+
+test('a frame that names a session that nobody has leaves nothing behind in the store', async () => {
+  const url = new URL('/logout/front/corp', gateway.issuer)
+  url.search = new URLSearchParams({ iss: idp.issuer, sid: 'guessed' }).toString()
+  assert.equal((await fetch(url)).status, 200)
+  assert.deepEqual(await gateway.store.list(kinds.Ending, 10), [])
+  const group = { groups: [groupOf.upstream('corp', 'guessed')] }
+  assert.equal(await gateway.store.put(kinds.Attempts, 'probe', 'x', 10, group), true, 'the name is not buried')
 })
 
 test('a sign-out here goes on to the upstream, and comes back to the client with its state', async () => {
