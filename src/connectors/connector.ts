@@ -77,7 +77,7 @@ export interface Connector {
    * Still there, and with which claims? The answer is about the same person and session as `proof`.
    * @returns the proof renewed; `gone` where the upstream says that person or session are over; `unknown` where this upstream
    *   cannot be asked about this proof, which then lives until its `goodUntil`
-   * @throws {LoginError} `upstream_unavailable`: nothing was learnt
+   * @throws {LoginError} `upstream_unavailable`: the upstream is down, for everybody; another code: nothing was learnt about this person
    */
   recheck?(proof: Proof): Promise<Proof | 'gone' | 'unknown'>
   /**

@@ -17,6 +17,9 @@ export interface AdapterOptions {
 /** Seconds in which parallel refreshes by one token get the same successor; used later, the token is taken for stolen. */
 export const refreshWindow = 10
 
+/** Seconds in which a used token whose successor was never written is taken again: a command line comes back minutes after a 503. */
+export const unanswered = 600
+
 /**
  * Seconds in which further uses of a code are refused, and no more: a double click or a proxy's retry is still under way when the
  * first use ends, and must not cost the winner its tokens. A use after that revokes all that the code gave (RFC 6749 §4.1.2: SHOULD).
@@ -100,8 +103,10 @@ function plainModel(store: Store, kind: Kind, { invalidGrant }: AdapterOptions):
 function refreshTokens(store: Store, { now, invalidGrant, successor }: AdapterOptions): Partial<Adapter> {
   const kind = kinds.RefreshToken
   const inWindow = async (id: string, consumedAt: number): Promise<boolean> => {
-    if (now() - consumedAt >= refreshWindow) return false
-    return (await store.get(kind, successor(id)))?.consumedAt === undefined
+    const next = await store.get(kind, successor(id))
+    // The request that used it died, or the store failed it, before anybody got anything: whoever comes again is who came first.
+    if (!next && now() - consumedAt < unanswered) return true
+    return now() - consumedAt < refreshWindow && next?.consumedAt === undefined
   }
   return {
     async find(id) {

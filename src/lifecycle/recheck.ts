@@ -82,10 +82,10 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
         return await within(PATIENCE, ask(id, proof, via))
       } catch (error) {
         // An answer that cannot be believed teaches as little as none; a store that fails is another matter (law 4).
-        if (!(error instanceof LoginError)) throw error
+        if (!(error instanceof LoginError) || error.code === 'unavailable') throw error
         ports.log('debug', 'a recheck learnt nothing', { connector: proof.subject.connector, detail: error.message })
         if (age <= via.recheckAfter + via.recheckGrace) return proof
-        throw error
+        throw error.code === 'upstream_unavailable' ? error : unanswered(error)
       }
     },
   }
@@ -133,7 +133,7 @@ async function otherProcess(ports: RecheckPorts, id: string, via: Recheckable): 
     await delay(LOOK)
     const proof = await ports.proofs.get(id)
     if (!proof || isFresh(ports, proof, via)) return proof
-    if (!(await ports.store.get(kinds.Recheck, id))) return proof // it learnt nothing, or this upstream cannot be asked
+    if (!(await ports.store.get(kinds.Recheck, id))) return askUpstream(ports, { id, via }) // it learnt nothing: ask ourselves
   }
   throw unanswered()
 }
@@ -141,7 +141,8 @@ async function otherProcess(ports: RecheckPorts, id: string, via: Recheckable): 
 const isFresh = (ports: RecheckPorts, proof: StoredProof, via: Recheckable) =>
   ports.now() - proof.provenAt < via.recheckAfter
 
-const unanswered = () => new LoginError('upstream_unavailable', 'the upstream did not answer a recheck in time')
+const unanswered = (cause?: unknown) =>
+  new LoginError('upstream_unavailable', 'a recheck learnt nothing in time', cause === undefined ? {} : { cause })
 
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined

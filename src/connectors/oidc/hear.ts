@@ -102,12 +102,14 @@ function read(config: OidcConfig, payload: JWTPayload): Heard {
   // "Verify that the Logout Token does not contain a nonce Claim": so no ID token passes for one.
   if (Object.hasOwn(payload, 'nonce')) throw refused('it has a nonce, as an ID token would')
   if (!isName(jti)) throw refused('its jti is no text of 1 to 255 characters')
-  for (const [name, value] of Object.entries({ sid, sub }))
-    if (value !== undefined && !isName(value)) throw refused(`its ${name} is no text of 1 to 255 characters`)
+  if (sub !== undefined && !isName(sub)) throw refused('its sub is no text of 1 to 255 characters')
+  // A longer one was not kept at the sign-in: the person is what can be found. Anything but text says nothing at all.
+  const tooLong = typeof sid === 'string' && sid.length > 255 && sub !== undefined
+  if (sid !== undefined && !isName(sid) && !tooLong) throw refused('its sid is no text of 1 to 255 characters')
   // "Verify that the Logout Token contains a sub Claim, a sid Claim, or both."
   if (sid === undefined && sub === undefined) throw refused('it names neither a session nor a person')
   const id = idOf(config, payload)
-  if (sid === undefined && id === undefined)
+  if (!isName(sid) && id === undefined)
     throw refused(`it names the person by sub alone, and here people are known by ${config.subjectClaim}; send sid too`)
   return {
     ...(isName(sid) && { session: sid }),

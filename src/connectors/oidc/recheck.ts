@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
-import { LoginError } from '../../core/errors.ts'
+import type { LoginError } from '../../core/errors.ts'
 import type { Proof, Subject } from '../../core/subject.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import { mergeUserinfo, readClaims, readSubjectId } from './claims.ts'
@@ -48,7 +48,8 @@ export function openRecheck(config: OidcConfig, ports: ConnectorPorts, upstream:
       )
       const found =
         typeof fresh === 'string' ? fresh : renew(config, ports, proof, { ...kept, refreshToken: used, ...fresh })
-      rotated.forget(kept.refreshToken)
+      // Until the proof is stored: a store that fails now must not make the next look spend a token that was used.
+      if (successor) rotated.remember(kept.refreshToken, successor, proof.goodUntil)
       if (found !== 'changed') return found
       ports.log('error', 'the upstream answered a refresh with another person than the one who signed in; she is out', {
         connector: config.id,
@@ -169,7 +170,8 @@ function nothingLearnt(config: OidcConfig, ports: ConnectorPorts, why: LoginErro
   ports.log('error', `the upstream cannot be asked whether people are still there: ${why.message}`, {
     connector: config.id,
   })
-  return new LoginError('upstream_unavailable', why.message, { facts: { organisation: config.label } })
+  // Under its own code: what one person's answer is worth says nothing about the upstream, which others still ask.
+  return why
 }
 
 /**
@@ -181,7 +183,6 @@ function rememberRotated(now: () => number) {
   const key = (token: string) => hash('sha256', token, 'base64url')
   return {
     newest: (token: string): string => successors.get(key(token))?.token ?? token,
-    forget: (token: string) => successors.delete(key(token)),
     remember(token: string, successor: string, until: number) {
       for (const [old, kept] of successors)
         if (kept.until <= now() || successors.size >= REMEMBERED) successors.delete(old)
