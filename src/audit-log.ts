@@ -24,7 +24,7 @@ const fields: { readonly [E in AuditEvent['event']]: Readonly<Record<FieldsOf<E>
   'token.refused': { client: true, grantType: true, code: true, personal: true },
   'token.revoked': { client: true, jti: true, personal: true },
   'family.revoked': { client: true, cause: true, personal: true },
-  'session.ended': { connector: true, client: true, clients: true, cause: true, personal: true },
+  'session.ended': { connector: true, signIn: true, client: true, clients: true, cause: true, personal: true },
   'device.confirmed': { client: true, personal: true },
   'device.declined': { client: true, personal: true },
   'key.rotated': { ring: true, alg: true, kid: true, how: true },

@@ -38,6 +38,8 @@ export type AuditEvent =
   | {
       event: 'session.ended'
       cause: EndCause
+      /** Equal in two lines about one sign-in, as a crash may leave them. */
+      signIn?: string
       connector?: string
       /** The client that asked for it. */
       client?: string

@@ -187,6 +187,9 @@ export function openEnds(ports: EndsPorts): Ends {
       }
     },
     async resume() {
+      await ender.flush(now() - UNDER_WAY).catch((error: unknown) => {
+        log('error', 'the audit log does not take the lines of ends; they wait', { error: String(error) })
+      })
       for (const { id, value } of await endings.list(BATCH)) {
         // Young ones may be under way in another process, a command's: two at once would write every line twice.
         if (!value.ended && value.at > now() - UNDER_WAY) continue

@@ -2,6 +2,7 @@ import type { AuditEvent } from '../audit.ts'
 import { accountId } from '../core/subject.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Ended, Ending, EndsPorts, Family, Found, Selector, SignIn } from './end.ts'
+import { type Line, openLines } from './lines.ts'
 import { addNotice } from './notices.ts'
 import { groupOf, type ProofShelf, type StoredProof } from './proofs.ts'
 
@@ -29,6 +30,7 @@ const AT_ONCE = 25
 /** Carries one ending out: idempotent, so that it may be repeated after a crash at any point. */
 export function openEnder(ports: EndsPorts) {
   const { store, proofs, hears = () => true } = ports
+  const lines = openLines(store, ports.audit)
 
   const read = async <T>(kind: keyof typeof kinds, id: string): Promise<T | undefined> => {
     const entry = await store.get(kinds[kind], id)
@@ -59,56 +61,51 @@ export function openEnder(ports: EndsPorts) {
     }
   }
 
-  const endSignIn = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<boolean> => {
+  /** Ends one thing: its line is kept before, and written by the caller after everything has ended. */
+  const endOne = async (line: Line | undefined, revoke: () => Promise<void>): Promise<Line[]> => {
+    if (line) await lines.keep(line)
+    await revoke()
+    return line ? [line] : []
+  }
+
+  const endSignIn = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Line[]> => {
     const proof = await proofs.get(id)
-    if (proof && how === 'again' && isLater(proof, ending)) return false
+    if (proof && how === 'again' && isLater(proof, ending)) return []
     const parts = await partsOf(groupOf.proof(id))
     await tellClients(parts)
     // Of several processes that end the same thing one writes it down; again only where that one died before it was done.
     const first = proof !== undefined && (await store.consume(kinds.Proof, id)) === 'first'
-    if (proof && (first || how === 'again')) {
-      const clients = [...new Set(parts.grants.map(({ clientId }) => clientId))].sort()
-      await ports.audit(ending.by.reference, {
-        event: 'session.ended',
-        cause: ending.cause,
-        connector: proof.subject.connector,
-        ...(ending.by.client === undefined ? {} : { client: ending.by.client }),
-        clients,
-        personal: personalOf(accountId(proof.subject), ending, proof.subject.id),
-      })
-    }
-    // The grants' own tokens are in their grant's group only, and all writes of one turn are one commit.
-    await Promise.all(parts.grants.map((grant) => store.revoke(groupOf.grant(grant.id), ports.refuseFor)))
-    await store.revoke(groupOf.proof(id), ports.refuseFor)
-    return proof !== undefined
+    const clients = [...new Set(parts.grants.map(({ clientId }) => clientId))].sort()
+    const line =
+      proof && (first || how === 'again') ? signInLine({ id, at: ports.now() }, ending, proof, clients) : undefined
+    return endOne(line, async () => {
+      // The grants' own tokens are in their grant's group only, and all writes of one turn are one commit.
+      await Promise.all(parts.grants.map((grant) => store.revoke(groupOf.grant(grant.id), ports.refuseFor)))
+      await store.revoke(groupOf.proof(id), ports.refuseFor)
+    })
   }
 
   const endFamily = async (
     grant: { readonly id: string } & GrantPayload,
     ending: Ending,
     how: 'first' | 'again',
-  ): Promise<boolean> => {
+  ): Promise<Line[]> => {
     const first = (await store.consume(kinds.Grant, grant.id)) === 'first'
-    if (first || how === 'again') {
-      await ports.audit(ending.by.reference, {
-        event: 'family.revoked',
-        cause: ending.cause,
-        client: grant.clientId,
-        personal: personalOf(grant.accountId, ending),
-      })
-    }
-    await store.revoke(groupOf.grant(grant.id), ports.refuseFor)
-    return first
+    const { clientId: client, accountId: sub } = grant
+    const event = { event: 'family.revoked', cause: ending.cause, client, personal: personalOf(sub, ending) } as const
+    const line = { id: `family ${grant.id}`, reference: ending.by.reference, event, at: ports.now() }
+    return endOne(first || how === 'again' ? line : undefined, () =>
+      store.revoke(groupOf.grant(grant.id), ports.refuseFor),
+    )
   }
 
   /** Runs over all items, some at a time. */
-  const each = async <T>(items: readonly T[], work: (item: T) => Promise<boolean>): Promise<number> => {
-    let count = 0
+  const each = async <T>(items: readonly T[], work: (item: T) => Promise<Line[]>): Promise<readonly Line[]> => {
+    const found: Line[] = []
     for (let at = 0; at < items.length; at += AT_ONCE) {
-      const found = await Promise.all(items.slice(at, at + AT_ONCE).map(work))
-      count += found.filter(Boolean).length
+      found.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(work))).flat())
     }
-    return count
+    return found
   }
 
   const familiesOf = async (clients: readonly string[], before: number) => {
@@ -137,8 +134,12 @@ export function openEnder(ports: EndsPorts) {
       // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
       const late = lateGroup(selector)
       if (late !== undefined) await store.revoke(late, ports.refuseFor)
-      return { signIns, families }
+      await lines.write([...families, ...signIns])
+      return { signIns: signIns.length, families: families.length }
     },
+
+    /** Writes lines of earlier ends that the audit log did not take. */
+    flush: (before: number) => lines.flush(before),
 
     /** The proofs that ended by a minute of Unix time. */
     async ranOut(minute: number): Promise<readonly string[]> {
@@ -213,6 +214,25 @@ async function unnamed(proofs: ProofShelf, sub: string): Promise<readonly string
 function lateGroup(selector: Selector): string | undefined {
   if (selector.kind === 'session') return groupOf.session(selector.uid)
   return selector.kind === 'upstream' ? groupOf.upstream(selector.connector, selector.session) : undefined
+}
+
+function signInLine(
+  { id, at }: Pick<Line, 'id' | 'at'>,
+  ending: Ending,
+  { subject }: StoredProof,
+  clients: readonly string[],
+): Line {
+  const { cause, by } = ending
+  const event = {
+    event: 'session.ended',
+    cause,
+    signIn: id,
+    connector: subject.connector,
+    ...(by.client === undefined ? {} : { client: by.client }),
+    clients,
+    personal: personalOf(accountId(subject), ending, subject.id),
+  } as const
+  return { id: `sign-in ${id}`, reference: by.reference, event, at }
 }
 
 function personalOf(sub: string, { by }: Ending, upstreamId?: string): AuditEvent['personal' & keyof AuditEvent] {

@@ -36,6 +36,8 @@ export const kinds = {
   Proof: { name: 'Proof', durable: true },
   /** Something that is to end, and why; until all of it has ended. */
   Ending: { name: 'Ending', durable: true },
+  /** A line that the audit log has yet to take about something that ended. */
+  EndLine: { name: 'EndLine', durable: true },
   /** Which process asks an upstream about a proof at this moment. */
   Recheck: { name: 'Recheck', durable: false },
   /** Where a person goes on who is away signing out of an upstream, by `state`. */

@@ -13,12 +13,15 @@ let now = 1_800_000_000
 let store: Store
 let events: AuditEvent[] = []
 let hooked: Ending[] = []
+/** Whether the audit log takes nothing. */
+let full = false
 /** Operations of the store that still work; then it is broken. */
 let left = Number.POSITIVE_INFINITY
 beforeEach(async () => {
   now = 1_800_000_000
   events = []
   hooked = []
+  full = false
   left = Number.POSITIVE_INFINITY
   store = await openEmbedded({ path: ':memory:', now: () => now })
 })
@@ -38,7 +41,10 @@ function ends(hooks: 'run' | 'left' = 'run'): Ends {
   return openEnds({
     store: used,
     proofs: openProofShelf(used, () => now),
-    audit: async (_id, event) => void events.push(event),
+    audit: async (_id, event) => {
+      if (full) throw new Error('no space left on device')
+      events.push(event)
+    },
     log: () => {},
     now: () => now,
     random: () => randomBytes(16).toString('base64url'),
@@ -202,6 +208,28 @@ test('a command leaves its ending to the serving process, whose hooks then run',
   await later().resume()
   assert.equal(hooked.length, 1)
   assert.equal(events.length, 1, 'and it is written down once')
+})
+
+test('an audit log that is full keeps nobody in, and gets every line when it has room again', async () => {
+  await everybody()
+  full = true
+  const one = ends()
+  await assert.rejects(one.end({ kind: 'subject', sub: sub('corp', 'ada') }, 'upstream', by), /no space left/)
+  assert.equal(await alive(), 'c d | c-web d-web')
+  assert.deepEqual(await told(), ['a-cli', 'a-web', 'b-web'])
+  now += 86_400 * 3
+  await one.resume()
+  assert.equal(events.length, 0)
+  full = false
+  await one.resume()
+  await one.resume()
+  assert.deepEqual(
+    events.map((event) => event.event === 'session.ended' && [event.cause, event.connector]),
+    [
+      ['upstream', 'corp'],
+      ['upstream', 'corp'],
+    ],
+  )
 })
 
 test('a message that is good once ends once', async () => {
