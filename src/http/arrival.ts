@@ -15,6 +15,8 @@ interface Pending {
   /** sha256 of the browser cookie. */
   readonly browser: string
   readonly memo: Memo
+  /** Unix seconds. */
+  readonly begunAt: number
   /** The rules wanted this stronger sign-in: they do not want it twice. */
   readonly stepUp?: true
 }
@@ -44,6 +46,8 @@ export interface Departure {
 export interface Arrived {
   readonly uid: string
   readonly answer: Answer
+  /** Unix seconds at which the sign-in was begun. */
+  readonly begunAt: number
   readonly stepUp?: true
 }
 
@@ -82,7 +86,14 @@ export function openArrival(parts: Parts): Arrival {
       const state = parts.random()
       const challenge = await begin(state)
       const browser = hashOf(browserOf(ctx))
-      await pending.put(state, { connector: connector.id, uid, browser, memo: challenge.memo, ...more })
+      await pending.put(state, {
+        connector: connector.id,
+        uid,
+        browser,
+        memo: challenge.memo,
+        begunAt: parts.now(),
+        ...more,
+      })
       send(ctx, challenge, connector.label)
     },
 
@@ -117,7 +128,12 @@ export function openArrival(parts: Parts): Arrival {
       if (ticket !== null) await parked.delete(ticket)
       const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
       const answer = { url, ...(form ? { form } : {}), memo: waiting.memo }
-      return { uid: waiting.uid, answer, ...(waiting.stepUp ? { stepUp: waiting.stepUp } : {}) }
+      return {
+        uid: waiting.uid,
+        answer,
+        begunAt: waiting.begunAt,
+        ...(waiting.stepUp ? { stepUp: waiting.stepUp } : {}),
+      }
     },
   }
 }

@@ -25,7 +25,7 @@ import { wantedTargets } from './resources.ts'
  */
 
 type Proven =
-  | { readonly proof: Proof; readonly stepUp?: true }
+  | { readonly proof: Proof; readonly begunAt: number; readonly stepUp?: true }
   | { readonly connector: string; readonly code: LoginError['code']; readonly facts: Record<string, string> }
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
@@ -140,7 +140,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return goOn(ctx, { error: facts['error'] ?? oauthErrors[code] ?? 'server_error', error_description: description })
   }
 
-  const enter = async (ctx: KoaContext, at: Details, { proof, stepUp }: Extract<Proven, { proof: Proof }>) => {
+  const enter = async (ctx: KoaContext, at: Details, { proof, begunAt, stepUp }: Extract<Proven, { proof: Proof }>) => {
     const decision = parts.decide(proof.subject, parts.now())
     const client = String(at.params['client_id'])
     const resources = [at.params['resource'] ?? []].flat() as string[]
@@ -182,7 +182,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     })
     const id = parts.random()
     // Its upstream ended the session while the person was on the way here.
-    if (!(await proofs.keep(id, proof, { client, address: ctx.ip })))
+    if (!(await proofs.keep(id, proof, { client, address: ctx.ip, begunAt })))
       throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
     await keepToLimit(parts, ctx, { id, sub })
     await leaveOther(ctx, at, sub)

@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Decision } from '../core/decision.ts'
 import type { Proof } from '../core/subject.ts'
-import type { StoredProof, Via } from '../lifecycle/proofs.ts'
+import { groupOf, type StoredProof, type Via } from '../lifecycle/proofs.ts'
 import type { Parts } from './parts.ts'
 
 /** A stored proof and what the rules of this moment say about it. */
@@ -23,12 +23,17 @@ export interface Proofs {
   of(ctx: object, id: string | undefined, how: 'stored' | 'fresh'): Promise<Bound | undefined>
   /** What `of` found last for this request. */
   seen(ctx: object): Bound | undefined
-  /** Stores the proof of a sign-in. False: its upstream has ended it already. */
-  keep(id: string, proof: Proof, via: Via): Promise<boolean>
+  /**
+   * Stores the proof of a sign-in. False: it, or the person, was ended since it began.
+   * @param via how she came, and when the sign-in began
+   */
+  keep(id: string, proof: Proof, via: Via & { readonly begunAt: number }): Promise<boolean>
 }
 
+const HOUR = 3600
+
 /** The proof, not the verdict, is stored: a changed rule acts at the next token. */
-export function openProofs(parts: Pick<Parts, 'proofs' | 'rechecks' | 'now' | 'decide'>): Proofs {
+export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 'now' | 'decide'>): Proofs {
   const bound = new WeakMap<object, Bound>()
 
   const bind = (id: string, proof: StoredProof): Bound | undefined => {
@@ -51,7 +56,13 @@ export function openProofs(parts: Pick<Parts, 'proofs' | 'rechecks' | 'now' | 'd
       return found
     },
     seen: (ctx) => bound.get(ctx),
-    keep: (id, proof, via) => parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }),
+    async keep(id, proof, { begunAt, ...via }) {
+      if (!(await parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }))) return false
+      // First written, then looked: an end in between finds it, and one before is found here.
+      if ((await parts.proofs.endedAt(proof.subject)) <= begunAt) return true
+      await parts.store.revoke(groupOf.proof(id), HOUR)
+      return false
+    },
   }
 }
 

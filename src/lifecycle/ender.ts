@@ -129,6 +129,9 @@ export function openEnder(ports: EndsPorts) {
 
     async carryOut(ending: Ending, how: 'first' | 'again'): Promise<Ended> {
       const { selector, at } = ending
+      // Before anything is looked for: who is stored after this looks at it, who was stored before is found.
+      const people = peopleOf(selector)
+      if (people !== undefined) await proofs.markEnded(people, at)
       const families = await each(await familiesOf(clientsOf(selector), at), (grant) => endFamily(grant, ending, how))
       const signIns = await each(await signInsOf(ports, selector), (id) => endSignIn(id, ending, how))
       // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
@@ -209,6 +212,13 @@ async function unnamed(proofs: ProofShelf, sub: string): Promise<readonly string
     if (proof && proof.upstreamSession === undefined) found.push(id)
   }
   return found
+}
+
+/** The people of whom sign-ins on the way must not be kept either. */
+function peopleOf(selector: Selector): string | undefined {
+  if (selector.kind === 'connector') return groupOf.connector(selector.id)
+  const sub = selector.kind === 'subject' || selector.kind === 'upstream' ? selector.sub : undefined
+  return sub === undefined ? undefined : groupOf.subject(sub)
 }
 
 function lateGroup(selector: Selector): string | undefined {

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/ports.ts'
-import { accountId, type Proof } from '../core/subject.ts'
+import { accountId, type Proof, type Subject } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Store } from '../store/store.ts'
 
@@ -40,15 +40,30 @@ export interface ProofShelf {
   put(id: string, proof: StoredProof): Promise<boolean>
   /** The ids of the proofs in a group. */
   ids(group: string): Promise<readonly string[]>
+  /** Says that a group of people was ended, so that sign-ins that are on the way do not survive it. */
+  markEnded(group: string, at: number): Promise<void>
+  /** When somebody was ended last, as a person or with all of the connector; Unix seconds, 0 where it is long ago. */
+  endedAt(subject: Pick<Subject, 'connector' | 'id'>): Promise<number>
 }
+
+/** Seconds that a sign-in may be on the way: at the upstream, and back. */
+const ON_THE_WAY = 1200
 
 export function openProofShelf(store: Store, now: Clock): ProofShelf {
   const stored = collection<StoredProof>(store, kinds.Proof)
+  const ends = collection<number>(store, kinds.EndedAt, ON_THE_WAY)
   return {
     get: (id) => stored.get(id),
     put: (id, proof) => stored.put(id, proof, ttlOf(proof, now()), { groups: groupsOf(id, proof) }),
     async ids(group) {
       return (await store.members(group)).flatMap(({ kind, id }) => (kind === kinds.Proof.name ? [id] : []))
+    },
+    async markEnded(group, at) {
+      await ends.update(group, (before) => Math.max(before ?? 0, at))
+    },
+    async endedAt(subject) {
+      const groups = [groupOf.subject(accountId(subject)), groupOf.connector(subject.connector)]
+      return Math.max(...(await Promise.all(groups.map(async (group) => (await ends.get(group)) ?? 0))))
     },
   }
 }

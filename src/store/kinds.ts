@@ -36,6 +36,8 @@ export const kinds = {
   Proof: { name: 'Proof', durable: true },
   /** Something that is to end, and why; until all of it has ended. */
   Ending: { name: 'Ending', durable: true },
+  /** When a person or a connector was ended last: sign-ins that began before do not count any more. */
+  EndedAt: { name: 'EndedAt', durable: true },
   /** A line that the audit log has yet to take about something that ended. */
   EndLine: { name: 'EndLine', durable: true },
   /** Which process asks an upstream about a proof at this moment. */

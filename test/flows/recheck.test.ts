@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import { claimsIn, fakeClock, type TestGateway } from '../support/gateway.ts'
+import { claimsIn, fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
 import type { Idp, Person } from '../support/oidc-idp.ts'
 import { authorization, person, refresh, signIn, tokensOf, toldAt } from '../support/sign-in.ts'
 import { standard } from '../support/standard.ts'
@@ -44,7 +44,8 @@ before(async () => {
   }
   ;({ idp, gateway, config } = await standard({ idp: { people: there, intercept, configuration } }))
 })
-beforeEach(() => {
+beforeEach(async () => {
+  await forgetEnds(gateway)
   there.splice(0, there.length, ...fresh())
   upstream = 'up'
   asked = 0

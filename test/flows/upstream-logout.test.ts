@@ -7,7 +7,7 @@ import { SignJWT } from 'jose'
 import { groupOf } from '../../src/lifecycle/proofs.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { type Browser, browser } from '../support/browser.ts'
-import { claimsIn, fakeClock, freePort, type TestGateway } from '../support/gateway.ts'
+import { claimsIn, fakeClock, forgetEnds, freePort, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import { authorization, basic, CALLBACK, redeem, refresh, toldAt } from '../support/sign-in.ts'
 import { standard, standardConfig, standardEnv } from '../support/standard.ts'
@@ -59,7 +59,8 @@ before(async () => {
     },
   }))
 })
-beforeEach(() => {
+beforeEach(async () => {
+  await forgetEnds(gateway)
   told.length = 0
   clock = fakeClock()
 })
@@ -136,6 +137,24 @@ test('a logout token with a person ends all of her sessions, and nobody else’s
   const again = await enter('ada')
   assert.deepEqual(await goesOn(again), ['tokens', true], 'who signs in anew is welcome')
 })
+
+for (const [whom, selector] of [
+  ['a person', (sub: string) => ({ kind: 'subject', sub }) as const],
+  ['a whole upstream', () => ({ kind: 'connector', id: 'corp' }) as const],
+] as const) {
+  test(`a sign-in that is on its way does not survive the end of ${whom}`, async () => {
+    const sub = String(claimsIn((await enter('ada')).id)['sub'])
+    const who = browser({ stopAt: (url) => url.href.startsWith(CALLBACK) })
+    const page = await who.get(authorization(gateway, 'portal').url)
+    clock.advance(1)
+    await gateway.ends.end(selector(sub), 'operator', { reference: 'test' })
+    const late = await who.submit(page, page.form('ada'))
+    assert.equal(late.status, 400)
+    assert.deepEqual(await gateway.store.members(`subject:${sub}`), [])
+    const again = toldAt(await who.get(authorization(gateway, 'portal').url))
+    assert.ok(again.has('code'), 'who begins anew is welcome')
+  })
+}
 
 test('a logout token counts once: sent again it ends nothing and is refused', async () => {
   await enter('ada')

@@ -15,6 +15,7 @@ import { openRoot } from '../../src/keys/root-secret.ts'
 import { re2 } from '../../src/regex.ts'
 import { listen } from '../../src/server.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
+import { kinds } from '../../src/store/kinds.ts'
 import type { Store } from '../../src/store/store.ts'
 import { targetTypes } from '../../src/targets/index.ts'
 
@@ -185,6 +186,11 @@ export function fakeClock(): { advance(seconds: number): void; stop(): void } {
     advance: (seconds) => mock.timers.setTime(Date.now() + seconds * 1000),
     stop: () => mock.timers.reset(),
   }
+}
+
+/** Forgets whom a test ended: the clock of the next one stands before that, and would call every sign-in an old one. */
+export async function forgetEnds({ store }: Pick<TestGateway, 'store'>): Promise<void> {
+  for (const { id } of await store.list(kinds.EndedAt, 1000)) await store.delete(kinds.EndedAt, id)
 }
 
 /** The payload of a JWT, unchecked. */
