@@ -39,12 +39,15 @@ function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
 /** A person who was refused chooses another account: an upstream that remembers the first one would bring that back, silently. */
 const isAgain = (query: URLSearchParams) => query.has('choose') || query.has('again')
 
-/** What the client asked of the upstream; `again` where the person wants to be asked anew (another account). */
-export function hintsOf(parts: Parts, details: Details, query: URLSearchParams): Hints {
+/**
+ * What the client asked of the upstream; asked anew where the person wants another account.
+ * @param wanted the strength that the rules want, where they do
+ */
+export function hintsOf(parts: Parts, details: Details, query: URLSearchParams, wanted: string | undefined): Hints {
   const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
   const again = isAgain(query) || details.prompt.reasons.includes('login_prompt')
   return {
-    ...strengthOf(parts, acr_values, details, query),
+    ...strengthOf(parts, acr_values, details, wanted),
     ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),
     ...(again ? { prompt: 'login' as const } : {}),
     ...(typeof login_hint === 'string' ? { loginHint: login_hint } : {}),
@@ -52,18 +55,21 @@ export function hintsOf(parts: Parts, details: Details, query: URLSearchParams):
   }
 }
 
-/** The strength to ask for: what a rule wants before what the client wants, since without it the client gets nothing. */
+/**
+ * The strengths to ask for: what the rules want, which only the store knows (an address could be made up), and what the client wants;
+ * where both speak, what satisfies both.
+ */
 function strengthOf(
   parts: Parts,
   acrValues: unknown,
   details: Details,
-  query: URLSearchParams,
+  wanted: string | undefined,
 ): Pick<Hints, 'acrValues'> {
-  const named = query.get('acr')
-  if (named !== null && /^[\x21-\x7e]{1,255}$/.test(named)) return { acrValues: strengths(parts, [named]) }
-  const stepUp = stepUpOf(details)
-  if (stepUp) return { acrValues: stepUp.acr }
-  return typeof acrValues === 'string' ? { acrValues: strengths(parts, acrValues.split(' ')) } : {}
+  const client = typeof acrValues === 'string' ? strengths(parts, acrValues.split(' ')) : []
+  const rules = wanted === undefined ? (stepUpOf(details)?.acr ?? []) : strengths(parts, [wanted])
+  const both = rules.filter((acr) => client.includes(acr))
+  const acr = rules.length === 0 ? client : both.length > 0 ? both : rules
+  return acr.length > 0 ? { acrValues: acr } : {}
 }
 
 /** What the chooser page shows; unlisted connectors only make the search appear. */

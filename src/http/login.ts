@@ -49,6 +49,7 @@ export interface Login {
 /** @param provider asked anew at each use: rotation and reload swap it */
 export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider): Login {
   const proven = collection<Proven>(parts.store, kinds.Proven, 120)
+  const wanted = collection<string>(parts.store, kinds.Wanted, 600)
   const arrival = openArrival(parts)
 
   /** The uid comes from the Provider's cookie; the path must merely agree, so that nobody finishes another browser's sign-in. */
@@ -95,8 +96,9 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       return sendPage(ctx, chooserPage(chooserModel(parts, at, query), themeOf(parts, ctx)))
     }
     const opened = await connector.open()
-    const departure = { uid, connector, ...(query.has('acr') ? { stepUp: true as const } : {}) }
-    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(parts, at, query)))
+    const strength = await wanted.get(uid)
+    const departure = { uid, connector, ...(strength === undefined ? {} : { stepUp: true as const }) }
+    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(parts, at, query, strength)))
   }
 
   const callback: Login['callback'] = async (ctx, id) => {
@@ -156,8 +158,9 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if (!reachesAny(decision, wantedTargets(parts, client, resources))) {
       // A stronger sign-in would do: back to the upstream, once, and asking for it.
       if (decision.wantsAcr !== undefined && !stepUp) {
+        await wanted.put(at.uid, decision.wantsAcr)
         ctx.status = 303
-        return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector, acr: decision.wantsAcr })}`)
+        return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector })}`)
       }
       const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
       await parts.audit(errorIdOf(ctx), {

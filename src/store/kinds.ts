@@ -28,6 +28,8 @@ export const kinds = {
   Pending: { name: 'Pending', durable: false },
   /** An upstream's answer that came by a cross-site POST and waits for the GET of its browser, by ticket. */
   Parked: { name: 'Parked', durable: false },
+  /** The strength that the rules want of a sign-in before it gives anything, by the sign-in's uid. */
+  Wanted: { name: 'Wanted', durable: false },
   /** What an upstream proved (or why not), between its answer and the end of the sign-in in the same browser. */
   Proven: { name: 'Proven', durable: false },
   /** Counters against guessing; they count minutes, and a crash is not the guesser's to make. */

@@ -181,6 +181,16 @@ test('a strength that a client asks for sends a weaker session to the upstream i
   assert.ok(toldAt(await pickPerson(who, page, 'ada')).has('code'))
 })
 
+test('an address that names a weaker strength does not talk the gateway out of the one that the client asked for', async () => {
+  const who = person()
+  const page = await open(who, 'openstack', { acr_values: 'high' })
+  const began = page.visited.find(({ pathname }) => pathname.startsWith('/login/'))
+  assert.ok(began)
+  began.search = '?connector=corp&acr=low'
+  assert.ok(atUpstream(await who.get(began)))
+  assert.equal(lastAsked(), 'high')
+})
+
 test('a session that is strong enough gives a code without asking, whichever of the strengths it has', async () => {
   const who = person()
   assert.ok((await signIn(who, authorization(gateway, 'openstack', { acr_values: 'high' }), 'ada')).has('code'))
