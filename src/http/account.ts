@@ -131,6 +131,17 @@ function mustReach(parts: Parts, ctx: Context, source: Source, decision: Decisio
   if (target) said(target, decision, 'access_token')
 }
 
+/** A lifetime of an entry is a second at least, and each use renews it: what is over after all is said here. */
+function isOver(parts: Parts, ctx: Context, source: Source | undefined, { proof }: Bound): boolean {
+  const age = parts.now() - proof.signedInAt
+  if (source?.kind === 'RefreshToken') {
+    const client = parts.clients.get(ctx.oidc.client?.clientId ?? '')
+    return age >= (client?.refreshLifetime ?? parts.lifetimes.refresh)
+  }
+  const { sessionMax = parts.lifetimes.sessionMax } = parts.connectors.get(proof.subject.connector) ?? {}
+  return source === undefined && age >= sessionMax
+}
+
 /**
  * The person behind a session or a grant, decided anew by the rules of this moment. Undefined where no fresh proof stands behind
  * it, which the library answers with `login_required` or `invalid_grant`.
@@ -146,6 +157,7 @@ export function findAccount(parts: Parts, proofs: Proofs): NonNullable<Configura
     // The session goes on as nobody's: with the proof that ended it could not be stored any more.
     if (!bound && !source && ctx.oidc.session) Object.assign(ctx.oidc.session, { proof: undefined })
     if (!bound || accountId(bound.proof.subject) !== sub) return undefined
+    if (isOver(parts, ctx, source, bound)) return undefined
     if (source && !bound.decision.allowed) {
       if (source.kind === 'RefreshToken') await endByRule(parts, ctx, bound)
       if (ctx.oidc.route === 'token') throw saying(new errors.InvalidGrant('the rules allow nothing'), bound.decision)

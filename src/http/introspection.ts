@@ -33,6 +33,7 @@ interface Opaque {
   readonly clientId?: string | undefined
   readonly accountId?: string | undefined
   readonly grantId?: string | undefined
+  readonly iat?: number | undefined
   readonly resource?: string | readonly string[] | undefined
 }
 
@@ -47,6 +48,8 @@ interface Basis {
   readonly sub: string | undefined
   /** Absent for client_credentials. */
   readonly grant: string | undefined
+  /** Unix seconds. */
+  readonly issuedAt: unknown
   /** It must reach one of them; none: be allowed at all. */
   readonly targets: readonly string[]
 }
@@ -69,10 +72,12 @@ async function personBehind(proofs: Proofs, ctx: Context, basis: Basis): Promise
 }
 
 /** The account that a client's own credentials stand for; it has no proof that could end. */
-function serviceBehind(parts: Parts, { client, sub }: Basis): Standing | undefined {
+async function serviceBehind(parts: Parts, { client, sub, issuedAt }: Basis): Promise<Standing | undefined> {
   const config = parts.clients.get(client)
   const subject = config && serviceSubject(config, parts.now())
   if (!subject || (sub !== undefined && sub !== accountId(subject))) return undefined
+  // No grant stands behind it that could go: an operator who ended the client's tokens meant those that there were.
+  if (!(Number(issuedAt) > (await parts.proofs.clientEndedAt(client)))) return undefined
   const decision = parts.decide(subject, parts.now())
   return { sub: accountId(subject), decision, until: Math.floor(decision.until) }
 }
@@ -80,7 +85,7 @@ function serviceBehind(parts: Parts, { client, sub }: Basis): Standing | undefin
 /** Undefined where the client, the grant or the proof is gone, or the rules of this moment give nothing at these targets any more. */
 async function standing(parts: Parts, proofs: Proofs, ctx: Context, basis: Basis): Promise<Standing | undefined> {
   if (!parts.clients.has(basis.client)) return undefined
-  const behind = basis.grant === undefined ? serviceBehind(parts, basis) : await personBehind(proofs, ctx, basis)
+  const behind = basis.grant === undefined ? await serviceBehind(parts, basis) : await personBehind(proofs, ctx, basis)
   if (!behind || behind.until <= parts.now() || !reachesAny(behind.decision, basis.targets)) return undefined
   return behind
 }
@@ -105,7 +110,13 @@ async function aboutJwt(parts: Parts, proofs: Proofs, ctx: Context, token: Acces
   const config = parts.clients.get(client)
   if (!mayIntrospect(parts, ctx.oidc.client?.clientId ?? '', { holder: client, target: target.id })) return inactive
   if (!config || !mayAskFor(config, target.id) || (await isRevoked(parts, token))) return inactive
-  const behind = await standing(parts, proofs, ctx, { client, sub, grant, targets: [target.id] })
+  const behind = await standing(parts, proofs, ctx, {
+    client,
+    sub,
+    grant,
+    issuedAt: token.claims['iat'],
+    targets: [target.id],
+  })
   const said = behind && words(target, behind.decision)
   if (!said) return inactive
   const token_type = token.claims['cnf'] === undefined ? 'Bearer' : 'DPoP'
@@ -119,7 +130,7 @@ async function aboutOpaque(parts: Parts, proofs: Proofs, ctx: Context): Promise<
   if (!token) return inactive
   const client = token.clientId ?? ''
   const targets = wantedTargets(parts, client, [token.resource ?? []].flat())
-  const basis = { client, sub: token.accountId, grant: token.grantId, targets }
+  const basis = { client, sub: token.accountId, grant: token.grantId, issuedAt: token.iat, targets }
   const behind = await standing(parts, proofs, ctx, basis)
   if (!behind) return inactive
   const target = token === RefreshToken ? undefined : targetOf(parts, parts.clients.get(client))

@@ -170,7 +170,7 @@ function linksOf(kind: Kind, id: string, payload: Payload): Links {
   const { grantId, sessionUid, proof, uid, userCode, clientId } = payload
   const groups: string[] = []
   if (proof !== undefined) groups.push(groupOf.proof(proof))
-  if (kind.name === 'Session' && uid !== undefined) groups.push(groupOf.session(uid))
+  if (kind.name === 'Session' && uid !== undefined) groups.push(groupOf.session(uid), groupOf.browser(uid))
   if (kind.name === 'Grant') groups.push(groupOf.grant(id))
   if (kind.name === 'Grant' && sessionUid !== undefined) groups.push(groupOf.session(sessionUid))
   if (kind.name === 'Grant' && clientId !== undefined) groups.push(groupOf.client(clientId))

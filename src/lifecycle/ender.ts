@@ -132,6 +132,7 @@ export function openEnder(ports: EndsPorts) {
       // Before anything is looked for: who is stored after this looks at it, who was stored before is found.
       const people = peopleOf(selector)
       if (people !== undefined) await proofs.markEnded(people, at)
+      for (const client of clientsOf(selector)) await proofs.markEnded(groupOf.client(client), at)
       const families = await each(await familiesOf(clientsOf(selector), at), (grant) => endFamily(grant, ending, how))
       const signIns = await each(await signInsOf(ports, selector), (id) => endSignIn(id, ending, how))
       // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.

@@ -21,6 +21,8 @@ export const groupOf = {
   proof: (id: string) => `proof:${id}`,
   grant: (id: string) => `grant:${id}`,
   session: (uid: string) => `session:${uid}`,
+  /** The session alone, without what it gave. */
+  browser: (uid: string) => `browser:${uid}`,
   client: (id: string) => `client:${id}`,
   subject: (sub: string) => `subject:${sub}`,
   connector: (id: string) => `connector:${id}`,
@@ -40,18 +42,20 @@ export interface ProofShelf {
   put(id: string, proof: StoredProof): Promise<boolean>
   /** The ids of the proofs in a group. */
   ids(group: string): Promise<readonly string[]>
-  /** Says that a group of people was ended, so that sign-ins that are on the way do not survive it. */
+  /** Says that a group was ended, so that sign-ins on the way, and a client's own tokens, do not survive it. */
   markEnded(group: string, at: number): Promise<void>
+  /** When a client's tokens were ended last; Unix seconds, 0 where it is long ago. */
+  clientEndedAt(client: string): Promise<number>
   /** When somebody was ended last, as a person or with all of the connector; Unix seconds, 0 where it is long ago. */
   endedAt(subject: Pick<Subject, 'connector' | 'id'>): Promise<number>
 }
 
-/** Seconds that a sign-in may be on the way: at the upstream, and back. */
-const ON_THE_WAY = 1200
+/** Seconds for which an end is remembered: longer than a sign-in is on the way, and than a token of a client's own lives. */
+const REMEMBERED = 86_400
 
 export function openProofShelf(store: Store, now: Clock): ProofShelf {
   const stored = collection<StoredProof>(store, kinds.Proof)
-  const ends = collection<number>(store, kinds.EndedAt, ON_THE_WAY)
+  const ends = collection<number>(store, kinds.EndedAt, REMEMBERED)
   return {
     get: (id) => stored.get(id),
     put: (id, proof) => stored.put(id, proof, ttlOf(proof, now()), { groups: groupsOf(id, proof) }),
@@ -61,6 +65,7 @@ export function openProofShelf(store: Store, now: Clock): ProofShelf {
     async markEnded(group, at) {
       await ends.update(group, (before) => Math.max(before ?? 0, at))
     },
+    clientEndedAt: async (client) => (await ends.get(groupOf.client(client))) ?? 0,
     async endedAt(subject) {
       const groups = [groupOf.subject(accountId(subject)), groupOf.connector(subject.connector)]
       return Math.max(...(await Promise.all(groups.map(async (group) => (await ends.get(group)) ?? 0))))
