@@ -118,10 +118,22 @@ type Spec = Record<string, { type: 'string' | 'boolean'; multiple: boolean; shor
 
 type Parsed = { values: Readonly<Record<string, unknown>>; positionals: readonly string[] }
 
+/** Ids of keys and sign-ins may begin with `-`; a long text after an option that takes one is its value, and no row of switches. */
+function valuesJoined(words: readonly string[], options: Spec): string[] {
+  const joined: string[] = []
+  for (const word of words) {
+    const before = joined.at(-1) ?? ''
+    const takes = before.startsWith('--') && options[before.slice(2)]?.type === 'string'
+    if (takes && /^-{1,2}[\w-]{30,}$/.test(word)) joined.splice(-1, 1, `${before}=${word}`)
+    else joined.push(word)
+  }
+  return joined
+}
+
 function parsed(words: readonly string[], options: Spec): Parsed {
   const known = { ...options, help: { type: 'boolean', multiple: false, short: 'h' } as const }
   try {
-    return parseArgs({ args: [...words], options: known, allowPositionals: true, strict: true })
+    return parseArgs({ args: valuesJoined(words, known), options: known, allowPositionals: true, strict: true })
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
     const wrong = words.find(

@@ -188,3 +188,11 @@ test('arguments are read as the options say', () => {
   assert.equal(args.text('claim'), undefined)
   assert.throws(() => readArgs(['--json=yes'], options), UsageError)
 })
+
+test('an id that begins with a dash is the value of the option before it', () => {
+  const id = '-qEIuKQREKgAKGZjYK0dUzUc252IJJ2DFpBEqhXihOQ'
+  const options = { key: { value: 'KID', help: '' }, json: { help: '' } }
+  assert.equal(readArgs(['--key', id, '--json'], options).text('key'), id)
+  assert.equal(readArgs(['--key', `-${id.slice(1)}`], options).text('key'), `-${id.slice(1)}`)
+  assert.throws(() => readArgs(['--key', '--json'], options), UsageError)
+})
