@@ -1,6 +1,6 @@
 import type { ConnectorConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
-import type { Check } from '../connectors/connector.ts'
+import type { Check } from '../core/ports.ts'
 import { connectorPorts, openConnector } from '../upstreams.ts'
 import { exit, type Io, UsageError } from './command.ts'
 import { printable } from './table.ts'

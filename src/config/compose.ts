@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { TargetRules } from '../core/policy.ts'
 import { path } from './fields.ts'
-import type { ConnectorConfig, GatewayConfig } from './gateway.ts'
+import type { ConnectorConfig, GatewayConfig, TargetConfig } from './gateway.ts'
 import {
   assuranceSchema,
   breakGlassSchema,
@@ -25,6 +25,7 @@ export interface ConnectorType {
 /** What a type of target brings: its own options, and the target itself, since rules must know what it can carry. */
 export interface TargetType {
   readonly options: z.ZodRawShape
+  problems?(config: never): readonly { readonly path: readonly (string | number)[]; readonly message: string }[]
   open(config: never): TargetRules & { readonly audience: string }
 }
 
@@ -130,13 +131,26 @@ export function configSchema(parts: Parts) {
   return {
     main: main as unknown as z.ZodType<MainFile>,
     tenant: tenant as unknown as z.ZodType<TenantFile>,
-    /** What options of single connectors contradict each other in. */
-    contradictions: (list: readonly ConnectorConfig[]) =>
-      list.flatMap((connector, index) => {
-        const found = parts.connectors[connector.type]?.problems?.(connector as never) ?? []
-        return found.map(({ path, message }) => ({ path: ['connectors', index, ...path], message }))
-      }),
+    /** What options of single connectors and targets contradict each other in. */
+    contradictions: (file: {
+      readonly connectors: readonly ConnectorConfig[]
+      readonly targets?: readonly TargetConfig[]
+    }) => [
+      ...contradictionsOf('connectors', file.connectors, parts.connectors),
+      ...contradictionsOf('targets', file.targets ?? [], parts.targets),
+    ],
   }
+}
+
+function contradictionsOf(
+  section: 'connectors' | 'targets',
+  list: readonly { readonly type: string }[],
+  types: Readonly<Record<string, Pick<ConnectorType, 'problems'>>>,
+) {
+  return list.flatMap((each, index) => {
+    const found = types[each.type]?.problems?.(each as never) ?? []
+    return found.map(({ path, message }) => ({ path: [section, index, ...path], message }))
+  })
 }
 
 export type ConfigSchema = ReturnType<typeof configSchema>

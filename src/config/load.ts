@@ -125,12 +125,7 @@ async function lookThrough(work: Work, read: MainFile): Promise<Outcome> {
   const { tables, mistakes: badTables, texts } = await readTables(main, folder, ports)
   const targets = openTargets(main.targets, parts)
   const known = knownNames(source.value, targets)
-  const mistakes = [
-    ...filled.problems,
-    ...badTables,
-    ...mainMistakes(main, known),
-    ...work.schema.contradictions(main.connectors),
-  ]
+  const mistakes = [...filled.problems, ...badTables, ...mainMistakes(main, known), ...work.schema.contradictions(main)]
   const problems = mistakes.map((each) => source.problem(parsed.original(each.path), each.message))
   // Rules that speak of something left out above would only be reported for its absence.
   const whole = !['connectors', 'targets', 'tables', 'ruleSets', 'vars', 'assurance'].some((key) =>

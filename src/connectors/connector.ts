@@ -1,4 +1,4 @@
-import type { Clock, GeneratedFile, Log } from '../core/ports.ts'
+import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
 import type { Proof } from '../core/subject.ts'
 
 /** What a connector must find again when the upstream answers: nonce, PKCE verifier, request id. Kept in the store. */
@@ -32,15 +32,6 @@ export interface Answer {
   /** The fields of a POSTed answer. */
   readonly form?: URLSearchParams
   readonly memo: Memo
-}
-
-/** One finding of `inspect`, the same checks as `complete`, or of `probe`: each with what was seen. */
-export interface Check {
-  readonly check: string
-  readonly ok: boolean
-  readonly found?: string
-  /** It hinders no sign-in, and an operator wants to know it. */
-  readonly note?: true
 }
 
 /** A message by which an upstream says that it ended something; `front-channel` comes through a browser, in a frame. */

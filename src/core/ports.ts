@@ -14,6 +14,17 @@ export type Log = (
 export interface GeneratedFile {
   readonly path: string
   readonly content: string
+  /** It holds a secret: written for its owner's eyes alone, and never to a terminal. */
+  readonly secret?: true
+}
+
+/** One finding about an upstream or a target, with what was seen. */
+export interface Check {
+  readonly check: string
+  readonly ok: boolean
+  readonly found?: string
+  /** It hinders no sign-in, and an operator wants to know it. */
+  readonly note?: true
 }
 
 export type SigningAlg = 'ES256' | 'ES384' | 'RS256' | 'PS256'

@@ -1,4 +1,4 @@
-import { keystoneOptions } from './keystone/options.ts'
+import { keystoneOptions, keystoneProblems } from './keystone/options.ts'
 import { openKeystone } from './keystone/target.ts'
 import { kubernetesOptions } from './kubernetes/options.ts'
 import { openKubernetes } from './kubernetes/target.ts'
@@ -10,7 +10,7 @@ import { openOidc } from './oidc/target.ts'
  * target. `open` is synchronous and pure.
  */
 export const targetTypes = {
-  keystone: { options: keystoneOptions, open: openKeystone },
+  keystone: { options: keystoneOptions, problems: keystoneProblems, open: openKeystone },
   kubernetes: { options: kubernetesOptions, open: openKubernetes },
   oidc: { options: oidcOptions, open: openOidc },
 } as const

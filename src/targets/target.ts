@@ -1,3 +1,4 @@
+import type { ClientConfig } from '../config/clients.ts'
 import type { Decision, Grant, GrantKind } from '../core/decision.ts'
 import type { SigningAlg } from '../core/ports.ts'
 
@@ -30,4 +31,13 @@ export interface Target {
   claims(decision: Decision, form: TokenForm): Record<string, unknown>
   /** The names that `explain` prints: the exact projects, groups and RBAC subjects as this consumer will see them. Pure. */
   describe(decision: Decision): readonly string[]
+}
+
+/** What a consumer's own configuration is made of, beside the target. */
+export interface PrintWorld {
+  readonly issuer: URL
+  /** Every client of the gateway; the target's own is the one whose id is its audience. */
+  readonly clients: readonly ClientConfig[]
+  /** Which of several ways the consumer is set up; the target's own default where absent. */
+  readonly flavour?: string
 }

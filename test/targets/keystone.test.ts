@@ -31,7 +31,7 @@ describe('the configuration of a Keystone', () => {
     assert.match(problems('keystone', { ...base, ttl: '2h' }).join(), /ttl: too long/)
     for (const wrong of [
       { alg: 'HS256' },
-      { mappingSchema: '1.0' },
+      { mappingSchema: '4.0' },
       { url: 'http://keystone.example' },
       { audience: '' },
     ])

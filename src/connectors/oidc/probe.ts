@@ -1,4 +1,5 @@
-import type { Check, ConnectorPorts } from '../connector.ts'
+import type { Check } from '../../core/ports.ts'
+import type { ConnectorPorts } from '../connector.ts'
 import { failure } from './failure.ts'
 import type { OidcConfig } from './options.ts'
 import type { Upstream } from './upstream.ts'

@@ -1,11 +1,9 @@
-import { type Decision, type Grant, grantKind, grantsAt } from '../../core/decision.ts'
+import { type Decision, type Grant, type GrantKind, grantKind, grantsAt } from '../../core/decision.ts'
 import { LoginError } from '../../core/errors.ts'
 import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
 import type { Target } from '../target.ts'
 import { asciiJson, asciiName } from './encode.ts'
-import type { KeystoneOptions } from './options.ts'
-
-export type KeystoneConfig = KeystoneOptions & { readonly id: string; readonly label?: string | undefined }
+import { type KeystoneConfig, schemaOf } from './options.ts'
 
 const claimNames = ['preferred_username', 'openstack_user_domain', 'email', 'email_verified', 'name', 'groups'] as const
 
@@ -13,8 +11,9 @@ const claimNames = ['preferred_username', 'openstack_user_domain', 'email', 'ema
 const longest = { domain: 64, project: 64, group: 64, role: 255 } as const
 
 /**
- * One Keystone, told by claims alone: its mapping reads `sub`, `preferred_username`, `email`, `openstack_user_domain`, `groups`
- * and, from mapping schema 3.0 on, `openstack_projects`. Roles in a domain have no place in a mapping and are not carried.
+ * One Keystone. Told by claims alone its mapping reads `sub`, `preferred_username`, `email`, `openstack_user_domain`, `groups`
+ * and, from mapping schema 3.0 on, `openstack_projects`; roles in a domain have no place in a mapping and are not carried. With
+ * `reconcile` the gateway writes groups and roles itself (live/), and the claims say only who it is.
  */
 export function openKeystone(config: KeystoneConfig): Target {
   return {
@@ -25,20 +24,31 @@ export function openKeystone(config: KeystoneConfig): Target {
     ring: `keystone-${config.id}`,
     alg: config.alg,
     ttl: config.ttl,
-    carries: new Set(config.mappingSchema === '3.0' ? ['project', 'group'] : ['group']),
+    carries: new Set(carries(config)),
     refuse: (grant) => refuse(config, grant),
-    claimNames: [...claimNames, ...(config.mappingSchema === '3.0' ? ['openstack_projects'] : [])],
+    claimNames: [...claimNames, ...(mapsProjects(config) ? ['openstack_projects'] : [])],
     // The form makes no difference: a login whose groups differ from the last one's revokes all other tokens of the person.
     claims: (decision) => bounded(config.label ?? config.id, claims(config, decision)),
     describe: (decision) => describe(config, decision),
   }
 }
 
+/** Whether the mapping gives roles in projects: schema 3.0 takes every other direct role away, so never beside `reconcile`. */
+const mapsProjects = (config: KeystoneConfig) => config.reconcile === undefined && schemaOf(config) === '3.0'
+
+function carries(config: KeystoneConfig): readonly GrantKind[] {
+  if (config.reconcile !== undefined) return ['project', 'domain', 'group']
+  return mapsProjects(config) ? ['project', 'group'] : ['group']
+}
+
 function refuse(config: KeystoneConfig, grant: Grant): string | undefined {
   const kind = grantKind(grant)
-  if (kind === 'project' && config.mappingSchema !== '3.0')
-    return `mapping schema ${config.mappingSchema} carries groups only; projects need 3.0`
-  if (kind !== 'project' && kind !== 'group') return `a Keystone mapping carries no ${kind} roles`
+  if (kind === 'project' && !carries(config).includes(kind))
+    return `mapping schema ${schemaOf(config)} carries groups only; projects need 3.0, or reconcile`
+  if (!carries(config).includes(kind))
+    return kind === 'domain'
+      ? 'a Keystone mapping carries no domain roles; they need reconcile'
+      : `a Keystone has no ${kind} roles`
   const named = 'domain' in grant ? grant.domain : undefined
   return (
     (named === undefined ? undefined : badDomain(named)) ??
@@ -81,7 +91,7 @@ interface Seat {
 
 function claims(config: KeystoneConfig, decision: Decision): Record<string, unknown> {
   const { username, email, emailVerified, name } = decision.identity
-  const groups = groupsOf(config, decision)
+  const groups = config.reconcile === undefined ? groupsOf(config, decision) : []
   return {
     preferred_username: asciiName(username),
     openstack_user_domain: userDomain(config, decision),
@@ -91,7 +101,7 @@ function claims(config: KeystoneConfig, decision: Decision): Record<string, unkn
     // An empty variable makes a whole rule of the mapping silently not apply; absent says the same more clearly.
     ...(groups.length === 0 ? {} : { groups: groups.map((group) => `JSON:${asciiJson(group)}`).join(';') }),
     // Always there: absent, Keystone answers 401; `[]` takes away what the last login gave.
-    ...(config.mappingSchema === '3.0' ? { openstack_projects: asciiJson(projectsOf(config, decision)) } : {}),
+    ...(mapsProjects(config) ? { openstack_projects: asciiJson(projectsOf(config, decision)) } : {}),
   }
 }
 
