@@ -136,7 +136,10 @@ test('what is not understood exits 2 with a hint, on standard error', async () =
     [['check', 'a', 'b'], /one configuration at a time/],
     [['explain'], /--connector ID/],
     [['explain', '-c', example, '--connector', 'crop'], /no connector "crop"; there is corp, social, acme\.sso/],
-    [['explain', '-c', example, '--connector', 'corp', '--target', 'x'], /no target "x"; there is cloud, north, south, prod, argo/],
+    [
+      ['explain', '-c', example, '--connector', 'corp', '--target', 'x'],
+      /no target "x"; there is cloud, north, south, prod, argo/,
+    ],
     [['explain', '-c', example, '--connector', 'corp', '--claim', 'x'], /write NAME=VALUE/],
   ]
   for (const [words, hint] of cases) {
