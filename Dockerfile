@@ -1,19 +1,18 @@
-# Two stages: the first builds JavaScript, the second holds that, the production packages and nothing else of ours.
+# Two stages: the first builds JavaScript with all packages in it, the second holds that and nothing else of ours.
 # test/docker-steps.sh runs these steps without a container engine; it knows FROM, WORKDIR, ENV, COPY, RUN, USER, CMD.
 # Run it read-only: docker run --read-only --tmpfs /tmp -v lotse-data:/data -v ./config:/config:ro lotse
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY deploy/build.ts ./deploy/
 COPY src ./src
 RUN npm run build
 
 FROM node:24-bookworm-slim AS runtime
 ENV NODE_ENV=production
 WORKDIR /app
-COPY package.json package-lock.json LICENSE ./
-RUN npm ci --omit=dev --ignore-scripts
+COPY package.json LICENSE ./
 COPY config ./config
 COPY --from=build /app/dist ./dist
 
