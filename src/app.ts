@@ -149,7 +149,7 @@ function openLifecycle(
   { connector, hears }: { connector(id: string): ConnectorEntry | undefined; hears(client: string): boolean },
 ): Lifecycle {
   const proofs = openProofShelf(ports.store, ports.now)
-  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hooks: [], hears })
+  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hears })
   const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
   const rechecks = openRechecks({ ...ports, proofs, connector, gone })
   return { proofs, ends, rechecks, delivery: openDelivery(ports) }

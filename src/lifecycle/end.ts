@@ -4,7 +4,9 @@ import type { Clock, Log } from '../core/ports.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Store } from '../store/store.ts'
 import { openEnder } from './ender.ts'
+import type { Lines } from './lines.ts'
 import type { ProofShelf, StoredProof } from './proofs.ts'
+import { openTimetable } from './timetable.ts'
 
 /** What is to end: exactly what is named, and everything that rests on it. */
 export type Selector =
@@ -37,8 +39,6 @@ export interface Ending {
   readonly by: By
   /** Unix seconds until which the message that asked for it is remembered. */
   readonly rememberUntil?: number
-  /** A command has ended everything; the hooks of the serving process are what is left. */
-  readonly ended?: true
 }
 
 /** What an end found: sign-ins with all that rests on them, and single families of tokens. */
@@ -74,16 +74,20 @@ export interface Found {
   readonly families: readonly Family[]
 }
 
-/** Told of each end after it happened, at least once, also over a crash: who keeps leases looks again at what was named. */
-export type EndHook = (ending: Ending) => Promise<void>
+/**
+ * Told that somebody's sign-ins change: before each one ends, so that a crash in the middle forgets nobody, and again when it has
+ * ended. Whoever keeps leases remembers it durably before this resolves.
+ * @param delay seconds after which to look: what is about to end is not looked at before it has
+ */
+export type Touched = (sub: string, delay: number) => Promise<void>
 
 /** The one way in which access ends. */
 export interface Ends {
   /** What `end` would end now; changes nothing. */
   find(selector: Selector): Promise<Found>
   /**
-   * Ends sessions, refresh families and (by hook) leases of exactly what the selector names. When it resolves nothing of it
-   * can be used any more, in any process; when it rejects, or the process dies in the middle, `resume` carries it out.
+   * Ends sessions and refresh families of exactly what the selector names. When it resolves nothing of it can be used any more, in any
+   * process, and whoever keeps leases knows; when it rejects, or the process dies in the middle, `resume` carries it out.
    */
   end(selector: Selector, cause: EndCause, by: By): Promise<Ended>
   /**
@@ -97,7 +101,7 @@ export interface Ends {
     cause: EndCause,
     by: By,
   ): Promise<Ended | undefined>
-  /** Once a second: carries out what a crash, or a command without the hooks, left. */
+  /** Once a second: carries out what a crash left. */
   resume(): Promise<void>
   /** Once a second: ends the sign-ins whose proof ran out. */
   expire(): Promise<void>
@@ -114,11 +118,10 @@ export interface EndsPorts {
   readonly refuseFor: number
   /** Whether a client hears of logouts by a back channel; all of them where absent, and delivery then sorts them out. */
   readonly hears?: (client: string) => boolean
-  /** Absent in a command: the serving process runs its own, and then strikes the ending off. */
-  readonly hooks?: readonly EndHook[]
+  readonly touched?: Touched
+  /** Shared with whoever else writes lines about ends in this process; its own where absent. */
+  readonly lines?: Lines
 }
-
-const nothing: Ended = { signIns: 0, families: 0 }
 
 /** Seconds that an ending waits for a process that finishes it; a day, since a store is restored sooner than that. */
 const KEEP = 86_400
@@ -126,8 +129,6 @@ const KEEP = 86_400
 const UNDER_WAY = 2
 /** Endings looked at in one round. */
 const BATCH = 1000
-/** Minutes of ends looked at in one round: after a night without a gateway the rest comes a second later. */
-const MINUTES = 120
 
 export function openEnds(ports: EndsPorts): Ends {
   const { store, now, log } = ports
@@ -135,20 +136,16 @@ export function openEnds(ports: EndsPorts): Ends {
   const messages = collection<true>(store, kinds.ReplayDetection)
   const ender = openEnder(ports)
   const running = new Set<string>()
-  let minute = Math.floor(now() / 60) - 1440
+  const timetable = openTimetable(now)
 
   const carryOut = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Ended> => {
     running.add(id)
     try {
-      const ended = ending.ended ? nothing : await ender.carryOut(ending, how)
-      if (!ports.hooks) await endings.put(id, { ...ending, ended: true })
-      else {
-        for (const hook of ports.hooks) await hook(ending)
-        // In this order: there is no moment in which the message could come again.
-        const { rememberUntil: until } = ending
-        if (until !== undefined) await messages.put(id, true, Math.max(60, until - now()))
-        await endings.delete(id) // a list of what is left must not grow with what is done
-      }
+      const ended = await ender.carryOut(ending, how)
+      // In this order: there is no moment in which the message could come again.
+      const { rememberUntil: until } = ending
+      if (until !== undefined) await messages.put(id, true, Math.max(60, until - now()))
+      await endings.delete(id) // a list of what is left must not grow with what is done
       return ended
     } finally {
       running.delete(id)
@@ -192,7 +189,7 @@ export function openEnds(ports: EndsPorts): Ends {
       })
       for (const { id, value } of await endings.list(BATCH)) {
         // Young ones may be under way in another process, a command's: two at once would write every line twice.
-        if (!value.ended && value.at > now() - UNDER_WAY) continue
+        if (value.at > now() - UNDER_WAY) continue
         // What was under way when the list was made may be done by now.
         if (running.has(id) || !(await endings.get(id))) continue
         await carryOut(id, value, 'again').catch((error: unknown) =>
@@ -200,15 +197,9 @@ export function openEnds(ports: EndsPorts): Ends {
         )
       }
     },
-    async expire() {
-      const current = Math.floor(now() / 60)
-      const last = Math.min(current, minute + MINUTES)
-      for (; minute <= last; minute++) {
-        for (const id of await ender.ranOut(minute)) {
-          await end({ kind: 'proof', id }, 'expiry', { reference: 'expiry' })
-        }
-      }
-      minute = last < current ? last + 1 : current // the minute that is not over is looked at again
-    },
+    expire: () =>
+      timetable.each(async (minute) => {
+        for (const id of await ender.ranOut(minute)) await end({ kind: 'proof', id }, 'expiry', { reference: 'expiry' })
+      }),
   }
 }

@@ -24,13 +24,16 @@ interface GrantPayload {
   readonly sid?: string
 }
 
+/** Seconds after which a sign-in that is about to end has ended, or waits for `resume`. */
+const AFTERWARDS = 2
+
 /** Sign-ins that end in one turn of the event loop: they share a commit, and requests come in between. */
 const AT_ONCE = 25
 
 /** Carries one ending out: idempotent, so that it may be repeated after a crash at any point. */
 export function openEnder(ports: EndsPorts) {
   const { store, proofs, hears = () => true } = ports
-  const lines = openLines(store, ports.audit)
+  const { lines = openLines(store, ports.audit), touched = async () => {} } = ports
 
   const read = async <T>(kind: keyof typeof kinds, id: string): Promise<T | undefined> => {
     const entry = await store.get(kinds[kind], id)
@@ -78,11 +81,15 @@ export function openEnder(ports: EndsPorts) {
     const clients = [...new Set(parts.grants.map(({ clientId }) => clientId))].sort()
     const line =
       proof && (first || how === 'again') ? signInLine({ id, at: ports.now() }, ending, proof, clients) : undefined
-    return endOne(line, async () => {
+    // Before, since nobody can tell whose it was once it is gone.
+    if (proof) await touched(accountId(proof.subject), AFTERWARDS)
+    const ended = await endOne(line, async () => {
       // The grants' own tokens are in their grant's group only, and all writes of one turn are one commit.
       await Promise.all(parts.grants.map((grant) => store.revoke(groupOf.grant(grant.id), ports.refuseFor)))
       await store.revoke(groupOf.proof(id), ports.refuseFor)
     })
+    if (proof) await touched(accountId(proof.subject), 0)
+    return ended
   }
 
   const endFamily = async (
@@ -138,6 +145,8 @@ export function openEnder(ports: EndsPorts) {
       // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
       const late = lateGroup(selector)
       if (late !== undefined) await store.revoke(late, ports.refuseFor)
+      // Also where nobody was signed in: what was written at a target may have outlived the sign-in for which it was.
+      if (selector.kind === 'subject') await touched(selector.sub, 0)
       await lines.write([...families, ...signIns])
       return { signIns: signIns.length, families: families.length }
     },

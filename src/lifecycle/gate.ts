@@ -1,10 +1,25 @@
 import { LoginError } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
 
-/** The way to one upstream: so many questions at once, and none while it is down but one that tries. */
+/** The way to one upstream, or target: so many questions at once, and none while it is down but one that tries. */
 export interface Gate {
-  /** @throws {LoginError} `upstream_unavailable` at once while the upstream is known to be down; else what `ask` throws */
+  /** @throws what `Outage.closed` makes, at once, while the other side is known to be down; else what `ask` throws */
   pass<T>(ask: () => Promise<T>): Promise<T>
+  /** Whether `pass` would refuse at this moment. */
+  closed(): boolean
+}
+
+/** How an outage is told. */
+export interface Outage {
+  /** Whether what was thrown says that nobody answers. */
+  is(error: unknown): boolean
+  /** What those are told who need not try. */
+  closed(): Error
+}
+
+const ofUpstream: Outage = {
+  is: (error) => error instanceof LoginError && error.code === 'upstream_unavailable',
+  closed: () => new LoginError('upstream_unavailable', 'the upstream is down; it is not asked again yet'),
 }
 
 /** Questions at once: what an upstream takes beside its own sign-ins. After an outage thousands wait for these places. */
@@ -17,7 +32,7 @@ const LONGEST_WAIT = 16
  * answer opens it again.
  * @param told hears once of each change
  */
-export function openGate(now: Clock, told: (state: 'down' | 'up') => void): Gate {
+export function openGate(now: Clock, told: (state: 'down' | 'up') => void, outage: Outage = ofUpstream): Gate {
   const waiting: (() => void)[] = []
   let inside = 0
   let failures = 0
@@ -47,18 +62,18 @@ export function openGate(now: Clock, told: (state: 'down' | 'up') => void): Gate
     if (failures > 0) told('up')
     failures = 0
   }
-  const closed = () => new LoginError('upstream_unavailable', 'the upstream is down; it is not asked again yet')
 
   return {
+    closed: () => failures > 0 && now() < notBefore,
     async pass(ask) {
       const mine = turn()
-      if (mine === 'closed') throw closed()
+      if (mine === 'closed') throw outage.closed()
       await enter()
       try {
         // Those who waited for a place find out here what those before them met.
-        if (mine === 'open' && failures > 0) throw closed()
+        if (mine === 'open' && failures > 0) throw outage.closed()
         const answer = await ask().catch((error: unknown) => {
-          if (error instanceof LoginError && error.code === 'upstream_unavailable') failed(mine)
+          if (outage.is(error)) failed(mine)
           else answered()
           throw error
         })

@@ -25,8 +25,8 @@ export interface RecheckPorts {
   readonly connector: (id: string) => Recheckable | undefined
   /** Ends what rests on a proof that the upstream takes back. */
   readonly gone: (id: string) => Promise<void>
-  /** Told of each renewed proof: who keeps leases looks at the new decision. */
-  readonly renewed?: (id: string, proof: StoredProof) => Promise<void>
+  /** Told of each renewed proof, when it is stored: who keeps leases looks at what the rules say about it now. */
+  readonly renewed?: (before: StoredProof, after: StoredProof) => Promise<void>
 }
 
 /** Keeps proofs fresh by asking their upstreams again. */
@@ -124,7 +124,7 @@ async function renew(
   const renewed: StoredProof = { ...answer, signedInAt, via: came }
   // Refused where it was ended while the upstream was asked: an end is never undone.
   if (!(await ports.proofs.put(id, renewed))) return undefined
-  await ports.renewed?.(id, renewed)
+  await ports.renewed?.(current, renewed)
   return renewed
 }
 

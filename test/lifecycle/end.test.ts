@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { AuditEvent } from '../../src/audit.ts'
 import { accountId } from '../../src/core/subject.ts'
-import { type Ending, type Ends, openEnds, type Selector } from '../../src/lifecycle/end.ts'
+import { type Ends, openEnds, type Selector } from '../../src/lifecycle/end.ts'
 import { groupOf, openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import { kinds } from '../../src/store/kinds.ts'
@@ -12,7 +12,8 @@ import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 let now = 1_800_000_000
 let store: Store
 let events: AuditEvent[] = []
-let hooked: Ending[] = []
+/** Who was said to be touched, and after how many seconds to look. */
+let touched: [sub: string, delay: number][] = []
 /** Whether the audit log takes nothing. */
 let full = false
 /** Operations of the store that still work; then it is broken. */
@@ -20,7 +21,7 @@ let left = Number.POSITIVE_INFINITY
 beforeEach(async () => {
   now = 1_800_000_000
   events = []
-  hooked = []
+  touched = []
   full = false
   left = Number.POSITIVE_INFINITY
   store = await openEmbedded({ path: ':memory:', now: () => now })
@@ -36,7 +37,7 @@ const counted = (): Store =>
     },
   })
 
-function ends(hooks: 'run' | 'left' = 'run'): Ends {
+function ends(): Ends {
   const used = counted()
   return openEnds({
     store: used,
@@ -49,7 +50,7 @@ function ends(hooks: 'run' | 'left' = 'run'): Ends {
     now: () => now,
     random: () => randomBytes(16).toString('base64url'),
     refuseFor: 3600,
-    ...(hooks === 'run' ? { hooks: [async (ending) => void hooked.push(ending)] } : {}),
+    touched: async (...args) => void touched.push(args),
   })
 }
 
@@ -111,6 +112,7 @@ const everybody = async () => {
   await signIn('d', { connector: 'campus', id: 'ada' })
 }
 const sub = (connector: string, id: string) => accountId({ connector, id })
+const people = { a: sub('corp', 'ada'), b: sub('corp', 'ada'), c: sub('corp', 'bob'), d: sub('campus', 'ada') }
 
 // biome-ignore format: the columns are read downwards
 const selectors: readonly (readonly [Selector, stays: string, tells: readonly string[]])[] = [
@@ -131,9 +133,19 @@ for (const [selector, stays, tells] of selectors) {
     await ends().end(selector, 'operator', by)
     assert.equal(await alive(), stays)
     assert.deepEqual(await told(), tells)
+    const ended = ['a', 'b', 'c', 'd'].filter((name) => !stays.split(' ').includes(name))
     assert.deepEqual(
-      hooked.map((ending) => [ending.selector, ending.cause]),
-      [[selector, 'operator']],
+      touched
+        .filter(([, delay]) => delay > 0)
+        .map(([who]) => who)
+        .sort(),
+      ended.map((name) => people[name as keyof typeof people]).sort(),
+      'whoever keeps leases is told of each before it ends',
+    )
+    assert.deepEqual(
+      new Set(touched.filter(([, delay]) => delay === 0).map(([who]) => who)),
+      new Set([...touched.map(([who]) => who), ...(selector.kind === 'subject' ? [selector.sub] : [])]),
+      'and again when it has ended',
     )
   })
 }
@@ -175,7 +187,7 @@ test('an end that breaks off at any point is carried out afterwards, and nobody 
     await store.close()
     store = await openEmbedded({ path: ':memory:', now: () => now })
     events = []
-    hooked = []
+    touched = []
     await everybody()
     left = at
     const broken = await ends()
@@ -194,20 +206,36 @@ test('an end that breaks off at any point is carried out afterwards, and nobody 
     assert.equal(await alive(), 'c d | c-web d-web', `after a crash at operation ${at}`)
     assert.deepEqual(await told(), ['a-cli', 'a-web', 'b-web'])
     assert.ok(events.filter(({ event }) => event === 'session.ended').length >= 2, 'each end is written down')
-    assert.ok(hooked.length >= 1, 'and the hooks ran')
+    for (const name of ['a', 'b'] as const)
+      assert.ok(
+        touched.some(([who]) => who === people[name]),
+        'and told of',
+      )
   }
   assert.ok(points > 10, `${points} points`)
 })
 
-test('a command leaves its ending to the serving process, whose hooks then run', async () => {
+test('an ending is struck off by whoever carried it out, a command too', async () => {
   await everybody()
-  await ends('left').end({ kind: 'connector', id: 'campus' }, 'operator', by)
-  assert.equal(await alive(), 'a b c | a-cli a-web b-web c-web')
-  assert.equal(hooked.length, 0)
+  await ends().end({ kind: 'connector', id: 'campus' }, 'operator', by)
+  assert.equal((await store.list(kinds.Ending, 10)).length, 0)
   await later().resume()
-  await later().resume()
-  assert.equal(hooked.length, 1)
-  assert.equal(events.length, 1, 'and it is written down once')
+  assert.equal(events.length, 1, 'it is written down once')
+})
+
+test('whoever keeps leases hears of an end before it happens: a crash after that forgets nobody', async () => {
+  await signIn('a')
+  const told: string[] = []
+  const used = counted()
+  const proofs = openProofShelf(used, () => now)
+  const touching = async (_sub: string, delay: number) => {
+    told.push(`${delay > 0 ? 'before' : 'after'}: ${(await alive()).startsWith('a') ? 'signed in' : 'ended'}`)
+  }
+  const random = () => randomBytes(16).toString('base64url')
+  const audit = async () => {}
+  const ports = { store: used, proofs, audit, log: () => {}, now: () => now, random, refuseFor: 3600 }
+  await openEnds({ ...ports, touched: touching }).end({ kind: 'proof', id: 'a' }, 'person', by)
+  assert.deepEqual(told, ['before: signed in', 'after: ended'])
 })
 
 test('an audit log that is full keeps nobody in, and gets every line when it has room again', async () => {
