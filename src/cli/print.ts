@@ -1,55 +1,122 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
+import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
 import { urlsFor } from '../connectors/connector.ts'
 import { connectorTypes } from '../connectors/index.ts'
 import type { GeneratedFile } from '../core/ports.ts'
-import { type Command, configOption, configPath, exit, UsageError } from './command.ts'
+import { targetTypes } from '../targets/index.ts'
+import type { KeystoneConfig } from '../targets/keystone/options.ts'
+import type { PrintWorld } from '../targets/target.ts'
+import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 
 /** `lotse print`: what the other side's operator needs, made from the same configuration. */
 export const command: Command = {
-  usage: 'CONNECTOR [--out DIR] [--config FILE]',
-  details:
-    'For an OpenID Connect upstream: how its operator registers this gateway as a client. Without --out to standard output.',
-  options: { ...configOption, out: { value: 'DIR', help: 'write files into this folder instead' } },
+  usage: 'CONNECTOR|TARGET [--out DIR] [--flavour NAME] [--config FILE]',
+  details: [
+    'For an OpenID Connect upstream: how its operator registers this gateway as a client.',
+    'For a Keystone: configuration of its Apache or of kolla-ansible, mapping, dashboard and command line, with a README.md that says',
+    'what goes where. Flavours: apache, kolla, mod_oauth2, introspection.',
+    'Without --out to standard output, but for files that hold secrets.',
+  ].join('\n'),
+  options: {
+    ...configOption,
+    out: { value: 'DIR', help: 'write files into this folder instead' },
+    flavour: { value: 'NAME', help: 'how the Apache in front of a Keystone is set up; apache if absent' },
+  },
   async run(args, io) {
     const [id, ...more] = args.words
-    if (id === undefined || more.length > 0) throw new UsageError('name one connector')
+    if (id === undefined || more.length > 0) throw new UsageError('name one connector or target')
     const read = await configurationReader({ env: io.env, now: io.now })(resolve(io.cwd, configPath(args, io)))
     if (!read.ok) {
       for (const problem of read.problems) io.err(problemText(problem))
       return exit.refused
     }
-    const config = read.config.connectors.find((connector) => connector.id === id)
-    if (!config) {
-      const known = read.config.connectors.map((connector) => connector.id).join(', ')
-      throw new UsageError(`no connector ${JSON.stringify(id)}; there are ${known || 'none'}`)
-    }
-    const type = connectorTypes[config.type as keyof typeof connectorTypes]
-    const connector = await type.open(config as never, {
-      now: io.now,
-      ...urlsFor(new URL(read.config.issuer), id),
-      fetch: () => Promise.reject(new Error('printing asks nobody')),
-      seal: () => '',
-      open: () => '',
-      log: () => {},
-    })
-    const files = connector.print?.() ?? []
+    const files = await filesOf(read, id, args, io)
+    if (files === undefined) return exit.refused
     const out = args.text('out')
-    for (const file of files) await (out === undefined ? show(file, io.out) : save(resolve(io.cwd, out), file, io.out))
+    for (const file of files) await (out === undefined ? show(file, io) : save(resolve(io.cwd, out), file, io))
     return exit.ok
   },
 }
 
-async function show({ path, content }: GeneratedFile, out: (text: string) => void): Promise<void> {
-  out(`# ${path}`)
-  out(content.trimEnd())
+/** The files for a connector or a target; undefined where the configuration does not do for them, which has been said then. */
+async function filesOf(
+  { config }: Loaded,
+  id: string,
+  args: Args,
+  io: Io,
+): Promise<readonly GeneratedFile[] | undefined> {
+  const flavour = args.text('flavour')
+  const connector = config.connectors.find((each) => each.id === id)
+  const target = config.targets.find((each) => each.id === id)
+  if (connector && !(target && flavour !== undefined)) {
+    if (flavour !== undefined) throw new UsageError(`${id} is a connector, which has no flavours`)
+    if (target) io.err(`lotse print: ${id} is a connector and a target; for the target say --flavour`)
+    return ofConnector(connector, new URL(config.issuer), io)
+  }
+  if (target) return ofTarget(target, config, flavour, io)
+  const known = [...config.connectors, ...config.targets].map((each) => each.id).join(', ')
+  throw new UsageError(`no connector or target ${JSON.stringify(id)}; there are ${known || 'none'}`)
 }
 
-async function save(folder: string, { path, content }: GeneratedFile, out: (text: string) => void): Promise<void> {
-  const file = join(folder, path)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, content)
-  out(file)
+async function ofConnector(config: ConnectorConfig, issuer: URL, io: Io): Promise<readonly GeneratedFile[]> {
+  const type = connectorTypes[config.type as keyof typeof connectorTypes]
+  const connector = await type.open(config as never, {
+    now: io.now,
+    ...urlsFor(issuer, config.id),
+    fetch: () => Promise.reject(new Error('printing asks nobody')),
+    seal: () => '',
+    open: () => '',
+    log: () => {},
+  })
+  return connector.print?.() ?? []
+}
+
+async function ofTarget(
+  target: TargetConfig,
+  { issuer, clients, connectors }: GatewayConfig,
+  flavour: string | undefined,
+  io: Io,
+): Promise<readonly GeneratedFile[] | undefined> {
+  const type = targetTypes[target.type as keyof typeof targetTypes]
+  if (!('print' in type)) {
+    io.err(`lotse print: there is nothing to print for a target of type ${target.type} yet`)
+    return undefined
+  }
+  const { flavours, printKeystone, printProblems } = await type.print()
+  if (flavour !== undefined && !(flavours as readonly string[]).includes(flavour))
+    throw new UsageError(`no flavour ${JSON.stringify(flavour)}; there are ${flavours.join(', ')}`)
+  const world: PrintWorld = {
+    issuer: new URL(issuer),
+    clients,
+    domains: [...new Set(connectors.flatMap(({ domain }) => domain ?? []))],
+    ...(flavour === undefined ? {} : { flavour }),
+  }
+  const config = target as unknown as KeystoneConfig // it was read by the schema of its type
+  const problems = printProblems(config, world)
+  for (const problem of problems) io.err(`lotse print: target ${target.id}: ${problem}`)
+  return problems.length > 0 ? undefined : printKeystone(config, world)
+}
+
+function show({ path, content, secret }: GeneratedFile, io: Io): void {
+  if (secret) {
+    io.err(`lotse print: ${path} holds secrets, and is written with --out only`)
+    return
+  }
+  io.out(`# ${path}`)
+  io.out(content.trimEnd())
+}
+
+/** A file with secrets belongs to its owner alone from its first byte on, also where it was another's to read before. */
+async function save(folder: string, { path, content, secret }: GeneratedFile, io: Io): Promise<void> {
+  const name = join(folder, path)
+  await mkdir(dirname(name), { recursive: true })
+  const mode = secret ? 0o600 : path.endsWith('.sh') ? 0o755 : 0o644
+  await using file = await open(name, 'w', mode)
+  if (secret) await file.chmod(mode)
+  await file.writeFile(content)
+  io.out(name)
 }

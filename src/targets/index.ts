@@ -7,10 +7,15 @@ import { openOidc } from './oidc/target.ts'
 
 /**
  * Every type of target: the options that it has beside the fields of every target, and how its loaded configuration becomes a
- * target. `open` is synchronous and pure.
+ * target. `open` is synchronous and pure; `print` makes the consumer's own configuration, for those that have some.
  */
 export const targetTypes = {
-  keystone: { options: keystoneOptions, problems: keystoneProblems, open: openKeystone },
+  keystone: {
+    options: keystoneOptions,
+    problems: keystoneProblems,
+    open: openKeystone,
+    print: () => import('./keystone/print/print.ts'),
+  },
   kubernetes: { options: kubernetesOptions, open: openKubernetes },
   oidc: { options: oidcOptions, open: openOidc },
 } as const

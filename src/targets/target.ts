@@ -40,4 +40,6 @@ export interface PrintWorld {
   readonly clients: readonly ClientConfig[]
   /** Which of several ways the consumer is set up; the target's own default where absent. */
   readonly flavour?: string
+  /** Domains of the connectors, in which people live; each once. */
+  readonly domains?: readonly string[]
 }

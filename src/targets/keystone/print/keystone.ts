@@ -1,0 +1,90 @@
+import type { GeneratedFile } from '../../../core/ports.ts'
+import { schemaOf } from '../options.ts'
+import { keystoneMapping } from './mapping.ts'
+import { jsonText, osloText, shellWord } from './quote.ts'
+import { comments, made, type Setting } from './setting.ts'
+
+/** What Keystone itself needs, whatever stands in front of it. */
+export function keystoneFiles(setting: Setting): readonly GeneratedFile[] {
+  const { rules } = keystoneMapping(setting.config, new URL(setting.issuer))
+  return [
+    // The bare rules: what both `openstack mapping create` and kolla-ansible read.
+    { path: 'keystone/mapping.json', content: jsonText(rules) },
+    { path: 'keystone/keystone.conf.part', content: conf(setting) },
+    { path: 'keystone/register.sh', content: register(setting) },
+  ]
+}
+
+/** Minutes. */
+const GROUPS_LAST = 60
+
+/** Where keystoneauth's v3websso listens. */
+const LISTENER = 'http://localhost:9990/auth/websso/'
+
+function conf(setting: Setting): string {
+  const { config } = setting
+  const { protocol, dashboards, reconcile } = config
+  const builtIn = ['openid', 'mapped', 'saml2'].includes(protocol)
+  const ttl = reconcile === undefined ? GROUPS_LAST : 0
+  const why =
+    reconcile === undefined
+      ? [
+          'Minutes for which the groups of the last sign-in hold for application credentials, which 0 would forbid altogether: who lost a',
+          'group keeps it for so long. A Keystone into which the gateway writes (reconcile) needs none of this.',
+        ]
+      : ['Nobody has groups by a sign-in here: the gateway writes memberships and takes them back.']
+  return `${comments(made(setting, 'For keystone.conf, or as a file of its own in /etc/keystone/keystone.conf.d/ (named *.conf).'))}
+
+[auth]
+# What you have in methods stays: add ${protocol} to it.
+methods = ${[...new Set(['password', 'token', 'application_credential', protocol])].join(',')}
+${builtIn ? '' : `# A protocol of another name is read by the same plug-in, and counts as a sign-in of a person.\n${protocol} = mapped\nadditional_primary_auth_methods = ${protocol}\n`}
+[${protocol}]
+# The environment of Apache, never HTTP_OIDC_ISS: that is a request header, which anybody can send.
+remote_id_attribute = OIDC-iss
+
+[federation]
+# Keystone reads and logs nothing of a request but what Apache says; take it out where a SAML module serves this Keystone, too.
+assertion_prefix = OIDC-
+# Where a token may be posted to: dashboards, and the listener of the command line (v3websso).
+${[...dashboards, LISTENER].map((origin) => `trusted_dashboard = ${osloText(origin)}`).join('\n')}
+${comments(why)}
+default_authorization_ttl = ${ttl}
+`
+}
+
+function register(setting: Setting): string {
+  const { config, issuer, domains, choice } = setting
+  const idp = shellWord(config.identityProvider)
+  const protocol = shellWord(config.protocol)
+  const version = schemaOf(config)
+  const schema = version === '1.0' ? '' : ` --schema-version ${version}`
+  return `#!/usr/bin/env bash
+${comments([...made(setting, 'Makes the gateway known to Keystone. Run it with the rights of a cloud administrator (OS_CLOUD, or openrc).'), 'Run it again after each change: it makes what is missing and sets what is otherwise.'])}
+set -euo pipefail
+cd "$(dirname "\${BASH_SOURCE[0]}")"
+
+# Domains in which people live: an unknown one ends a sign-in with 404.
+${domains.map((domain) => `openstack domain create --or-show -f value -c name -- ${shellWord(domain)}`).join('\n')}
+
+# One identity provider with one issuer: with none Keystone would believe any.
+if openstack identity provider show ${idp} >/dev/null 2>&1; then
+  openstack identity provider set --enable --remote-id ${shellWord(issuer)} ${idp}
+else
+  openstack identity provider create -f value -c id --enable --domain ${shellWord(config.domain)} \\
+    --description ${shellWord(choice)} --remote-id ${shellWord(issuer)} ${idp}
+fi
+
+if openstack mapping show ${idp} >/dev/null 2>&1; then
+  openstack mapping set --rules mapping.json${schema} ${idp}
+else
+  openstack mapping create -f value -c id --rules mapping.json${schema} ${idp}
+fi
+
+if openstack federation protocol show --identity-provider ${idp} ${protocol} >/dev/null 2>&1; then
+  openstack federation protocol set --identity-provider ${idp} --mapping ${idp} ${protocol}
+else
+  openstack federation protocol create -f value -c id --identity-provider ${idp} --mapping ${idp} ${protocol}
+fi
+`
+}

@@ -1,0 +1,18 @@
+import type { GeneratedFile } from '../../../core/ports.ts'
+import type { PrintWorld } from '../../target.ts'
+import type { KeystoneConfig } from '../options.ts'
+import { apacheFiles } from './apache.ts'
+import { keystoneFiles } from './keystone.ts'
+import { settingOf } from './setting.ts'
+
+export { printProblems } from './problems.ts'
+export { flavours } from './setting.ts'
+
+/**
+ * Everything that the operator of a Keystone writes nowhere by hand, for the way in which its Apache is set up. Pure, and the same from
+ * run to run; `printProblems` has to be empty before.
+ */
+export function printKeystone(config: KeystoneConfig, world: PrintWorld): readonly GeneratedFile[] {
+  const setting = settingOf(config, world)
+  return [...apacheFiles(setting), ...keystoneFiles(setting)]
+}
