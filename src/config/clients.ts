@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, name, secretReference, url } from './fields.ts'
+import { duration, name, secretReference, urlWithQuery } from './fields.ts'
 
 /** An OAuth client of the gateway: Horizon's Apache, kubelogin, a command line, an application. */
 export const clientSchema = z.strictObject({
@@ -67,7 +67,9 @@ export const clientSchema = z.strictObject({
   idTokenAlg: z.enum(['ES256', 'RS256', 'PS256']).default('ES256').describe('How its ID tokens are signed.'),
   backchannelLogout: z
     .strictObject({
-      url: url().describe('The address that takes logout tokens.'),
+      url: urlWithQuery().describe(
+        'The address that takes logout tokens; for Apache its redirect URI with `?logout=backchannel`.',
+      ),
       private: z
         .boolean()
         .default(false)

@@ -19,19 +19,25 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (hostname.startsWith('127.') && isIP(hostname) === 4)
 }
 
+/** An absolute https URL without user or fragment; http only to a loopback address. */
+function isUsable(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, username, password, hash } = new URL(text)
+  return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && !username && !password && !hash
+}
+
 /** An absolute https URL without user, query or fragment; http only to a loopback address. */
 export const url = () =>
-  z.string().refine((text) => {
-    if (!URL.canParse(text)) return false
-    const { protocol, hostname, username, password, search, hash } = new URL(text)
-    return (
-      (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) &&
-      !username &&
-      !password &&
-      !search &&
-      !hash
+  z
+    .string()
+    .refine(
+      (text) => isUsable(text) && !new URL(text).search,
+      'not a usable URL; write https://… without user, query or fragment (http only for loopback)',
     )
-  }, 'not a usable URL; write https://… without user, query or fragment (http only for loopback)')
+
+/** The same with a query, which OpenID Connect Back-Channel Logout 1.0, section 2.2 allows and mod_auth_openidc needs. */
+export const urlWithQuery = () =>
+  z.string().refine(isUsable, 'not a usable URL; write https://… without user or fragment (http only for loopback)')
 
 /** An e-mail domain such as `corp.example`; a subdomain is another domain. */
 export const emailDomain = () =>
