@@ -81,10 +81,14 @@ else
   openstack mapping create -f value -c id --rules mapping.json${schema} ${idp}
 fi
 
-if openstack federation protocol show --identity-provider ${idp} ${protocol} >/dev/null 2>&1; then
-  openstack federation protocol set --identity-provider ${idp} --mapping ${idp} ${protocol}
-else
-  openstack federation protocol create -f value -c id --identity-provider ${idp} --mapping ${idp} ${protocol}
-fi
+mapping_of_protocol() {
+  openstack federation protocol show -f value -c mapping --identity-provider ${idp} ${protocol} 2>/dev/null || true
+}
+case "$(mapping_of_protocol)" in
+${idp}) ;;
+'') openstack federation protocol create -f value -c id --identity-provider ${idp} --mapping ${idp} ${protocol} ;;
+# Never deleted: with a protocol go its people. Old clients end with 1 although it is done.
+*) openstack federation protocol set --identity-provider ${idp} --mapping ${idp} ${protocol} || [ "$(mapping_of_protocol)" = ${idp} ] ;;
+esac
 `
 }
