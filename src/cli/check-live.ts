@@ -1,31 +1,46 @@
-import type { ConnectorConfig } from '../config/gateway.ts'
+import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Check } from '../core/ports.ts'
+import { createFetcher } from '../fetcher.ts'
+import { targetTypes } from '../targets/index.ts'
+import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { connectorPorts, openConnector } from '../upstreams.ts'
 import { exit, type Io, UsageError } from './command.ts'
 import { printable } from './table.ts'
 
+/** Bytes of a target's answer, and milliseconds that it may take: the first answer of a Keystone that was just started is slow. */
+const ANSWER_LIMIT = 4 * 1024 * 1024
+const PATIENCE_MS = 15_000
+
 /**
- * Asks the upstreams of a configuration, all at once, and prints what each said, in the order of the file.
- * @param only the id of one connector; all where absent
+ * Asks the upstreams and targets of a configuration, all at once, and prints what each said, in the order of the file.
+ * @param only the id of one connector or target, or of one of both; all where absent
  * @returns whether something is wrong, as an exit code
- * @throws {UsageError} where there is no such connector
+ * @throws {UsageError} where there is no such one
  */
 export async function checkLive({ config }: Loaded, only: string | undefined, io: Io): Promise<number> {
-  const wanted = config.connectors.filter(({ id }) => only === undefined || id === only)
-  if (only !== undefined && wanted.length === 0) {
-    const known = config.connectors.map(({ id }) => id).join(', ')
+  const named = ({ id }: { readonly id: string }) => only === undefined || id === only
+  const connectors = config.connectors.filter(named)
+  // A target that cannot be asked is passed over, and said to be so where it was named.
+  const targets = config.targets.filter((target) => named(target) && (only !== undefined || probeOf(target)))
+  if (only !== undefined && connectors.length + targets.length === 0) {
+    const known = [...config.connectors, ...config.targets].map(({ id }) => id).join(', ')
     throw new UsageError(
-      `no connector ${JSON.stringify(only)}; there is ${known || 'none'}. With --live the file is named by --config`,
+      `no connector or target ${JSON.stringify(only)}; there is ${known || 'none'}. With --live the file is named by --config`,
     )
   }
   const issuer = new URL(config.issuer)
-  const found = await Promise.all(wanted.map(async (each) => ({ id: each.id, checks: await ask(each, issuer, io) })))
+  const found = await Promise.all([
+    ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, issuer, io) })),
+    ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, config, io) })),
+  ])
   for (const { id, checks } of found) for (const check of checks) io.out(line(id, check))
   return found.some(({ checks }) => checks.some(({ ok }) => !ok)) ? exit.refused : exit.ok
 }
 
-async function ask(config: ConnectorConfig, issuer: URL, io: Io): Promise<readonly Check[]> {
+const nothingToAsk: Check = { check: 'probe', ok: true, note: true, found: 'cannot be asked anything' }
+
+async function askConnector(config: ConnectorConfig, issuer: URL, io: Io): Promise<readonly Check[]> {
   // Nothing is sealed without a person, and the root secret stays where it is.
   const never = () => {
     throw new Error('nothing is sealed here')
@@ -33,10 +48,36 @@ async function ask(config: ConnectorConfig, issuer: URL, io: Io): Promise<readon
   const ports = connectorPorts(config, { now: io.now, log: () => {}, root: { seal: never, open: never } }, issuer)
   try {
     const connector = await openConnector(config, ports)
-    return (await connector.probe?.()) ?? [{ check: 'probe', ok: true, note: true, found: 'cannot be asked anything' }]
+    return (await connector.probe?.()) ?? [nothingToAsk]
   } catch (error) {
     return [{ check: 'opened', ok: false, found: error instanceof Error ? error.message : String(error) }]
   }
+}
+
+function probeOf({ type: name }: TargetConfig) {
+  const type = targetTypes[name as keyof typeof targetTypes]
+  return 'probe' in type ? type.probe : undefined
+}
+
+async function askTarget(target: TargetConfig, { issuer, clients }: GatewayConfig, io: Io): Promise<readonly Check[]> {
+  const load = probeOf(target)
+  if (load === undefined) return [nothingToAsk]
+  const config = target as unknown as KeystoneConfig // its type's own schema has read it
+  const { probeKeystone } = await load()
+  return await probeKeystone(
+    config,
+    { issuer: new URL(issuer), clients },
+    {
+      now: io.now,
+      log: () => {},
+      fetch: createFetcher({
+        reach: 'configured',
+        timeoutMs: PATIENCE_MS,
+        maxBytes: ANSWER_LIMIT,
+        ...(config.ca === undefined ? {} : { ca: config.ca }),
+      }),
+    },
+  )
 }
 
 function line(id: string, { check, ok, found, note }: Check): string {

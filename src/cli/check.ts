@@ -6,18 +6,19 @@ import { count } from './table.ts'
 
 /** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
 export const command: Command = {
-  usage: '[--live [CONNECTOR]] [--config FILE]',
+  usage: '[--live [CONNECTOR|TARGET]] [--config FILE]',
   details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
 Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
 A problem in a tenant's file disables that tenant alone; check still exits with 1.
---live then asks each upstream, or the one named, what can be asked without a person: whether it is there and is
-itself, has keys that are taken here, and offers logout and refresh. \`bad\` is why sign-ins fail, and exits with 1;
-\`note\` is worth knowing.`,
-  options: { ...configOption, live: { help: 'then ask the upstreams of the connectors' } },
+--live then asks each upstream and each Keystone, or the one named, what can be asked without a person. Upstreams: whether
+they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new
+enough, whether anybody can forge claims to them, and whether the web server in front guards what it has to and sends people
+here. \`bad\` is why sign-ins fail, or a hole, and exits with 1; \`note\` is worth knowing.`,
+  options: { ...configOption, live: { help: 'then ask upstreams and Keystones' } },
   run: async (args, io) => {
     const live = args.flag('live')
     const path = live ? configPath(args, io) : fileOf(args, io)
-    if (live && args.words.length > 1) throw new UsageError('--live asks one connector, or all')
+    if (live && args.words.length > 1) throw new UsageError('--live asks one connector or target, or all')
     const loaded = await configurationReader(io)(path)
     if (!loaded.ok) {
       lines(io, loaded.problems)

@@ -7,7 +7,8 @@ import { openOidc } from './oidc/target.ts'
 
 /**
  * Every type of target: the options that it has beside the fields of every target, and how its loaded configuration becomes a
- * target. `open` is synchronous and pure; `print` makes the consumer's own configuration, for those that have some.
+ * target. `open` is synchronous and pure; `print` makes the consumer's own configuration, and `probe` asks a running one, for those
+ * that have some.
  */
 export const targetTypes = {
   keystone: {
@@ -15,6 +16,7 @@ export const targetTypes = {
     problems: keystoneProblems,
     open: openKeystone,
     print: () => import('./keystone/print/print.ts'),
+    probe: () => import('./keystone/probe/probe.ts'),
   },
   kubernetes: { options: kubernetesOptions, open: openKubernetes },
   oidc: { options: oidcOptions, open: openOidc },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import type { Io } from '../../src/cli/command.ts'
 import { main } from '../../src/cli/index.ts'
+import { type Door, newDoor, openDoor } from '../support/keystone-door.ts'
 import { type Rogue, startRogue } from '../support/rogue-idp.ts'
 import { standard, standardConfig, standardEnv } from '../support/standard.ts'
 
@@ -13,9 +14,11 @@ const head =
 let folder: string
 let corp: Rogue
 let partner: Rogue
+const door: Door = newDoor('https://login.example', 'keystone')
+let keystone: Awaited<ReturnType<typeof openDoor>>
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lotse-live-'))
-  ;[corp, partner] = await Promise.all([startRogue(), startRogue()])
+  ;[corp, partner, keystone] = await Promise.all([startRogue(), startRogue(), openDoor(door)])
 })
 beforeEach(() => {
   for (const rogue of [corp, partner]) {
@@ -24,7 +27,7 @@ beforeEach(() => {
   }
 })
 after(async () => {
-  await Promise.all([corp.close(), partner.close()])
+  await Promise.all([corp.close(), partner.close(), keystone.close()])
   await rm(folder, { recursive: true })
 })
 
@@ -41,7 +44,12 @@ const everything = (issuer: string) => ({
 /** Runs `lotse check` on a configuration with both upstreams; lines begin with the verdict. */
 async function check(words: string, options: { readonly change?: (yaml: string) => string } = {}) {
   const partnerLine = `  - { id: partner, type: oidc, label: Partner, issuer: ${partner.issuer}, clientId: lotse, clientSecret: { env: CORP_SECRET }, domain: partner, identity: { prefix: 'partner:' } }`
-  const yaml = head + standardConfig(corp.issuer, '', { connectors: partnerLine })
+  const yaml = (head + standardConfig(corp.issuer, '', { connectors: partnerLine }))
+    .replace('https://keystone.example', keystone.url)
+    .replace(
+      /id: horizon(.*?)'http:\/\/127.0.0.1\/cb'/,
+      (_, between: string) => `id: keystone${between}'${keystone.url}/redirect_uri'`,
+    )
   await writeFile(join(folder, 'gateway.yaml'), options.change?.(yaml) ?? yaml)
   const out: string[] = []
   const err: string[] = []
@@ -67,7 +75,7 @@ test('without --live nobody is asked', async () => {
 
 test('upstreams with all that there is are said to be so, a line for each finding, in the order of the file', async () => {
   const { code, out, bad, note, ok } = await check('--live')
-  assert.deepEqual([code, bad, note], [0, [], []])
+  assert.deepEqual([code, bad, note.filter((each) => !each.startsWith('cloud'))], [0, [], []])
   assert.match(out[0] ?? '', /gateway\.yaml: ok, 2 connectors/)
   const { issuer } = corp
   assert.deepEqual(
@@ -86,7 +94,20 @@ test('upstreams with all that there is are said to be so, a line for each findin
       'corp  client authentication: client_secret_basic',
     ],
   )
-  assert.equal(ok.length, 22)
+  assert.deepEqual(
+    ok.filter((each) => each.startsWith('cloud')).map((each) => each.replace(/:.*/, '')),
+    [
+      'identity API',
+      'version',
+      'identity provider',
+      'forged claims',
+      'bearer',
+      'websso',
+      'websso by protocol',
+      'v3websso',
+    ].map((check) => `cloud  ${check}`),
+  )
+  assert.equal(ok.length, 22 + 8)
   assert.deepEqual((await readdir(folder)).sort(), ['gateway.yaml'], 'neither store nor keys are opened')
 })
 
@@ -107,6 +128,26 @@ test('an upstream that is not there is bad, and the others are asked all the sam
   assert.equal(bad.length, 1)
   assert.match(bad[0] ?? '', /^partner {2}discovery: .*cannot be reached \(FETCH_UNREACHABLE\).*ECONNREFUSED/)
   assert.equal(ok.filter((each) => each.startsWith('corp')).length, 11)
+})
+
+test('a Keystone is asked alone; a hole in it is told loudly, and exits with 1', async () => {
+  const before = corp.requests.length
+  door.believes = ['OIDC-']
+  const { code, bad, ok } = await check('--live cloud')
+  door.believes = []
+  assert.deepEqual([code, bad.length, corp.requests.length - before], [1, 1, 0])
+  assert.match(bad[0] ?? '', /^cloud {2}forged claims: ANYBODY CAN BECOME ANYBODY/)
+  assert.ok(ok.every((each) => each.startsWith('cloud  ')))
+})
+
+test('a Keystone that is not there is bad', async () => {
+  const { bad } = await check('--live cloud', { change: (yaml) => yaml.replace(keystone.url, 'http://127.0.0.1:1') })
+  assert.match(bad.join(), /^cloud {2}identity API: http:\/\/127\.0\.0\.1:1\/v3: .*cannot be reached \(ECONNREFUSED\)$/)
+})
+
+test('a target that cannot be asked is passed over, and said to be so where it is named', async () => {
+  assert.ok(!(await check('--live')).note.some((each) => each.startsWith('prod')))
+  assert.deepEqual((await check('--live prod')).note, ['prod  probe: cannot be asked anything'])
 })
 
 type Json = Record<string, unknown>
@@ -208,5 +249,8 @@ for (const words of ['--live nobody', '--live corp partner'])
   test(`is not understood as: check ${words}`, async () => {
     const { code, err } = await check(words)
     assert.equal(code, 2)
-    assert.match(err.join(), /no connector "nobody"; there is corp, partner\.|one connector, or all/)
+    assert.match(
+      err.join(),
+      /no connector or target "nobody"; there is corp, partner, cloud, prod, argo\.|one connector or target, or all/,
+    )
   })

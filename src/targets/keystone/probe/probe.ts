@@ -1,0 +1,39 @@
+import type { Check } from '../../../core/ports.ts'
+import type { LivePorts } from '../../live.ts'
+import type { PrintWorld } from '../../target.ts'
+import type { KeystoneConfig } from '../options.ts'
+import { note, openAsked } from './ask.ts'
+import { forgedClaims, registered } from './forged.ts'
+import { bearer, dashboards, websso } from './paths.ts'
+import { reached, versionOf } from './version.ts'
+
+/**
+ * Asks a running Keystone what can be asked from outside without a person: whether it is there and new enough, whether anybody can
+ * forge claims to it, whether the web server in front guards the paths of federation and sends people to this gateway.
+ * Nothing is changed there, except where it has a hole: then a user may be left, which the finding names. Never throws.
+ */
+export async function probeKeystone(
+  config: KeystoneConfig,
+  world: PrintWorld,
+  ports: LivePorts,
+): Promise<readonly Check[]> {
+  const asked = openAsked(config, world, ports)
+  const first = await reached(asked)
+  if (!first.ok) return [first]
+  const found = await Promise.all([
+    versionOf(asked),
+    registered(asked),
+    forgedClaims(asked),
+    bearer(asked, ports.now()),
+    websso(asked),
+    dashboards(asked),
+  ])
+  return [first, ...found.flat(), ...unasked(config)]
+}
+
+/** What no stranger can see, said so that nobody takes silence for yes. */
+function unasked(config: KeystoneConfig): readonly Check[] {
+  const guard =
+    'whether the mapping holds to the audience and the remote ids are only this gateway does not show from outside'
+  return config.reconcile === undefined ? [note('mapping', `${guard}; compare with lotse print ${config.id}`)] : []
+}
