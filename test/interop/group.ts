@@ -15,15 +15,15 @@ export interface Group {
 const call = promisify(execFile)
 
 async function have(program: string): Promise<boolean> {
-  return call('sh', ['-c', 'command -v "$0"', program]).then(
+  return call('sh', ['-c', 'command -v "$0" || test -e "$0"', program]).then(
     () => true,
     () => false,
   )
 }
 
 /**
- * Installs Debian packages where a program of theirs is missing.
- * @param needed program → package: `{ chromium: 'chromium' }`
+ * Installs Debian packages where a program or file of theirs is missing.
+ * @param needed program, or path of a file → package: `{ chromium: 'chromium' }`
  * @throws where a package is missing and this user may not install it
  */
 export async function installPackages(needed: Readonly<Record<string, string>>): Promise<void> {
