@@ -83,7 +83,8 @@ OIDCOAuthRemoteUserClaim sub`
 # own, and sign access tokens for it and nothing else.`
   if (flavour !== 'mod_oauth2')
     return `${why}\nOIDCOAuthVerifyJwksUri ${apacheText(jwks)}\nOIDCOAuthRemoteUserClaim sub`
-  return `${why} A token without an end is refused.
+  return `${why} A token without an end is refused. mod_oauth2 believes the certificate authorities
+# of the system alone: one of your own is made known by update-ca-certificates.
 <IfModule !oauth2_module>
   Error "the module oauth2 is not loaded (package libapache2-mod-oauth2)"
 </IfModule>`

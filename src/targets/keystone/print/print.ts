@@ -1,8 +1,14 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
 import type { PrintWorld } from '../../target.ts'
 import type { KeystoneConfig } from '../options.ts'
+import { ansibleFiles } from './ansible.ts'
 import { apacheFiles } from './apache.ts'
+import { cloudFiles } from './clouds.ts'
+import { horizonFiles } from './horizon.ts'
 import { keystoneFiles } from './keystone.ts'
+import { kollaFiles } from './kolla.ts'
+import { readme } from './readme.ts'
+import { reconcilerFiles } from './reconciler.ts'
 import { settingOf } from './setting.ts'
 
 export { printProblems } from './problems.ts'
@@ -14,5 +20,13 @@ export { flavours } from './setting.ts'
  */
 export function printKeystone(config: KeystoneConfig, world: PrintWorld): readonly GeneratedFile[] {
   const setting = settingOf(config, world)
-  return [...apacheFiles(setting), ...keystoneFiles(setting)]
+  const files = [
+    ...(setting.flavour === 'kolla' ? kollaFiles(setting) : apacheFiles(setting)),
+    ...keystoneFiles(setting),
+    ...reconcilerFiles(setting),
+    ...ansibleFiles(setting),
+    ...horizonFiles(setting),
+    ...cloudFiles(setting),
+  ]
+  return [readme(setting, files), ...files]
 }

@@ -26,8 +26,12 @@ function unsayable({ config, issuer, audience, flavour }: Setting): readonly str
   const secure = issuer.startsWith('https:')
   return texts([
     // Keystone splits every value at it: the guard in the mapping would never hold, or for another audience.
-    /[;,]/.test(audience) && `the audience ${audience} holds ; or , at which values are split; write another audience`,
-    apacheCannotSay(audience) && `the audience ${audience} holds \${ or %{, which Apache fills; write another audience`,
+    // Braces are syntax to Keystone, to Ansible and to Apache.
+    /[;,{}]/.test(audience) &&
+      `the audience ${audience} holds ; , { or }, which Keystone splits at or fills; write another`,
+    flavour === 'kolla' &&
+      config.protocol !== 'openid' &&
+      `kolla-ansible knows the protocol openid alone, not ${config.protocol}; write protocol: openid`,
     // mod_auth_openidc before 2.4.13 does not start with another one.
     !secure && `the issuer ${issuer} is not https, and ${flavour} takes keys and answers by https only`,
     /[^\x20-\x7e]|[;,{}"'\\]/.test(config.domain) &&
