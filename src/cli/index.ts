@@ -15,6 +15,7 @@ export const commands: readonly Entry[] = [
   { name: 'print', summary: 'print what the operator of an upstream needs', load: () => import('./print.ts') },
   { name: 'check', summary: 'say all that is wrong with the configuration', load: () => import('./check.ts') },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
+  { name: 'login', summary: 'sign in at a Keystone, with any openstack client', load: () => import('./login.ts') },
   { name: 'sessions', summary: 'list who is signed in, and what each holds', load: () => import('./sessions.ts') },
   { name: 'revoke', summary: 'end what people and clients hold', load: () => import('./revoke.ts') },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
