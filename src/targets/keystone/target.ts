@@ -4,6 +4,7 @@ import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
 import type { Target } from '../target.ts'
 import { asciiJson, asciiName } from './encode.ts'
 import { type KeystoneConfig, schemaOf } from './options.ts'
+import { serviceClaimNames, serviceClaims } from './service-token.ts'
 
 const claimNames = ['preferred_username', 'openstack_user_domain', 'email', 'email_verified', 'name', 'groups'] as const
 
@@ -26,9 +27,13 @@ export function openKeystone(config: KeystoneConfig): Target {
     ttl: config.ttl,
     carries: new Set(carries(config)),
     refuse: (grant) => refuse(config, grant),
-    claimNames: [...claimNames, ...(mapsProjects(config) ? ['openstack_projects'] : [])],
-    // The form makes no difference: a login whose groups differ from the last one's revokes all other tokens of the person.
-    claims: (decision) => bounded(config.label ?? config.id, claims(config, decision)),
+    claimNames: [...claimNames, ...serviceClaimNames, ...(mapsProjects(config) ? ['openstack_projects'] : [])],
+    // Groups are the same in every form: a login whose groups differ from the last one's revokes all other tokens of the person.
+    // What services read beside them is in no token, and so is not counted.
+    claims: (decision, form) => ({
+      ...bounded(config.label ?? config.id, claims(config, decision)),
+      ...(form === 'introspection' ? serviceClaims(userDomain(config, decision), projectsOf(config, decision)) : {}),
+    }),
     describe: (decision) => describe(config, decision),
   }
 }
