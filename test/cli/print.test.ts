@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -48,4 +48,52 @@ test('an unknown connector is told with those that there are', async () => {
   const { code, err } = await run('nobody')
   assert.equal(code, 2)
   assert.match(err, /corp/)
+})
+
+/** The usual configuration with a client for the Apache of its Keystone, by https. */
+async function withApache(more = ''): Promise<void> {
+  const head = 'issuer: https://login.example\nlisten: { port: 8080 }\nstore: { kind: embedded, path: ./x.db }\n'
+  const clients = `  - { id: keystone, target: cloud, accessToken: opaque, auth: client_secret_basic, secret: { env: HORIZON_SECRET }, redirectUris: ['https://keystone.example/redirect_uri'], backchannelLogout: { url: 'https://keystone.example/redirect_uri?logout=backchannel' }${more} }`
+  await writeFile(join(folder, 'gateway.yaml'), head + standardConfig('https://sso.corp.example', '', { clients }))
+}
+
+test('a Keystone whose configuration lacks something is told what to write, and nothing is written', async () => {
+  const { code, err } = await run('cloud', '--out', 'lacking')
+  assert.equal(code, 1)
+  assert.match(err, /target cloud: no client is called keystone.*redirectUris/)
+  await assert.rejects(stat(join(folder, 'lacking')))
+})
+
+test('what is printed for a Keystone shows no secret, and says which file is missing for it', async () => {
+  await withApache()
+  const { code, out, err } = await run('cloud')
+  assert.equal(code, 0, err)
+  assert.match(out, /OIDCClientID "keystone"/)
+  assert.match(err, /apache\/lotse-secrets\.conf holds secrets/)
+  for (const secret of Object.values(standardEnv)) assert.ok(!`${out}${err}`.includes(secret))
+})
+
+test('a file with secrets is for its owner alone, also where everybody could read it before', async () => {
+  await withApache()
+  await mkdir(join(folder, 'ks/apache'), { recursive: true })
+  await writeFile(join(folder, 'ks/apache/lotse-secrets.conf'), 'old', { mode: 0o644 })
+  assert.equal((await run('cloud', '--out', 'ks')).code, 0)
+  const { mode } = await stat(join(folder, 'ks/apache/lotse-secrets.conf'))
+  assert.equal(mode & 0o777, 0o600)
+  assert.ok((await readFile(join(folder, 'ks/apache/lotse-secrets.conf'), 'utf8')).includes(standardEnv.HORIZON_SECRET))
+  assert.equal((await stat(join(folder, 'ks/keystone/register.sh'))).mode & 0o111, 0o111)
+})
+
+test('a flavour that there is not is told with those that there are', async () => {
+  await withApache()
+  const { code, err } = await run('cloud', '--flavour', 'nginx')
+  assert.equal(code, 2)
+  assert.match(err, /apache, kolla, mod_oauth2, introspection/)
+})
+
+test('a target of another type has nothing to print yet, and a connector has no flavours', async () => {
+  const cluster = await run('prod')
+  assert.equal(cluster.code, 1)
+  assert.match(cluster.err, /nothing to print for a target of type kubernetes/)
+  assert.equal((await run('corp', '--flavour', 'kolla')).code, 2)
 })

@@ -67,7 +67,7 @@ function register(setting: Setting): string {
   const protocol = shellWord(config.protocol)
   const version = schemaOf(config)
   const schema = version === '1.0' ? '' : ` --schema-version ${version}`
-  const able = `openstack mapping create --help | grep -q -- --schema-version || {
+  const able = `openstack mapping create --help | grep -- --schema-version >/dev/null || {
   echo "this openstack knows no --schema-version: install a newer python-openstackclient" >&2
   exit 1
 }
