@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { apachePattern, apacheText } from './quote.ts'
+import { apachePattern, apacheText } from '../../quote.ts'
 import { comments, made, type Setting } from './setting.ts'
 
 /** Seconds; also in kolla-ansible's options, so that both ways behave alike. */

@@ -1,6 +1,6 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { yamlText } from './quote.ts'
+import { yamlText } from '../../quote.ts'
 import { apiOf, comments, made, type Setting } from './setting.ts'
 
 /** One way of the `openstack` command to sign in. */

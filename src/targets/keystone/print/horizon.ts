@@ -1,5 +1,5 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { pythonText } from './quote.ts'
+import { pythonText } from '../../quote.ts'
 import { apiOf, comments, made, type Setting } from './setting.ts'
 
 /** The dashboard's choice of single sign-on; kolla-ansible writes the same from its own globals. */
