@@ -1,6 +1,6 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { keystoneMapping } from './mapping.ts'
 import { ansibleText, jsonText } from '../../quote.ts'
+import { keystoneMapping } from './mapping.ts'
 import { apiOf, comments, made, type Setting } from './setting.ts'
 
 /** The same as register.sh, as tasks: each asks first and changes what is otherwise, so a second run changes nothing. */

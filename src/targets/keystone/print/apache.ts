@@ -83,8 +83,9 @@ OIDCOAuthRemoteUserClaim sub`
 # own, and sign access tokens for it and nothing else.`
   if (flavour !== 'mod_oauth2')
     return `${why}\nOIDCOAuthVerifyJwksUri ${apacheText(jwks)}\nOIDCOAuthRemoteUserClaim sub`
-  return `${why} A token without an end is refused. mod_oauth2 believes the certificate authorities
-# of the system alone: one of your own is made known by update-ca-certificates.
+  return `${why} A token without an end is refused, and nothing is taken from memory (expiry=0: by
+# default a token is believed for minutes after its end). mod_oauth2 knows the certificate authorities of the system alone: one of your
+# own is made known by update-ca-certificates.
 <IfModule !oauth2_module>
   Error "the module oauth2 is not loaded (package libapache2-mod-oauth2)"
 </IfModule>`
@@ -107,7 +108,7 @@ function locations(setting: Setting): string {
   const verify =
     flavour === 'mod_oauth2'
       ? [
-          `  OAuth2TokenVerify jwks_uri ${apacheText(jwks)} jwks_uri.ssl_verify=true&jwks_uri.expiry=${sessions.keys}&verify.exp=required`,
+          `  OAuth2TokenVerify jwks_uri ${apacheText(jwks)} jwks_uri.ssl_verify=true&jwks_uri.expiry=${sessions.keys}&verify.exp=required&expiry=0`,
           '  OAuth2TargetPass prefix=OIDC-&headers=Off&remote_user_claim=sub',
         ]
       : []

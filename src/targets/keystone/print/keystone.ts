@@ -1,7 +1,7 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
+import { jsonText, osloText, shellWord } from '../../quote.ts'
 import { type KeystoneConfig, schemaOf } from '../options.ts'
 import { keystoneMapping } from './mapping.ts'
-import { jsonText, osloText, shellWord } from '../../quote.ts'
 import { comments, made, type Setting } from './setting.ts'
 
 /** What Keystone itself needs, whatever stands in front of it. */

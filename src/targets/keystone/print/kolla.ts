@@ -1,9 +1,9 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
+import { ansibleText, jsonText } from '../../quote.ts'
 import { schemaOf } from '../options.ts'
 import { sessions } from './apache.ts'
 import { GROUPS_LAST, LISTENER, whyGroupsLast } from './keystone.ts'
 import { keystoneMapping } from './mapping.ts'
-import { ansibleText, jsonText } from '../../quote.ts'
 import { apiOf, comments, made, type Setting } from './setting.ts'
 
 /** Where kolla-ansible looks for what the operator adds; the folder `kolla/config` is copied there. */

@@ -1,5 +1,5 @@
-import { type KeystoneConfig, schemaOf } from '../options.ts'
 import { mappingText } from '../../quote.ts'
+import { type KeystoneConfig, schemaOf } from '../options.ts'
 
 /** Everything that Apache hands on and the mapping reads: a name without `OIDC-` in front could be sent by anybody as a header. */
 type Variable = `OIDC-${string}`

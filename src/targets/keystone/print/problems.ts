@@ -1,7 +1,7 @@
 import type { ClientConfig } from '../../../config/clients.ts'
+import { apacheCannotSay } from '../../quote.ts'
 import type { PrintWorld } from '../../target.ts'
 import type { KeystoneConfig } from '../options.ts'
-import { apacheCannotSay } from '../../quote.ts'
 import { flavours, isFlavour, type Setting, settingOf } from './setting.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
-import type { ReconcileOptions } from '../options.ts'
 import { shellWord } from '../../quote.ts'
+import type { ReconcileOptions } from '../options.ts'
 import { comments, made, type Setting } from './setting.ts'
 
 /** The account by which the gateway writes into a Keystone, and its rights; nothing where it does not write. */
