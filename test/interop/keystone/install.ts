@@ -49,7 +49,7 @@ export const packages: Readonly<Record<string, string>> = {
 export async function installKeystones(): Promise<readonly Kind[]> {
   await installPackages(packages)
   const venv = await installNewest()
-  const version = (await output({ command: 'dpkg-query', args: ['-Wf', '${Version}', 'python3-keystone'] }, 20)).trim()
+  const version = (await output({ command: 'dpkg-query', args: ['-Wf', `$\{Version}`, 'python3-keystone'] }, 20)).trim()
   const debian = { python: '/usr/bin/python3', venv }
   const newest = { python: join(venv, 'bin/python'), venv }
   return [

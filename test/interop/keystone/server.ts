@@ -11,16 +11,15 @@ export interface Setup {
   readonly port: number
   /** PEM texts: of its Apache, and the authority that it and everything else here trusts beside the system's. */
   readonly tls: { readonly key: string; readonly cert: string }
-  /** What `lotse print` wrote; its Apache and Keystone read nothing else about the gateway. */
   readonly printed: Printed
 }
 
-/** Paths of files that `lotse print` wrote. */
+/** Paths of files that `lotse print` wrote; Apache and Keystone read nothing else about the gateway. */
 export interface Printed {
   /** Read inside the virtual host, before the lines that hand requests on. */
   readonly apache: readonly string[]
   /** Read after the plain configuration of Keystone. */
-  readonly keystone: readonly string[]
+  readonly keystone: string
 }
 
 export interface Keystone {
@@ -28,6 +27,8 @@ export interface Keystone {
   /** `https://127.0.0.1:PORT`, without `/v3`. */
   readonly url: string
   readonly folder: string
+  /** Starts it anew on the same database, with other files. */
+  restart(printed: Printed): Promise<void>
   /** The end of what Apache and Keystone wrote down. */
   log(): Promise<string>
   stop(): Promise<void>
@@ -37,37 +38,46 @@ export interface Keystone {
 const USER = 'www-data'
 
 /** A Keystone of its own behind an Apache of its own, with nobody in it but the administrator. @throws where it does not come up in 60 s */
-export async function startKeystone({ kind, port, tls, printed }: Setup): Promise<Keystone> {
+export async function startKeystone(setup: Setup): Promise<Keystone> {
+  const { kind, port } = setup
   const folder = await mkdtemp(join(tmpdir(), `lotse-keystone-${kind.name}-`))
   const url = `https://127.0.0.1:${port}`
+  const run = async (printed: Printed) => {
+    await writeFile(join(folder, 'federation.conf'), await readFile(printed.keystone))
+    await writeFile(join(folder, 'httpd.conf'), httpdConf(folder, kind, { port, printed }))
+    const program = { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(folder, kind)] }
+    return await startServer({ ...program, url, ready: '/v3' }, 60)
+  }
+  const clear = () => rm(folder, { recursive: true, force: true })
   try {
-    await furnish(folder, { kind, port, tls, printed })
-    const server = await startServer(
-      { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(folder, kind)], url, ready: '/v3' },
-      60,
-    )
+    await furnish(folder, setup)
+    let server = await run(setup.printed)
     return {
       kind,
       url,
       folder,
+      async restart(printed) {
+        await server.stop()
+        server = await run(printed)
+      },
       log: () => logs(folder),
       async stop() {
         await server.stop()
-        await rm(folder, { recursive: true, force: true })
+        await clear()
       },
     }
   } catch (error) {
     const said = await logs(folder)
-    await rm(folder, { recursive: true, force: true })
+    await clear()
     throw new Error(`${kind.label} did not start:\n${said}`, { cause: error })
   }
 }
 
-async function furnish(folder: string, { kind, port, tls, printed }: Setup) {
+async function furnish(folder: string, { kind, port, tls }: Setup) {
+  const conf = join(folder, 'keystone.conf')
   const files: Readonly<Record<string, string>> = {
     'keystone.conf': keystoneConf(folder, port),
-    'keystone.wsgi': wsgi([join(folder, 'keystone.conf'), ...printed.keystone]),
-    'httpd.conf': httpdConf(folder, kind, { port, printed }),
+    'keystone.wsgi': wsgi([conf, join(folder, 'federation.conf')]),
     'tls.key': tls.key,
     'tls.crt': tls.cert,
     'sso.html': await readFile(join(kind.venv, 'etc/keystone/sso_callback_template.html'), 'utf8'),
