@@ -18,7 +18,9 @@ export const clientSchema = z.strictObject({
   targets: z
     .array(name())
     .default([])
-    .describe('Further targets for which this client may ask tokens, by `resource` (RFC 8707).'),
+    .describe(
+      'Further targets for which this client may ask tokens, by `resource` (RFC 8707); one without `target` signs people in at all of them.',
+    ),
   auth: z
     .enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'])
     .default('none')

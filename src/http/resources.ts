@@ -1,12 +1,12 @@
 import { type Configuration, errors } from 'oidc-provider'
 import type { ClientConfig } from '../config/clients.ts'
+import { resourceOf } from '../targets/resource.ts'
 import type { Target } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 
 type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 
-/** The identifier of a target inside the library, which wants absolute URIs (RFC 8707, section 2). */
-export const resourceOf = (target: string) => `urn:lotse:target:${target}`
+export { resourceOf }
 
 /** Finds a target by its identifier or, where that is a URI, by its audience as clients write it. */
 export function targetByResource(
@@ -20,7 +20,7 @@ export function targetByResource(
   return (identifier) => (identifier === undefined ? undefined : index.get(identifier))
 }
 
-/** The targets that a request is about: those that `resource` names, or the client's own. */
+/** The targets that a request is about: those that `resource` names, or the client's own, or for one without all that it may use. */
 export function wantedTargets(
   parts: Pick<Parts, 'clients' | 'targets'>,
   client: string,
@@ -54,6 +54,22 @@ export function oneResource(client: ClientConfig, oneOf: readonly string[]): str
 const ownResource = ({ target, accessToken }: ClientConfig) =>
   target !== undefined && accessToken === 'jwt' ? resourceOf(target) : undefined
 
+/**
+ * What a sign-in is for where the client names nothing: a client of no target of its own signs a person in at all of its targets,
+ * by either name of each.
+ */
+function defaultResources(
+  client: ClientConfig,
+  targets: ReadonlyMap<string, Target>,
+): string | readonly string[] | undefined {
+  if (client.target !== undefined || client.accessToken !== 'jwt') return ownResource(client)
+  const names = client.targets.flatMap((id) => {
+    const audience = targets.get(id)?.audience
+    return audience !== undefined && URL.canParse(audience) ? [resourceOf(id), audience] : [resourceOf(id)]
+  })
+  return names.length === 0 ? undefined : names
+}
+
 /** Which target a token is for: the client's own, or the one that `resource` names and the client may use (law 8). */
 export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): ResourceIndicators {
   const targetFor = targetByResource(parts.targets)
@@ -61,7 +77,7 @@ export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): R
     enabled: true,
     defaultResource(_ctx, client, oneOf) {
       const config = parts.clients.get(client.clientId)
-      if (!oneOf) return (config && ownResource(config)) as string
+      if (!oneOf) return (config && defaultResources(config, parts.targets)) as string
       return (config ? oneResource(config, oneOf) : oneOf) as string
     },
     useGrantedResource: () => true,
