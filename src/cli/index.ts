@@ -12,7 +12,7 @@ export interface Entry {
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
   { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
-  { name: 'print', summary: 'print what the operator of an upstream needs', load: () => import('./print.ts') },
+  { name: 'print', summary: 'print what the operator of an upstream or target needs', load: () => import('./print.ts') },
   { name: 'check', summary: 'say all that is wrong with the configuration', load: () => import('./check.ts') },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
   { name: 'login', summary: 'sign in at a Keystone, with any openstack client', load: () => import('./login.ts') },
