@@ -92,8 +92,8 @@ test('a flavour that there is not is told with those that there are', async () =
 })
 
 test('a target of another type has nothing to print yet, and a connector has no flavours', async () => {
-  const cluster = await run('prod')
-  assert.equal(cluster.code, 1)
-  assert.match(cluster.err, /nothing to print for a target of type kubernetes/)
+  const other = await run('argo')
+  assert.equal(other.code, 1)
+  assert.match(other.err, /nothing to print for a target of type oidc/)
   assert.equal((await run('corp', '--flavour', 'kolla')).code, 2)
 })
