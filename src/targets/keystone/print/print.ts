@@ -18,7 +18,7 @@ export { flavours } from './setting.ts'
  * Everything that the operator of a Keystone writes nowhere by hand, for the way in which its Apache is set up. Pure, and the same from
  * run to run; `printProblems` has to be empty before.
  */
-export function printKeystone(config: KeystoneConfig, world: PrintWorld): readonly GeneratedFile[] {
+export function printFiles(config: KeystoneConfig, world: PrintWorld): readonly GeneratedFile[] {
   const setting = settingOf(config, world)
   const files = [
     ...(setting.flavour === 'kolla' ? kollaFiles(setting) : apacheFiles(setting)),

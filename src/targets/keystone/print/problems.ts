@@ -76,7 +76,7 @@ function always(setting: Setting, apache: ClientConfig): readonly Finding[] {
       `Apache takes answers at ${redirect}; write redirectUris: ['${redirect}']`,
     // Apache has a session of its own, by which it lets a person in who has signed out.
     apache.backchannelLogout?.url !== backchannel &&
-      `Apache's own session has to hear of a sign-out; write backchannelLogout: { url: '${backchannel}' }`,
+      `Apache's own session has to hear of a sign-out; write backchannelLogout: { url: '${backchannel}' }, with private: true where that host has a private address`,
     apache.backchannelLogout?.sessionRequired === false &&
       'Apache finds its sessions by sid; take backchannelLogout.sessionRequired out, or write true',
     apache.par === 'required' && 'mod_auth_openidc cannot push requests; write par: optional',
