@@ -57,7 +57,10 @@ function grants(client: ClientConfig) {
   const renews = client.offlineAccess || client.alwaysRefresh || client.refreshLifetime !== undefined
   const option = client.offlineAccess ? 'offlineAccess' : client.alwaysRefresh ? 'alwaysRefresh' : 'refreshLifetime'
   return [
-    client.grants.length === 0 && say(['grants'], 'no grant, so no token; write [code]'),
+    // A service that only asks about tokens holds none.
+    client.grants.length === 0 &&
+      !client.introspect &&
+      say(['grants'], 'no grant, so no token; write [code], or introspect: true where it only asks about tokens'),
     browser &&
       client.redirectUris.length === 0 &&
       say(['redirectUris'], 'missing; the grants code and implicit need a redirect URI'),

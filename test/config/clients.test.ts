@@ -27,6 +27,12 @@ const refusals: readonly (readonly [what: string, client: string, problem: RegEx
     undefined,
   ],
   ['a public client that introspects', `{ id: a, introspect: true, ${uri} }`, /introspect: a public client/],
+  [
+    'a service that only asks about tokens, and holds none',
+    '{ id: a, auth: client_secret_basic, secret: { env: S }, grants: [], introspect: true }',
+    undefined,
+  ],
+  ['no grant and nothing to ask', '{ id: a, grants: [] }', /grants: no grant, so no token/],
   ['code without a redirect URI', '{ id: a }', /redirectUris: missing/],
   ['a redirect URI without code', `{ id: a, grants: [device], ${uri} }`, /redirectUris: not used/],
   ['refresh alone', '{ id: a, grants: [refresh] }', /grants: refresh goes with code or device/],
