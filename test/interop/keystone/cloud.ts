@@ -21,6 +21,8 @@ export interface Cloud {
   api(method: string, path: string, body?: object): Promise<Told>
   /** The id of a domain. @throws where there is none */
   domain(name: string): Promise<string>
+  /** Makes a group. @returns its id */
+  group(domain: string, name: string): Promise<string>
   /** A group and a project of the same name, in which the group has a role: what an operator does where the mapping knows groups only. */
   team(domain: string, name: string, role: string): Promise<void>
   /** `project PROJECT: ROLE` and `group GROUP` of a user, sorted: everything that somebody wrote for her, names in her own domain. */
@@ -60,15 +62,18 @@ export async function openCloud(url: string, password: string): Promise<Cloud> {
     if (domains.length !== 1) throw new Error(`no domain ${name}`)
     return domains[0].id
   }
+  const group = async (of: string, name: string): Promise<string> =>
+    (await must('POST', '/groups', { group: { name, domain_id: await domain(of) } })).group.id
   return {
     api,
     domain,
+    group,
     async team(of, name, role) {
       const domain_id = await domain(of)
-      const { group } = await must('POST', '/groups', { group: { name, domain_id } })
+      const id = await group(of, name)
       const { project } = await must('POST', '/projects', { project: { name, domain_id } })
       const { roles } = await must('GET', `/roles?name=${role}`)
-      await must('PUT', `/projects/${project.id}/groups/${group.id}/roles/${roles[0].id}`)
+      await must('PUT', `/projects/${project.id}/groups/${id}/roles/${roles[0].id}`)
     },
     async assignments(user) {
       const [{ groups }, { role_assignments: roles }] = [

@@ -8,6 +8,8 @@ import { output } from '../upstreams/server.ts'
 export interface Kind {
   readonly name: 'debian' | 'newest'
   readonly label: string
+  /** `22.0.2`. */
+  readonly version: string
   /** With which its code runs. */
   readonly python: string
   /** How Apache reaches it: in a process of its own, or as kolla-ansible has it. */
@@ -50,13 +52,15 @@ export async function installKeystones(): Promise<readonly Kind[]> {
   await installPackages(packages)
   const venv = await installNewest()
   const version = (await output({ command: 'dpkg-query', args: ['-Wf', `$\{Version}`, 'python3-keystone'] }, 20)).trim()
+  const release = version.replace(/^\d+:|-.*$/g, '')
   const debian = { python: '/usr/bin/python3', venv }
   const newest = { python: join(venv, 'bin/python'), venv }
   return [
     {
       ...debian,
       name: 'debian',
-      label: `Keystone ${version.replace(/^\d+:|-.*$/g, '')} (Debian)`,
+      label: `Keystone ${release} (Debian)`,
+      version: release,
       front: 'wsgi',
       schema: '1.0',
       ground: await makeGround(`keystone-ground-${version.replace(/[^\w.-]/g, '_')}`, debian.python),
@@ -65,6 +69,7 @@ export async function installKeystones(): Promise<readonly Kind[]> {
       ...newest,
       name: 'newest',
       label: `Keystone ${KEYSTONE} (PyPI)`,
+      version: KEYSTONE,
       front: 'uwsgi',
       schema: '3.0',
       ground: await makeGround(`keystone-ground-${KEYSTONE}`, newest.python),

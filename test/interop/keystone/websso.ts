@@ -60,3 +60,10 @@ export function scope(
 /** The roles of a scoped token, sorted. */
 export const rolesOf = ({ body }: Told): readonly string[] =>
   (body.token?.roles ?? []).map(({ name }: { name: string }) => name).sort()
+
+/** The names of the groups that a sign-in gave, sorted. */
+export async function groupsOf({ cloud }: World, { body }: Told): Promise<readonly string[]> {
+  const groups: readonly { readonly id: string }[] = body.token.user['OS-FEDERATION'].groups
+  const names = groups.map(async ({ id }) => (await cloud.api('GET', `/groups/${id}`)).body.group.name as string)
+  return (await Promise.all(names)).sort()
+}
