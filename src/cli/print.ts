@@ -1,30 +1,31 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
+import type { ConnectorConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
 import { urlsFor } from '../connectors/connector.ts'
 import { connectorTypes } from '../connectors/index.ts'
 import type { GeneratedFile } from '../core/ports.ts'
-import { targetTypes } from '../targets/index.ts'
-import type { KeystoneConfig } from '../targets/keystone/options.ts'
-import type { PrintWorld } from '../targets/target.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+import { clusterOptions, filesOfTarget } from './print-target.ts'
 
 /** `lotse print`: what the other side's operator needs, made from the same configuration. */
 export const command: Command = {
-  usage: 'CONNECTOR|TARGET [--out DIR] [--flavour NAME] [--config FILE]',
+  usage: 'CONNECTOR|TARGET [--out DIR] [--flavour NAME] [--namespaces A,B] [--seen] [--config FILE]',
   details: [
     'For an OpenID Connect upstream: how its operator registers this gateway as a client.',
     'For a Keystone: configuration of its Apache or of kolla-ansible, mapping, dashboard and command line, with a README.md that says',
     'what goes where. Flavours: apache, kolla, mod_oauth2, introspection.',
+    'For a Kubernetes cluster: configuration of its API server, RBAC for what rules can give, kubeconfigs and snippets for dashboards,',
+    'with a README.md. Flavours: any, access-token, id-token (which tokens its structured configuration takes).',
     'Without --out to standard output, but for files that hold secrets.',
   ].join('\n'),
   options: {
     ...configOption,
     out: { value: 'DIR', help: 'write files into this folder instead' },
-    flavour: { value: 'NAME', help: 'how the Apache in front of a Keystone is set up; apache if absent' },
+    flavour: { value: 'NAME', help: 'how the consumer is set up; the first named above if absent' },
+    ...clusterOptions,
   },
   async run(args, io) {
     const [id, ...more] = args.words
@@ -43,12 +44,8 @@ export const command: Command = {
 }
 
 /** The files for a connector or a target; undefined where the configuration does not do for them, which has been said then. */
-async function filesOf(
-  { config }: Loaded,
-  id: string,
-  args: Args,
-  io: Io,
-): Promise<readonly GeneratedFile[] | undefined> {
+async function filesOf(loaded: Loaded, id: string, args: Args, io: Io): Promise<readonly GeneratedFile[] | undefined> {
+  const { config } = loaded
   const flavour = args.text('flavour')
   const connector = config.connectors.find((each) => each.id === id)
   const target = config.targets.find((each) => each.id === id)
@@ -57,7 +54,7 @@ async function filesOf(
     if (target) io.err(`lotse print: ${id} is a connector and a target; for the target say --flavour`)
     return ofConnector(connector, new URL(config.issuer), io)
   }
-  if (target) return ofTarget(target, config, flavour, io)
+  if (target) return filesOfTarget(target, loaded, args, io)
   const known = [...config.connectors, ...config.targets].map((each) => each.id).join(', ')
   throw new UsageError(`no connector or target ${JSON.stringify(id)}; there are ${known || 'none'}`)
 }
@@ -73,32 +70,6 @@ async function ofConnector(config: ConnectorConfig, issuer: URL, io: Io): Promis
     log: () => {},
   })
   return connector.print?.() ?? []
-}
-
-async function ofTarget(
-  target: TargetConfig,
-  { issuer, clients, connectors }: GatewayConfig,
-  flavour: string | undefined,
-  io: Io,
-): Promise<readonly GeneratedFile[] | undefined> {
-  const type = targetTypes[target.type as keyof typeof targetTypes]
-  if (!('print' in type)) {
-    io.err(`lotse print: there is nothing to print for a target of type ${target.type} yet`)
-    return undefined
-  }
-  const { flavours, printKeystone, printProblems } = await type.print()
-  if (flavour !== undefined && !(flavours as readonly string[]).includes(flavour))
-    throw new UsageError(`no flavour ${JSON.stringify(flavour)}; there are ${flavours.join(', ')}`)
-  const world: PrintWorld = {
-    issuer: new URL(issuer),
-    clients,
-    domains: [...new Set(connectors.flatMap(({ domain }) => domain ?? []))],
-    ...(flavour === undefined ? {} : { flavour }),
-  }
-  const config = target as unknown as KeystoneConfig // it was read by the schema of its type
-  const problems = printProblems(config, world)
-  for (const problem of problems) io.err(`lotse print: target ${target.id}: ${problem}`)
-  return problems.length > 0 ? undefined : printKeystone(config, world)
 }
 
 function show({ path, content, secret }: GeneratedFile, io: Io): void {

@@ -18,6 +18,10 @@ export const targetTypes = {
     print: () => import('./keystone/print/print.ts'),
     probe: () => import('./keystone/probe/probe.ts'),
   },
-  kubernetes: { options: kubernetesOptions, open: openKubernetes },
+  kubernetes: {
+    options: kubernetesOptions,
+    open: openKubernetes,
+    print: () => import('./kubernetes/print/print.ts'),
+  },
   oidc: { options: oidcOptions, open: openOidc },
 } as const

@@ -1,6 +1,7 @@
 import type { ClientConfig } from '../config/clients.ts'
 import type { Decision, Grant, GrantKind } from '../core/decision.ts'
 import type { SigningAlg } from '../core/ports.ts'
+import type { Possible } from '../core/possible.ts'
 
 export type TokenForm = 'id_token' | 'access_token' | 'introspection' | 'userinfo'
 
@@ -42,4 +43,8 @@ export interface PrintWorld {
   readonly flavour?: string
   /** Domains of the connectors, in which people live; each once. */
   readonly domains?: readonly string[]
+  /** What the rules could ever give at the target, for those whose own rights have to name it. */
+  readonly possible?: Possible
+  /** PEM of who signed the certificates of the gateway and of the consumer, where machines do not trust them anyway. */
+  readonly authorities?: { readonly issuer?: string; readonly consumer?: string }
 }

@@ -25,7 +25,8 @@ async function run(...words: string[]) {
     cwd: folder,
     now: () => 1,
   }
-  const code = await main(['print', ...words, '--config', 'gateway.yaml'], io as unknown as Io)
+  const config = words.includes('--config') ? [] : ['--config', 'gateway.yaml']
+  const code = await main(['print', ...words, ...config], io as unknown as Io)
   return { code, out: out.join('\n'), err: err.join('\n') }
 }
 
@@ -96,4 +97,33 @@ test('a target of another type has nothing to print yet, and a connector has no 
   assert.equal(other.code, 1)
   assert.match(other.err, /nothing to print for a target of type oidc/)
   assert.equal((await run('corp', '--flavour', 'kolla')).code, 2)
+})
+
+test('a cluster gets its files; namespaces that claims complete are named, and one that no rule reaches is told', async () => {
+  const namespaced = `  - name: namespaces
+    from: [corp]
+    each: { claim: groups, pattern: '/teams/<team>/dev' }
+    give: [{ target: prod, namespace: 'team-<team>', roles: [edit] }]
+`
+  const text = await readFile(join(folder, 'gateway.yaml'), 'utf8')
+  await writeFile(join(folder, 'cluster.yaml'), text + namespaced)
+  const open = await run('prod', '--config', 'cluster.yaml')
+  assert.equal(open.code, 0)
+  assert.match(open.err, /claims complete team-<team>: say by --namespaces A,B or --seen/)
+  assert.match(open.out, /^kind: AuthenticationConfiguration$/m)
+  const named = await run('prod', '--config', 'cluster.yaml', '--namespaces', 'team-web,web')
+  assert.match(named.out, /^ +namespace: team-web$/m)
+  assert.match(named.err, /no rule gives roles in the namespace web/)
+  const bad = await run('prod', '--config', 'cluster.yaml', '--namespaces', 'Team')
+  assert.equal(bad.code, 2)
+  assert.match(bad.err, /--namespaces Team: not a namespace name/)
+})
+
+test('options of clusters are refused for others, and a file without a certificate is none', async () => {
+  const keystone = await run('cloud', '--seen')
+  assert.equal(keystone.code, 2)
+  assert.match(keystone.err, /--seen is for clusters, and cloud is none/)
+  const { code, err } = await run('prod', '--issuer-ca', 'gateway.yaml')
+  assert.equal(code, 2)
+  assert.match(err, /there is no certificate in gateway\.yaml/)
 })

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import type { GeneratedFile } from '../../src/core/ports.ts'
 import { keystoneMapping } from '../../src/targets/keystone/print/mapping.ts'
-import { flavours, printKeystone, printProblems } from '../../src/targets/keystone/print/print.ts'
+import { flavours, printFiles, printProblems } from '../../src/targets/keystone/print/print.ts'
 import { apache, apacheWords, commandLines, keystone, ROBOT, SECRET, textOf, world } from './keystone-print-world.ts'
 
 const account = { name: 'lotse', password: { env: 'X' } }
@@ -26,14 +26,14 @@ const targets = {
 
 const every: readonly (readonly [name: string, files: readonly GeneratedFile[]])[] = flavours.flatMap((flavour) =>
   Object.entries(targets).map(
-    ([name, config]) => [`${flavour}, ${name}`, printKeystone(config, world({ flavour }))] as const,
+    ([name, config]) => [`${flavour}, ${name}`, printFiles(config, world({ flavour }))] as const,
   ),
 )
 
 test('printing twice gives the same bytes', () => {
   for (const flavour of flavours)
     for (const config of Object.values(targets))
-      assert.deepEqual(printKeystone(config, world({ flavour })), printKeystone(config, world({ flavour })))
+      assert.deepEqual(printFiles(config, world({ flavour })), printFiles(config, world({ flavour })))
 })
 
 test('each file but plain JSON says on top of what it was made, and that nobody should write into it', () => {
@@ -158,7 +158,7 @@ const nasty = {
 }
 
 const nastyFiles = (flavour: string) =>
-  printKeystone(
+  printFiles(
     keystone({
       audience: nasty.audience,
       domain: nasty.domain,
@@ -245,7 +245,7 @@ type Clouds = Readonly<Record<string, { readonly auth_type: string; readonly aut
 const cloudsOf = (text: string) => (parse(text) as { readonly clouds: Clouds }).clouds
 
 test('each command line that the clients allow has its entry, and its secret in a file of its own', () => {
-  const files = printKeystone(targets['mapping 3.0'], world())
+  const files = printFiles(targets['mapping 3.0'], world())
   const clouds = cloudsOf(textOf(files, 'cli/clouds.yaml'))
   assert.deepEqual(
     Object.entries(clouds).map(([name, { auth_type }]) => `${name} ${auth_type}`),
@@ -265,13 +265,13 @@ test('each command line that the clients allow has its entry, and its secret in 
 
 test('a path before /v3 stands in all paths, and a dot of a name is no pattern', () => {
   const config = keystone({ url: 'https://cloud.example/identity/v3', identityProvider: 'a.b' })
-  const text = textOf(printKeystone(config, world()), 'apache/lotse-keystone.conf')
+  const text = textOf(printFiles(config, world()), 'apache/lotse-keystone.conf')
   assert.match(text, /\^\/identity\/v3\/OS-FEDERATION\/identity_providers\/a\\\.b\/protocols\/openid\/auth\$/)
   assert.match(text, /OIDCRedirectURI "https:\/\/cloud\.example\/redirect_uri"/)
 })
 
 test('a protocol of another name is told to Keystone as one', () => {
-  const text = textOf(printKeystone(keystone({ protocol: 'lotse' }), world()), 'keystone/keystone.conf.part')
+  const text = textOf(printFiles(keystone({ protocol: 'lotse' }), world()), 'keystone/keystone.conf.part')
   assert.match(text, /^lotse = mapped$/m)
   assert.match(text, /^\[lotse\]$/m)
 })
@@ -279,7 +279,7 @@ test('a protocol of another name is told to Keystone as one', () => {
 test('the passphrase changes with the secret, and is not the secret', () => {
   const of = (secret: string) =>
     /OIDCCryptoPassphrase "([\w-]{43})"/.exec(
-      textOf(printKeystone(keystone(), world({ clients: [apache({ secret })] })), 'apache/lotse-secrets.conf'),
+      textOf(printFiles(keystone(), world({ clients: [apache({ secret })] })), 'apache/lotse-secrets.conf'),
     )?.[1]
   assert.ok(of(SECRET))
   assert.notEqual(of(SECRET), of(`${SECRET}1`))

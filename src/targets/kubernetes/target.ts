@@ -79,7 +79,8 @@ function groupsOf(config: KubernetesConfig, decision: Decision): readonly string
   return sortedUnique(mine.flatMap(groupNames))
 }
 
-function groupNames(grant: Grant): readonly string[] {
+/** The names that RoleBindings have for a grant, without the prefix of the cluster. */
+export function groupNames(grant: Grant): readonly string[] {
   if ('group' in grant) return [grant.group]
   if ('namespace' in grant) return grant.roles.map((role) => `ns:${grant.namespace}:${role}`)
   return 'cluster' in grant ? grant.roles.map((role) => `cluster:${role}`) : []

@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { TargetConfig } from '../config/gateway.ts'
+import type { Loaded } from '../config/load.ts'
+import { decide } from '../core/decide.ts'
+import type { Grant } from '../core/decision.ts'
+import type { GeneratedFile } from '../core/ports.ts'
+import { type Possible, possibleGrants } from '../core/possible.ts'
+import { openEnds } from '../lifecycle/end.ts'
+import { openProofShelf } from '../lifecycle/proofs.ts'
+import { targetTypes } from '../targets/index.ts'
+import type { PrintWorld, Target } from '../targets/target.ts'
+import { openBeside } from './beside.ts'
+import { type Args, type Io, UsageError } from './command.ts'
+
+/** What printing for a type of target gives: each names its own configuration, which its own schema has read. */
+interface Printer {
+  readonly flavours: readonly string[]
+  printProblems(config: TargetConfig, world: PrintWorld): readonly string[]
+  printFiles(config: TargetConfig, world: PrintWorld): readonly GeneratedFile[]
+}
+
+/** The options that only clusters have. */
+export const clusterOptions = {
+  namespaces: { value: 'A,B', help: 'namespaces in which rules give roles by names without an end' },
+  seen: { help: 'the same for the namespaces of everybody who is signed in now' },
+  'issuer-ca': { value: 'FILE', help: "PEM of who signed the gateway's certificate" },
+  'cluster-ca': { value: 'FILE', help: "PEM of who signed the cluster's certificate" },
+} as const
+
+/** The files for a target; undefined where the configuration does not do for them, which has been said then. */
+export async function filesOfTarget(
+  target: TargetConfig,
+  loaded: Loaded,
+  args: Args,
+  io: Io,
+): Promise<readonly GeneratedFile[] | undefined> {
+  const type = targetTypes[target.type as keyof typeof targetTypes]
+  if (!('print' in type)) {
+    io.err(`lotse print: there is nothing to print for a target of type ${target.type} yet`)
+    return undefined
+  }
+  const { flavours, printProblems, printFiles } = (await type.print()) as unknown as Printer
+  const flavour = args.text('flavour')
+  if (flavour !== undefined && !flavours.includes(flavour))
+    throw new UsageError(`no flavour ${JSON.stringify(flavour)}; there are ${flavours.join(', ')}`)
+  const { issuer, clients, connectors } = loaded.config
+  const world: PrintWorld = {
+    issuer: new URL(issuer),
+    clients,
+    domains: [...new Set(connectors.flatMap(({ domain }) => domain ?? []))],
+    ...(flavour === undefined ? {} : { flavour }),
+    ...(await clusterWorld(target, loaded, args, io)),
+  }
+  const problems = printProblems(target, world)
+  for (const problem of problems) io.err(`lotse print: target ${target.id}: ${problem}`)
+  return problems.length > 0 ? undefined : printFiles(target, world)
+}
+
+async function clusterWorld(target: TargetConfig, loaded: Loaded, args: Args, io: Io): Promise<Partial<PrintWorld>> {
+  if (target.type !== 'kubernetes') {
+    const stray = Object.keys(clusterOptions).find((option) => args.flag(option) || args.text(option) !== undefined)
+    if (stray !== undefined) throw new UsageError(`--${stray} is for clusters, and ${target.id} is none`)
+    return {}
+  }
+  const opened = targetTypes.kubernetes.open(target as never) // it was read by the schema of its type
+  const named = [
+    ...namespacesOf(args, opened),
+    ...(args.flag('seen') ? await seenNamespaces(target.id, loaded, args, io) : []),
+  ]
+  const possible = possibleGrants(loaded.policy, opened, [...new Set(named)])
+  sayWhatIsMissing(possible, args, io)
+  const [issuer, consumer] = [await pem(args, io, 'issuer-ca'), await pem(args, io, 'cluster-ca')]
+  return { possible, authorities: { ...(issuer && { issuer }), ...(consumer && { consumer }) } }
+}
+
+function namespacesOf(args: Args, target: Target): readonly string[] {
+  const names = (args.text('namespaces') ?? '').split(',').filter((name) => name !== '')
+  for (const namespace of names) {
+    const bad = target.refuse({ target: target.id, namespace, roles: ['view'] })
+    if (bad !== undefined) throw new UsageError(`--namespaces ${namespace}: ${bad}`)
+  }
+  return names
+}
+
+function sayWhatIsMissing({ grants, open }: Possible, args: Args, io: Io): void {
+  const names = (args.text('namespaces') ?? '').split(',').filter((name) => name !== '')
+  const given = new Set(grants.flatMap((grant) => ('namespace' in grant ? grant.namespace : [])))
+  for (const name of names) if (!given.has(name)) io.err(`lotse print: no rule gives roles in the namespace ${name}`)
+  if (open.length > 0 && names.length === 0 && !args.flag('seen'))
+    io.err(
+      `lotse print: claims complete ${open.join(', ')}: say by --namespaces A,B or --seen which bindings are printed for namespaces`,
+    )
+}
+
+/** In which namespaces the rules give roles to those who are signed in. */
+async function seenNamespaces(
+  target: string,
+  { config, policy }: Loaded,
+  args: Args,
+  io: Io,
+): Promise<readonly string[]> {
+  const beside = await openBeside(args, io, ['store'])
+  try {
+    const never = () => {
+      throw new Error('a look writes nothing')
+    }
+    const { store } = beside
+    const ends = openEnds({
+      audit: never,
+      log: never,
+      random: never,
+      now: io.now,
+      refuseFor: 1,
+      store,
+      proofs: openProofShelf(store, io.now),
+    })
+    const found: string[] = []
+    for (const { id } of config.connectors) {
+      const { signIns } = await ends.find({ kind: 'connector', id })
+      const live = signIns.filter(({ proof }) => proof.goodUntil > io.now())
+      const grants = live.flatMap(({ proof }) => decide(policy, proof.subject, io.now()).grants)
+      found.push(...grants.filter((grant) => grant.target === target).flatMap(namespaceOf))
+    }
+    return found
+  } finally {
+    await beside.close()
+  }
+}
+
+const namespaceOf = (grant: Grant) => ('namespace' in grant ? [grant.namespace] : [])
+
+/** @throws {UsageError} where the file holds no certificate */
+async function pem(args: Args, io: Io, option: keyof typeof clusterOptions): Promise<string | undefined> {
+  const path = args.text(option)
+  if (path === undefined) return undefined
+  const blocks = (await readFile(resolve(io.cwd, path), 'utf8')).match(
+    /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g,
+  )
+  if (blocks === null) throw new UsageError(`--${option}: there is no certificate in ${path}`)
+  return `${blocks.join('\n').replaceAll('\r', '')}\n`
+}

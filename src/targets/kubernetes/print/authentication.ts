@@ -1,0 +1,114 @@
+import type { GeneratedFile } from '../../../core/ports.ts'
+import { type Yaml, yamlOf } from '../../yaml.ts'
+import { made, type Setting } from './setting.ts'
+
+/**
+ * The structured AuthenticationConfiguration: `v1` for Kubernetes 1.34 and newer, `v1beta1` for 1.30 to 1.33. Every rule is an expression
+ * that a kube-apiserver compiles when it starts.
+ */
+export function authenticationFiles(setting: Setting): readonly GeneratedFile[] {
+  return [
+    { path: 'authentication/v1.yaml', content: authentication(setting, 'v1') },
+    { path: 'authentication/v1beta1.yaml', content: authentication(setting, 'v1beta1') },
+    ...(setting.issuerCa === undefined ? [] : [{ path: 'authentication/issuer-ca.pem', content: setting.issuerCa }]),
+  ]
+}
+
+/** The whole file, as a text that others put into theirs. */
+export function authentication(setting: Setting, version: 'v1' | 'v1beta1'): string {
+  const since = version === 'v1' ? '1.34 and newer' : '1.30 to 1.33'
+  const { issuer, issuerCa, audience } = setting
+  const head = made(
+    setting,
+    `AuthenticationConfiguration for Kubernetes ${since}: kube-apiserver --authentication-config=FILE.`,
+  )
+  const jwt = {
+    issuer: { url: issuer, ...(issuerCa !== undefined && { certificateAuthority: issuerCa }), audiences: [audience] },
+    claimValidationRules: claimRules(setting),
+    claimMappings: mappings(setting),
+    userValidationRules: reserved,
+  }
+  return (
+    head + yamlOf({ apiVersion: `apiserver.config.k8s.io/${version}`, kind: 'AuthenticationConfiguration', jwt: [jwt] })
+  )
+}
+
+/** A literal of CEL. */
+const cel = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`
+const list = (texts: readonly string[]) => `[${texts.map(cel).join(', ')}]`
+
+/** An access token names its client (RFC 9068, section 2.2), an ID token never does, and nothing else of the gateway has a user. */
+function claimRules(setting: Setting): readonly Yaml[] {
+  const { config, idClient, accessClients } = setting
+  const clients = list(accessClients.map(({ id }) => id))
+  const kinds = [
+    ...(idClient === undefined
+      ? [{ expression: 'has(claims.client_id)', message: 'an access token of the gateway is wanted, and this is none' }]
+      : []),
+    ...(accessClients.length === 0
+      ? [{ expression: '!has(claims.client_id)', message: 'an ID token of the gateway is wanted, and this is none' }]
+      : [
+          {
+            expression: `!has(claims.client_id) || claims.client_id in ${clients}`,
+            message: 'the token was given to a client that is none of this cluster',
+          },
+        ]),
+    ...(idClient === undefined
+      ? []
+      : [
+          {
+            // The library gives a second audience no azp: one audience, the client itself, is what an ID token has.
+            expression: `has(claims.client_id) || claims.aud == ${cel(idClient.id)}`,
+            message: 'the ID token is for more than this cluster',
+          },
+        ]),
+  ]
+  return [
+    ...kinds,
+    {
+      expression: '!has(claims.azp) || !has(claims.client_id) || claims.azp == claims.client_id',
+      message: 'azp names another client',
+    },
+    // Logout tokens of the gateway have the same issuer and audience.
+    { expression: '!has(claims.events)', message: 'this is a logout token' },
+    {
+      expression: `has(claims.iat) && claims.exp - claims.iat <= ${config.ttl}`,
+      message: `the token lives longer than ${config.ttl} seconds`,
+    },
+    {
+      expression: "has(claims.preferred_username) && claims.preferred_username != ''",
+      message: 'the token names no user',
+    },
+  ]
+}
+
+function mappings({ config, issuer }: Setting): Yaml {
+  const { usernamePrefix, groupsPrefix } = config
+  const key = extraDomain(new URL(issuer).hostname)
+  return {
+    username: { expression: `${cel(usernamePrefix)} + claims.preferred_username` },
+    // Without dyn() the compiler does not know that the optional holds a list.
+    groups: { expression: `dyn(claims.?groups.orValue([])).map(g, ${cel(groupsPrefix)} + g)` },
+    uid: { expression: 'claims.sub' },
+    extra: [
+      { key: `${key}/session`, valueExpression: "claims.?sid.orValue('')" },
+      { key: `${key}/client`, valueExpression: "claims.?client_id.orValue('')" },
+    ],
+  }
+}
+
+/** Names below these belong to Kubernetes, and an address in brackets is no name. */
+function extraDomain(host: string): string {
+  return /(^|\.)(k8s|kubernetes)\.io$/.test(host) || host.startsWith('[') ? 'lotse.invalid' : host
+}
+
+const reserved = [
+  {
+    expression: "!user.username.startsWith('system:') && !user.username.startsWith('kubeadm:')",
+    message: 'the user name belongs to Kubernetes itself',
+  },
+  {
+    expression: "user.groups.all(g, !g.startsWith('system:') && !g.startsWith('kubeadm:'))",
+    message: 'a group belongs to Kubernetes itself',
+  },
+]

@@ -1,0 +1,27 @@
+import type { PrintWorld } from '../../target.ts'
+import type { KubernetesConfig } from '../target.ts'
+import { type Setting, settingOf } from './setting.ts'
+
+/** What the configuration of the gateway lacks for this cluster, each with what to write; empty where the files can be printed. */
+export function printProblems(config: KubernetesConfig, world: PrintWorld): readonly string[] {
+  const setting = settingOf(config, world)
+  return [...issuerProblems(setting), ...clientProblems(setting)]
+}
+
+function issuerProblems({ issuer }: Setting): readonly string[] {
+  if (issuer.startsWith('https:')) return []
+  return [`the issuer ${issuer} is not https, and a kube-apiserver takes no other; write issuer: https://…`]
+}
+
+function clientProblems({ flavour, audience, config, idClient, accessClients }: Setting): readonly string[] {
+  if (flavour === 'id-token' && idClient === undefined)
+    return [
+      `ID tokens are for the client that asked, and no client of target ${config.id} is called ${audience}, as its audience is; ` +
+        `write in clients: - { id: ${audience}, target: ${config.id}, … }`,
+    ]
+  if (idClient !== undefined || accessClients.length > 0) return []
+  return [
+    `no client may have tokens for it; write in clients: - { id: kubectl, native: true, target: ${config.id}, ` +
+      'redirectUris: [http://localhost:8000], grants: [code, device, refresh], alwaysRefresh: true }',
+  ]
+}
