@@ -7,8 +7,8 @@ import { openOidc } from './oidc/target.ts'
 
 /**
  * Every type of target: the options that it has beside the fields of every target, and how its loaded configuration becomes a
- * target. `open` is synchronous and pure; `print` makes the consumer's own configuration, and `probe` asks a running one, for those
- * that have some.
+ * target. `open` is synchronous and pure; `print` makes the consumer's own configuration, `probe` asks a running one, and `simulate`
+ * foretells what it makes of a decision, for those that have some.
  */
 export const targetTypes = {
   keystone: {
@@ -17,6 +17,8 @@ export const targetTypes = {
     open: openKeystone,
     print: () => import('./keystone/print/print.ts'),
     probe: () => import('./keystone/probe/probe.ts'),
+    live: () => import('./keystone/live/live.ts'),
+    simulate: () => import('./keystone/simulate/simulate.ts'),
   },
   kubernetes: {
     options: kubernetesOptions,

@@ -26,7 +26,7 @@ export interface Wanted {
 
 /** One change at a target, and what it means for the ledger. */
 export interface Step {
-  /** One line for people: `grant member in project web (corp)`. */
+  /** What it is about, in words that people read: `member in project web (corp)`; the kind is the verb. */
   readonly says: string
   /** `prepare` makes what a later plan needs (a project, a user); `give`, `take`, `lock` and `unlock` change access; `tidy` changes none. */
   readonly kind: 'prepare' | 'give' | 'take' | 'lock' | 'unlock' | 'tidy'

@@ -1,0 +1,76 @@
+import type { LivePorts } from '../../live.ts'
+import { TargetUnavailable } from '../../live.ts'
+import type { KeystoneApi } from './api.ts'
+
+/** Seconds for which names of domains and roles are believed; a name that is not there is asked for each time. */
+const BELIEVED = 60
+/** Seconds for which nothing is made that could not be made. */
+const BLOCKED = 600
+
+/** The names that hardly ever change, and what cannot be made. */
+export interface Directory {
+  /** Ids by name; names that are not there are left out. @throws {TargetUnavailable} */
+  domains(names: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** As `domains`; the operator is told once of a role that is not there, since none is ever made. */
+  roles(names: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** What could not be made, until it is tried again. */
+  blocked(): ReadonlySet<string>
+  block(key: string, says: string): void
+}
+
+interface Named {
+  readonly id: string
+  readonly name: string
+}
+
+export function openDirectory(target: string, api: KeystoneApi, { now, log }: LivePorts): Directory {
+  const believed = { domains: new Map<string, string>(), roles: new Map<string, string>() }
+  const until = { domains: 0, roles: 0 }
+  const blocked = new Map<string, number>()
+  const told = new Set<string>()
+
+  const read = async (kind: 'domains' | 'roles', names: readonly string[]) => {
+    const known = believed[kind]
+    if (now() >= until[kind]) known.clear()
+    if (names.every((name) => known.has(name))) return known
+    const rows = kind === 'roles' ? await api.rows<Named>('roles', '/roles') : await domainsOf(api)
+    until[kind] = now() + BELIEVED
+    believed[kind] = new Map(rows.map(({ id, name }) => [name, id]))
+    return believed[kind]
+  }
+
+  return {
+    domains: (names) => read('domains', names),
+    async roles(names) {
+      const found = await read('roles', names)
+      for (const name of new Set(names)) {
+        if (found.has(name) || told.has(name)) continue
+        told.add(name)
+        log('error', 'a role that rules give is not there; make it, or change the rule', { target, role: name })
+      }
+      return found
+    },
+    blocked() {
+      for (const [key, end] of blocked) if (end <= now()) blocked.delete(key)
+      return new Set(blocked.keys())
+    },
+    block(key, says) {
+      blocked.set(key, now() + BLOCKED)
+      log('error', 'cannot be made: Keystone has the same name in another writing, which rules do not mean', {
+        target,
+        what: says,
+      })
+    },
+  }
+}
+
+/** A domain's manager may not list domains at an old Keystone; she knows her own. */
+async function domainsOf(api: KeystoneApi): Promise<readonly Named[]> {
+  const own = await api.ownDomain()
+  try {
+    return await api.rows<Named>('domains', '/domains')
+  } catch (error) {
+    if (own === undefined || !(error instanceof TargetUnavailable) || error.kind !== 'refused') throw error
+    return [own]
+  }
+}

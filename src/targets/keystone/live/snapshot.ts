@@ -1,0 +1,79 @@
+import type { Grant, Identity } from '../../../core/decision.ts'
+import type { Lease, Wanted } from '../../live.ts'
+import { asciiName } from '../encode.ts'
+import { type KeystoneConfig, schemaOf } from '../options.ts'
+
+/** A federated user of ours, as Keystone has her. */
+export interface UserSeen {
+  readonly id: string
+  readonly name?: string
+  readonly email?: string
+  readonly enabled: boolean
+  /** Our mark: the `sub`, by which a list of many users says who is who. */
+  readonly lotse_sub?: string
+}
+
+/** What there is at a Keystone, as far as it was asked for. Names are compared as they are written: `wéb` is not `web`. */
+export interface Snapshot {
+  /** By `sub`. */
+  readonly users: ReadonlyMap<string, UserSeen>
+  /** Direct roles and memberships, as leases are written, by user id. */
+  readonly access: ReadonlyMap<string, ReadonlySet<Lease>>
+  /** Ids by name. */
+  readonly domains: ReadonlyMap<string, string>
+  readonly roles: ReadonlyMap<string, string>
+  /** Ids by `placeKey`. */
+  readonly projects: ReadonlyMap<string, string>
+  readonly groups: ReadonlyMap<string, string>
+  /** What could not be made a moment ago, by `placeKey` or, for a domain, by its name: it is not tried at each look. */
+  readonly blocked: ReadonlySet<string>
+}
+
+/** A project or a group, by name. */
+export interface Place {
+  readonly kind: 'project' | 'group'
+  readonly name: string
+  /** The name of its domain. */
+  readonly domain: string
+}
+
+/** The key of a project or a group in the domain of an id. */
+export const placeKey = (kind: 'project' | 'group', domainId: string, name: string) => `${kind}\n${domainId}\n${name}`
+
+/** What a grant means at a Keystone: roles in a project or a domain, or membership of a group; names filled in. */
+export interface Seat {
+  readonly kind: 'project' | 'domain' | 'group'
+  readonly name: string
+  readonly domain: string
+  readonly roles: readonly string[]
+}
+
+/** The domain in which a person lives. Schema 1.0 puts everybody into that of the identity provider. */
+export function homeOf(config: KeystoneConfig, identity: Identity): string {
+  return schemaOf(config) === '1.0' ? config.domain : (identity.domain ?? config.domain)
+}
+
+/** Where a grant leads. */
+export function seatOf(config: KeystoneConfig, identity: Identity, grant: Grant): Seat | undefined {
+  const domain = ('domain' in grant ? grant.domain : undefined) ?? identity.domain ?? config.domain
+  if ('project' in grant) return { kind: 'project', name: grant.project, domain, roles: grant.roles }
+  if ('group' in grant) return { kind: 'group', name: grant.group, domain, roles: [] }
+  if ('namespace' in grant || 'cluster' in grant) return undefined
+  return { kind: 'domain', name: grant.domain, domain: grant.domain, roles: grant.roles }
+}
+
+/** How a person is called at Keystone: as the claims say it, so that a sign-in changes nothing. */
+export function calledOf({ username, email }: Identity): { readonly name: string; readonly email?: string } {
+  return { name: asciiName(username), ...(email !== undefined && asciiName(email) === email ? { email } : {}) }
+}
+
+/** Everything that an account is to have, place by place. */
+export function seatsOf(config: KeystoneConfig, { identity, grants }: Wanted): readonly Seat[] {
+  return grants.flatMap((grant) => seatOf(config, identity, grant) ?? [])
+}
+
+export const leaseOf = {
+  project: (project: string, role: string): Lease => `project:${project}:${role}`,
+  domain: (domain: string, role: string): Lease => `domain:${domain}:${role}`,
+  group: (group: string): Lease => `group:${group}`,
+} as const
