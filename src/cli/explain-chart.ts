@@ -1,25 +1,38 @@
 import type { Explanation, RuleTrace } from '../core/explain.ts'
 import { describeGrant } from '../core/grants.ts'
 import { accountId, type Subject } from '../core/subject.ts'
+import type { Simulated } from '../targets/keystone/simulate/simulate.ts'
+import { keystoneLines } from './explain-keystone.ts'
 import { printable } from './table.ts'
+
+/** One target, and the exact names that it will see. */
+export interface ChartedTarget {
+  readonly id: string
+  readonly label: string
+  readonly names: readonly string[]
+  /** What the consumer makes of them, and what would bite, where this is known. */
+  readonly keystone?: Simulated
+  /** Why the gateway gives this person no token for it, although the rules give something. */
+  readonly unsayable?: string
+}
 
 /** What the chart shows. */
 export interface Charted {
   readonly subject: Subject
   readonly explanation: Explanation
-  /** Per target the exact names that it will see. */
-  readonly targets: readonly { readonly id: string; readonly label: string; readonly names: readonly string[] }[]
+  readonly targets: readonly ChartedTarget[]
   /** Of the terminal; undefined where there is none: then no colour and no cutting. */
   readonly columns: number | undefined
 }
+
+export type Paint = (style: Style, text: string) => string
 
 type Style = 'bold' | 'dim' | 'green' | 'red'
 const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, green: 32, red: 31 }
 
 /** Three parts, top to bottom: what was said, what the rules say to it, what comes of it. */
 export function chart({ subject, explanation, targets, columns }: Charted): readonly string[] {
-  const paint = (style: Style, text: string) =>
-    columns === undefined ? text : `\u001b[${codes[style]}m${text}\u001b[0m`
+  const paint: Paint = (style, text) => (columns === undefined ? text : `\u001b[${codes[style]}m${text}\u001b[0m`)
   const { decision, rules } = explanation
   const verdict = decision.allowed ? paint('green', 'allowed') : paint('red', 'refused')
   const lines = [
@@ -31,13 +44,19 @@ export function chart({ subject, explanation, targets, columns }: Charted): read
     '',
     `${paint('bold', 'WHAT YOU GET')}  ${verdict}`,
     ...table(outcome(subject, explanation)),
-    ...targets.flatMap(({ id, label, names }) => [
-      '',
-      `  ${paint('bold', id)}${label === id ? '' : `  ${paint('dim', label)}`}`,
-      ...(names.length > 0 ? names.map((name) => `    ${printable(name)}`) : [paint('dim', '    nothing')]),
-    ]),
+    ...targets.flatMap((target) => targetLines(target, paint)),
   ]
   return lines
+}
+
+function targetLines({ id, label, names, keystone, unsayable }: ChartedTarget, paint: Paint): readonly string[] {
+  return [
+    '',
+    `  ${paint('bold', id)}${label === id ? '' : `  ${paint('dim', label)}`}`,
+    ...(names.length > 0 ? names.map((name) => `    ${printable(name)}`) : [paint('dim', '    nothing')]),
+    ...(unsayable === undefined ? [] : [`    ${paint('red', '!')} no token is given: ${printable(unsayable)}`]),
+    ...(keystone === undefined ? [] : keystoneLines(keystone, paint)),
+  ]
 }
 
 type Row = readonly [name: string, value: string]
@@ -68,7 +87,7 @@ function outcome(subject: Subject, { decision }: Explanation): readonly Row[] {
   ]
 }
 
-function ruleLines(rule: RuleTrace, paint: (style: Style, text: string) => string): readonly string[] {
+function ruleLines(rule: RuleTrace, paint: Paint): readonly string[] {
   const mark = rule.matched ? paint('green', '+') : paint('dim', '-')
   const name = `${rule.rule}${rule.tenant === undefined ? '' : ` (tenant ${rule.tenant})`}`
   const missed = rule.test === undefined ? 'does not apply' : `does not hold: ${rule.test}`

@@ -1,16 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ConnectorConfig } from '../config/gateway.ts'
+import type { ConnectorConfig, TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
+import type { Decision } from '../core/decision.ts'
+import { LoginError } from '../core/errors.ts'
 import { explain } from '../core/explain.ts'
 import { accountId, type Subject } from '../core/subject.ts'
+import { reaches } from '../http/proofs.ts'
 import { targetTypes } from '../targets/index.ts'
-import type { Target } from '../targets/target.ts'
 import { subjectFrom } from './claims.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
-import { chart } from './explain-chart.ts'
+import { type ChartedTarget, chart } from './explain-chart.ts'
 
 /** `lotse explain`: what the rules say about somebody, rule by rule, without a sign-in. */
 export const command: Command = {
@@ -73,37 +75,48 @@ interface Answering {
   readonly subject: Subject
 }
 
-function answer({ args, io, loaded, subject }: Answering): number {
+async function answer({ args, io, loaded, subject }: Answering): Promise<number> {
   const explanation = explain(loaded.policy, subject, io.now())
-  const targets = chosen(args, loaded)
   const { decision } = explanation
-  const names = targets.map(({ id, label }, index) => ({ id, label, names: targets[index]?.describe(decision) ?? [] }))
+  const about = { decision, sub: accountId(subject), issuer: new URL(loaded.config.issuer) }
+  const targets = await Promise.all(chosen(args, loaded).map((target) => foretold(target, about)))
   if (args.flag('json')) {
     const until = Number.isFinite(decision.until) ? decision.until : null
-    const sub = accountId(subject)
-    io.out(
-      JSON.stringify(
-        { subject, sub, decision: { ...decision, until }, rules: explanation.rules, targets: names },
-        null,
-        2,
-      ),
-    )
-  } else for (const line of chart({ subject, explanation, targets: names, columns: io.columns })) io.out(line)
+    const { sub } = about
+    const { rules } = explanation
+    io.out(JSON.stringify({ subject, sub, decision: { ...decision, until }, rules, targets }, null, 2))
+  } else for (const line of chart({ subject, explanation, targets, columns: io.columns })) io.out(line)
   return decision.allowed ? exit.ok : exit.refused
 }
 
-function chosen(args: Args, { config }: Loaded): readonly Target[] {
+function chosen(args: Args, { config }: Loaded): readonly TargetConfig[] {
   const wanted = args.text('target')
   if (wanted !== undefined && !config.targets.some(({ id }) => id === wanted)) {
     throw new UsageError(
       `no target ${JSON.stringify(wanted)}; there is ${config.targets.map(({ id }) => id).join(', ') || 'none'}`,
     )
   }
-  return config.targets
-    .filter(({ id }) => wanted === undefined || id === wanted)
-    .map((target) => {
-      const { open } = targetTypes[target.type as keyof typeof targetTypes]
-      // The schema has read the options of exactly this type.
-      return open(target as never)
-    })
+  return config.targets.filter(({ id }) => wanted === undefined || id === wanted)
+}
+
+interface About {
+  readonly decision: Decision
+  readonly sub: string
+  readonly issuer: URL
+}
+
+/** What comes of a decision at one target: the names that it will see, and what it makes of them where that is known. */
+async function foretold(config: TargetConfig, about: About): Promise<ChartedTarget> {
+  const type = targetTypes[config.type as keyof typeof targetTypes]
+  // The schema has read the options of exactly this type.
+  const { id, label, describe } = type.open(config as never)
+  const names = { id, label, names: describe(about.decision) }
+  if (!('simulate' in type) || !reaches(about.decision, id)) return names
+  const { simulate } = await type.simulate()
+  try {
+    return { ...names, keystone: simulate(config as never, about) }
+  } catch (error) {
+    if (!(error instanceof LoginError)) throw error
+    return { ...names, unsayable: `${error.message} (${error.code})` }
+  }
 }

@@ -35,14 +35,14 @@ function caught(work: () => Extract<Outcome, { kind: 'mapped' }>['mapped']): Out
 }
 
 /** Keystone's answer: what it raised itself is a failed sign-in, a TypeError is 400, everything else 500. */
-export function refusal({ kind, message }: PythonError): Extract<Outcome, { kind: 'refused' }> {
+export function refusal({ kind, message, status }: PythonError): Extract<Outcome, { kind: 'refused' }> {
   const statuses: Readonly<Record<string, number>> = {
     ValidationError: 401,
     SchemaValidationError: 401,
     Unauthorized: 401,
     TypeError: 400,
   }
-  return { kind: 'refused', error: kind, status: statuses[kind] ?? 500, says: message }
+  return { kind: 'refused', error: kind, status: status ?? statuses[kind] ?? 500, says: message }
 }
 
 function filled(template: Template, matches: readonly Match[], schema: string): PyObject {

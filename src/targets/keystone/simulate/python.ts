@@ -13,10 +13,13 @@ export type PyObject = { readonly [name: string]: PyValue | undefined }
 export class PythonError extends Error {
   override readonly name = 'PythonError'
   readonly kind: string
+  /** Keystone's answer, where it is not the usual one of this class. */
+  readonly status: number | undefined
 
-  constructor(kind: string, message: string) {
+  constructor(kind: string, message: string, status?: number) {
     super(message)
     this.kind = kind
+    this.status = status
   }
 }
 
