@@ -15,7 +15,8 @@ export interface Directory {
   roles(names: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** What could not be made, until it is tried again. */
   blocked(): ReadonlySet<string>
-  block(key: string, says: string): void
+  /** @param says what the operator is told could not be made */
+  block(key: string, says?: string): void
 }
 
 interface Named {
@@ -56,6 +57,7 @@ export function openDirectory(target: string, api: KeystoneApi, { now, log }: Li
     },
     block(key, says) {
       blocked.set(key, now() + BLOCKED)
+      if (says === undefined) return
       log('error', 'cannot be made: Keystone has the same name in another writing, which rules do not mean', {
         target,
         what: says,

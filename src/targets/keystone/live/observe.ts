@@ -13,14 +13,6 @@ interface Row {
   readonly domain_id: string
 }
 
-interface UserRow {
-  readonly id: string
-  readonly name?: string
-  readonly email?: string
-  readonly enabled: boolean
-  readonly lotse_sub?: string
-}
-
 interface Assignment {
   readonly role: { readonly id: string }
   readonly user?: { readonly id: string }
@@ -107,14 +99,14 @@ async function somePeople(looking: Looking, questions: readonly Question[]): Pro
 
 async function personOf({ api, config }: Looking, sub: string): Promise<UserSeen | undefined> {
   const who = { idp_id: config.identityProvider, protocol_id: config.protocol, unique_id: sub }
-  const rows = await api.rows<UserRow>('users', `/users?${new URLSearchParams(who)}`)
+  const rows = await api.rows<UserSeen>('users', `/users?${new URLSearchParams(who)}`)
   return rows[0]
 }
 
 /** One list for those who carry our mark, a question for each of the others: whoever came before us gets the mark by `tidy`. */
 async function allPeople(looking: Looking, questions: readonly Question[]): Promise<People> {
   const query = new URLSearchParams({ idp_id: looking.config.identityProvider })
-  const rows = await looking.api.rows<UserRow>('users', `/users?${query}`)
+  const rows = await looking.api.rows<UserSeen>('users', `/users?${query}`)
   const marked = new Map(rows.flatMap((row) => (row.lotse_sub === undefined ? [] : [[row.lotse_sub, row] as const])))
   // Where all carry the mark, who is not among them is not there.
   const strangers = rows.some(({ lotse_sub }) => lotse_sub === undefined)

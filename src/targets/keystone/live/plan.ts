@@ -1,6 +1,17 @@
 import type { Lease, Observed, Question, Step, Wanted } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
-import { calledOf, homeOf, leaseOf, placeKey, type Seat, type Snapshot, seatsOf, type UserSeen } from './snapshot.ts'
+import {
+  calledOf,
+  homeOf,
+  leaseOf,
+  nameKey,
+  otherName,
+  placeKey,
+  type Seat,
+  type Snapshot,
+  seatsOf,
+  type UserSeen,
+} from './snapshot.ts'
 
 /** What a step does at Keystone. */
 export type Op =
@@ -15,11 +26,15 @@ export type Op =
   | {
       readonly op: 'make-user'
       readonly sub: string
-      readonly name: string
-      readonly email?: string
+      readonly called: Readonly<Record<string, string>>
       readonly domainId: string
     }
-  | { readonly op: 'change'; readonly user: string; readonly change: Readonly<Record<string, unknown>> }
+  | {
+      readonly op: 'change'
+      readonly user: string
+      readonly sub: string
+      readonly change: Readonly<Record<string, unknown>>
+    }
   | { readonly op: 'give' | 'take'; readonly lease: Lease; readonly user: string }
   /** Its user is gone, and the grant with her. */
   | { readonly op: 'forget' }
@@ -49,7 +64,7 @@ export function plan(config: KeystoneConfig, { account, wanted }: Question, { of
   if (wanted === 'gone') {
     // The lock first: it cuts every token at once, and what follows may take a while.
     const lock = user?.enabled
-      ? [step('lock', 'user', { op: 'change', user: user.id, change: { enabled: false } })]
+      ? [step('lock', 'user', { op: 'change', user: user.id, sub: account.sub, change: { enabled: false } })]
       : []
     return [...lock, ...held.map(take)]
   }
@@ -64,10 +79,12 @@ export function plan(config: KeystoneConfig, { account, wanted }: Question, { of
   const gives = [...leases].filter(([lease]) => !has.has(lease)).sort(byLease)
   return [
     ...takes,
-    ...tidy(account.sub, wanted, user),
+    ...tidy(seen, { sub: account.sub, wanted, user }),
     ...gives.map(([lease, says]) => step('give', says, { op: 'give', lease, user: user.id }, lease)),
     // Last, so that she finds everything in its place.
-    ...(user.enabled ? [] : [step('unlock', 'user', { op: 'change', user: user.id, change: { enabled: true } })]),
+    ...(user.enabled
+      ? []
+      : [step('unlock', 'user', { op: 'change', user: user.id, sub: account.sub, change: { enabled: true } })]),
   ]
 }
 
@@ -124,21 +141,33 @@ function preparesOf(config: KeystoneConfig, seen: Snapshot, { sub, wanted, seats
   if (user === undefined && (found.size > 0 || leasesOf(seen, seats).size > 0)) {
     const home = homeOf(config, wanted.identity)
     const domainId = needDomain(home)
-    const called = calledOf(wanted.identity)
+    const { name, email } = calledOf(wanted.identity)
+    const called = { ...nameAt(seen, sub, name), lotse_name: name, ...(email === undefined ? {} : { email }) }
     if (domainId !== undefined)
-      found.set('user', step('prepare', `user ${called.name} (${home})`, { op: 'make-user', sub, ...called, domainId }))
+      found.set('user', step('prepare', `user ${name} (${home})`, { op: 'make-user', sub, called, domainId }))
   }
   return [...found.values()]
 }
 
+/** Her name, or another one where somebody has it. */
+const nameAt = ({ blocked }: Snapshot, sub: string, name: string) => ({
+  name: blocked.has(nameKey(sub)) ? otherName(name, sub) : name,
+})
+
+interface Known {
+  readonly sub: string
+  readonly wanted: Wanted
+  readonly user: UserSeen
+}
+
 /** Keystone does not take over a name or an address from a later sign-in. */
-function tidy(sub: string, { identity }: Wanted, user: UserSeen): readonly Step[] {
+function tidy(seen: Snapshot, { sub, wanted: { identity }, user }: Known): readonly Step[] {
   const { name, email } = calledOf(identity)
   const change = {
-    ...(user.name === name ? {} : { name }),
+    ...(user.lotse_name === name ? {} : { ...nameAt(seen, sub, name), lotse_name: name }),
     ...(email === undefined || user.email === email ? {} : { email }),
     ...(user.lotse_sub === sub ? {} : { lotse_sub: sub }),
   }
   if (Object.keys(change).length === 0) return []
-  return [step('tidy', `user ${name}: ${Object.keys(change).join(', ')}`, { op: 'change', user: user.id, change })]
+  return [step('tidy', `user ${name}: ${Object.keys(change).join(', ')}`, { op: 'change', user: user.id, sub, change })]
 }

@@ -6,11 +6,11 @@ import { type KeystoneConfig, schemaOf } from '../options.ts'
 /** A federated user of ours, as Keystone has her. */
 export interface UserSeen {
   readonly id: string
-  readonly name?: string
   readonly email?: string
   readonly enabled: boolean
-  /** Our mark: the `sub`, by which a list of many users says who is who. */
+  /** Our marks: the `sub`, by which a list of many users says who is who; and how she was called last, since no answer shows that for sure. */
   readonly lotse_sub?: string
+  readonly lotse_name?: string
 }
 
 /** What there is at a Keystone, as far as it was asked for. Names are compared as they are written: `wéb` is not `web`. */
@@ -25,7 +25,7 @@ export interface Snapshot {
   /** Ids by `placeKey`. */
   readonly projects: ReadonlyMap<string, string>
   readonly groups: ReadonlyMap<string, string>
-  /** What could not be made a moment ago, by `placeKey` or, for a domain, by its name: it is not tried at each look. */
+  /** What could not be made a moment ago, by `placeKey`, `nameKey` or, for a domain, its name: it is not tried at each look. */
   readonly blocked: ReadonlySet<string>
 }
 
@@ -66,6 +66,12 @@ export function seatOf(config: KeystoneConfig, identity: Identity, grant: Grant)
 export function calledOf({ username, email }: Identity): { readonly name: string; readonly email?: string } {
   return { name: asciiName(username), ...(email !== undefined && asciiName(email) === email ? { email } : {}) }
 }
+
+/** A name that nobody else has: another account of the domain may be called as she is, since only the `sub` tells people apart. */
+export const otherName = (name: string, sub: string) => `${name}~${sub.slice(0, 8)}`
+
+/** What stands among the blocked where somebody else has her name. */
+export const nameKey = (sub: string) => `name\n${sub}`
 
 /** Everything that an account is to have, place by place. */
 export function seatsOf(config: KeystoneConfig, { identity, grants }: Wanted): readonly Seat[] {

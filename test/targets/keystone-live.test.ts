@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { z } from 'zod'
+import { targetFields } from '../../src/config/schema.ts'
+import type { Grant, Identity } from '../../src/core/decision.ts'
+import { mergeGrants } from '../../src/core/grants.ts'
+import { openLiveKeystone } from '../../src/targets/keystone/live/live.ts'
+import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import type { Account, Live, Question, Wanted } from '../../src/targets/live.ts'
+import { addUser } from '../support/keystone/state.ts'
+import { type KeystoneStandIn, type StandInOptions, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
+import { chance } from './world.ts'
+
+const now = () => Math.floor(Date.now() / 1000)
+
+interface World {
+  readonly keystone: KeystoneStandIn
+  readonly live: Live
+  readonly logs: string[]
+}
+
+async function start(options: StandInOptions = {}, more: Readonly<Record<string, unknown>> = {}): Promise<World> {
+  const keystone = await startKeystoneStandIn(options)
+  const { name, password, scope } = keystone.admin
+  const reconcile = { user: { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } } }
+  const written = { id: 'cloud', url: keystone.url, reconcile: { perSecond: 1000, ...more } }
+  const config: KeystoneConfig = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
+  Object.assign(config.reconcile ?? {}, reconcile) // as the loader leaves it: secrets in the place of references
+  const logs: string[] = []
+  const log = (_level: string, message: string, fields?: unknown) =>
+    void logs.push(`${message} ${JSON.stringify(fields)}`)
+  return { keystone, logs, live: openLiveKeystone(config, { now, fetch, log }) }
+}
+
+/** A ledger as the gateway keeps it: what is given is noted before, what is taken struck off after. */
+function ledger(sub: string) {
+  let account: Account = { sub, leases: {}, locked: false }
+  return {
+    account: () => account,
+    /** Brings one account to what it is to have. @returns how many steps that took @param stop throws before the n-th step, after it was noted */
+    async settle(live: Live, wanted: Wanted | 'gone', stop = Number.POSITIVE_INFINITY): Promise<number> {
+      let done = 0
+      for (let round = 0; round < 6; round++) {
+        const question: Question = { account, wanted }
+        const steps = live.plan(question, await live.observe([question]))
+        if (steps.length === 0) return done
+        for (const step of steps) {
+          const { kind, lease = '', says } = step
+          if (kind === 'give') account = { ...account, leases: { ...account.leases, [lease]: says } }
+          if (kind === 'lock') account = { ...account, locked: true }
+          if (done === stop) throw new Error('killed')
+          await live.apply(step)
+          done++
+          const { [lease]: _taken, ...rest } = account.leases
+          if (kind === 'take') account = { ...account, leases: rest }
+          if (kind === 'unlock') account = { ...account, locked: false }
+        }
+      }
+      throw new Error('never done')
+    },
+  }
+}
+
+const ada: Identity = { username: 'ada@corp.example', email: 'ada@corp.example', domain: 'corp' }
+const project = (name: string, roles: readonly string[] = ['member'], domain?: string): Grant => ({
+  target: 'cloud',
+  project: name,
+  roles,
+  ...(domain === undefined ? {} : { domain }),
+})
+const group = (name: string): Grant => ({ target: 'cloud', group: name })
+const wanted = (...grants: Grant[]): Wanted => ({ identity: ada, grants: mergeGrants(grants) })
+
+describe('a Keystone into which the gateway writes', async () => {
+  const { keystone, live, logs } = await start()
+  after(() => keystone.close())
+  keystone.domain('corp')
+  for (const role of ['member', 'reader', 'manager']) keystone.role(role)
+
+  it('finds project, group, user and roles ready before her first sign-in, which lands on that user', async () => {
+    const book = ledger('s-ready')
+    await book.settle(live, wanted(project('web', ['member', 'reader']), group('dev')))
+    const had = ['in group dev (corp)', 'member in project web (corp)', 'reader in project web (corp)']
+    assert.deepEqual(keystone.access('s-ready'), had)
+    assert.deepEqual(Object.values(book.account().leases).sort(), had)
+    const id = keystone.user('s-ready')
+    keystone.login('s-ready', { name: 'ada@corp.example', domain: 'corp' })
+    assert.equal(keystone.user('s-ready'), id)
+    assert.equal(await book.settle(live, wanted(project('web', ['member', 'reader']), group('dev'))), 0)
+  })
+
+  it('leaves what an administrator granted, also where rules give and take the same', async () => {
+    const book = ledger('s-hand')
+    await book.settle(live, wanted(project('web'), project('db')))
+    const id = keystone.user('s-hand') ?? ''
+    keystone.grant('reader', 'project', keystone.project('web', 'corp'), id)
+    keystone.grant('member', 'project', keystone.project('ops', 'corp'), id)
+    await book.settle(live, wanted(project('web', ['member', 'reader']), project('ops')))
+    assert.equal(Object.keys(book.account().leases).length, 1)
+    await book.settle(live, wanted())
+    assert.deepEqual(keystone.access('s-hand'), ['member in project ops (corp)', 'reader in project web (corp)'])
+    assert.deepEqual(book.account().leases, {})
+  })
+
+  it('locks who is gone, keeps her id, and opens its own lock when she comes back', async () => {
+    const book = ledger('s-gone')
+    await book.settle(live, wanted(project('web')))
+    const id = keystone.user('s-gone')
+    const token = keystone.login('s-gone', { name: 'ada@corp.example', domain: 'corp' })
+    const scoped = keystone.scope(token, keystone.project('web', 'corp')) ?? ''
+    assert.equal(keystone.valid(scoped), true)
+    await book.settle(live, 'gone')
+    assert.deepEqual([keystone.valid(token), keystone.valid(scoped), keystone.access('s-gone')], [false, false, []])
+    assert.deepEqual([book.account().locked, keystone.user('s-gone')], [true, id])
+    await book.settle(live, wanted(project('web')))
+    assert.deepEqual([book.account().locked, keystone.user('s-gone')], [false, id])
+    assert.equal(keystone.state.users.get(id ?? '')?.enabled, true)
+  })
+
+  it('never opens a lock that an administrator closed, and gives nothing behind it', async () => {
+    const book = ledger('s-locked')
+    await book.settle(live, wanted(project('web'), project('db')))
+    const user = keystone.state.users.get(keystone.user('s-locked') ?? '')
+    assert.ok(user)
+    Object.assign(user, { enabled: false })
+    await book.settle(live, wanted(project('db'), project('ops')))
+    assert.deepEqual([user.enabled, keystone.access('s-locked')], [false, ['member in project db (corp)']])
+    await book.settle(live, 'gone')
+    assert.equal(book.account().locked, false)
+    await book.settle(live, wanted(project('db')))
+    assert.equal(user.enabled, false)
+  })
+
+  it('follows a project that was renamed: the lease on it is taken back all the same', async () => {
+    const book = ledger('s-renamed')
+    await book.settle(live, wanted(project('old')))
+    const row = keystone.state.projects.get(keystone.project('old', 'corp'))
+    assert.ok(row)
+    Object.assign(row, { name: 'new' })
+    await book.settle(live, wanted(group('dev')))
+    assert.deepEqual(keystone.access('s-renamed'), ['in group dev (corp)'])
+  })
+
+  it('makes no role, and tells the operator of one that is not there', async () => {
+    const book = ledger('s-role')
+    await book.settle(live, wanted(project('web', ['member', 'wizard'])))
+    assert.deepEqual(keystone.access('s-role'), ['member in project web (corp)'])
+    assert.equal(logs.filter((line) => line.includes('wizard')).length, 1)
+  })
+
+  it('keeps name and address as the claims have them', async () => {
+    const book = ledger('s-name')
+    await book.settle(live, wanted(project('web')))
+    const identity = { ...ada, username: 'ada.l@corp.example', email: 'ada.l@corp.example' }
+    assert.equal(await book.settle(live, { identity, grants: [project('web')] }), 1)
+    assert.equal(await book.settle(live, { identity, grants: [project('web')] }), 0)
+  })
+
+  it('makes nobody who would get nothing', async () => {
+    await ledger('s-none').settle(live, wanted(project('web', ['wizard'])))
+    assert.equal(keystone.user('s-none'), undefined)
+  })
+
+  it('gives nothing in a domain that it may not make', async () => {
+    await ledger('s-far').settle(live, wanted(project('web', ['member'], 'far')))
+    assert.deepEqual(keystone.access('s-far'), [])
+  })
+})
+
+it('a name that the database takes for another is nobody’s way into it', async () => {
+  const { keystone, live, logs } = await start({ names: 'folded' })
+  try {
+    keystone.domain('corp')
+    keystone.role('member')
+    keystone.project('web', 'corp')
+    const book = ledger('s-fold')
+    await book.settle(live, wanted(project('WEB'), project('db')))
+    assert.deepEqual(keystone.access('s-fold'), ['member in project db (corp)'])
+    assert.ok(logs.some((line) => line.includes('another writing')))
+  } finally {
+    await keystone.close()
+  }
+})
+
+it('a plan that is killed before any of its steps ends like one that was not', async (t) => {
+  const { keystone, live } = await start()
+  try {
+    keystone.domain('corp')
+    for (const role of ['member', 'reader', 'manager']) keystone.role(role)
+    const random = chance(5)
+    let kills = 0
+    for (let round = 0; round < 40; round++) {
+      const sub = `k${round}`
+      const book = ledger(sub)
+      const some = () =>
+        wanted(
+          ...[0, 1, 2].map(() =>
+            random.below(3)
+              ? project(`p${random.below(4)}`, [random.pick(['member', 'reader'])])
+              : group(`g${random.below(3)}`),
+          ),
+        )
+      const manual = random.below(2) === 1
+      let byHand = false
+      for (let turn = 0; turn < 3; turn++) {
+        const next = random.below(4) === 0 ? 'gone' : some()
+        for (let stop = random.below(3); ; stop += 1 + random.below(2)) {
+          const outcome = await book.settle(live, next, stop).catch((error: Error) => error)
+          if (typeof outcome === 'number') break
+          assert.equal(outcome.message, 'killed')
+          kills++
+        }
+        const id = keystone.user(sub)
+        if (manual && id !== undefined) {
+          keystone.grant('manager', 'project', keystone.project('hand', 'corp'), id)
+          byHand = true
+        }
+        const expected = next === 'gone' ? [] : seen(next)
+        const hand: readonly string[] = byHand ? ['manager in project hand (corp)'] : []
+        assert.deepEqual(keystone.access(sub), [...expected, ...hand].sort())
+        assert.deepEqual(Object.values(book.account().leases).sort(), expected)
+        assert.equal(await book.settle(live, next), 0)
+      }
+    }
+    t.diagnostic(`${kills} kills`)
+    assert.ok(kills > 40)
+  } finally {
+    await keystone.close()
+  }
+})
+
+const seen = ({ grants }: Wanted) =>
+  grants
+    .flatMap((grant) =>
+      'project' in grant
+        ? grant.roles.map((role) => `${role} in project ${grant.project} (corp)`)
+        : 'group' in grant
+          ? [`in group ${grant.group} (corp)`]
+          : [],
+    )
+    .sort()
+
+it('ten thousand accounts that have what they are to have cost no write and at most a read for a hundred', async (t) => {
+  const { keystone, live } = await start()
+  try {
+    keystone.domain('corp')
+    keystone.role('member')
+    const questions: Question[] = []
+    const [member, groups] = [keystone.role('member'), [0, 1, 2, 3, 4].map((n) => keystone.group(`g${n}`, 'corp'))]
+    for (let n = 0; n < 10_000; n++) {
+      const sub = `many${n}`
+      const identity = { username: `u${n}`, domain: 'corp' }
+      const place = keystone.project(`p${n % 100}`, 'corp')
+      const federated = [{ idp_id: 'lotse', protocols: [{ protocol_id: 'openid', unique_id: sub }] }]
+      const row = { name: `u${n}`, domain_id: keystone.domain('corp'), lotse_sub: sub, lotse_name: `u${n}`, federated }
+      const { id: user } = addUser(keystone.state, row)
+      keystone.grant('member', 'project', place, user)
+      const gid = groups[n % 5] ?? ''
+      keystone.state.members.set(gid, (keystone.state.members.get(gid) ?? new Set()).add(user))
+      const leases = { [`project:${place}:${member}`]: '', [`group:${gid}`]: '' }
+      const grants = mergeGrants([project(`p${n % 100}`), group(`g${n % 5}`)])
+      questions.push({ account: { sub, leases, locked: false }, wanted: { identity, grants } })
+    }
+    keystone.forget()
+    const observed = await live.observe(questions)
+    assert.deepEqual(
+      questions.flatMap((question) => live.plan(question, observed)),
+      [],
+    )
+    const { reads, writes } = keystone.count
+    t.diagnostic(`${reads} reads, ${writes} writes`)
+    assert.ok(reads <= 100 && writes === 0)
+  } finally {
+    await keystone.close()
+  }
+})
