@@ -12,10 +12,20 @@ export interface Entry {
 /** Every command that there is. */
 export const commands: readonly Entry[] = [
   { name: 'serve', summary: 'run the gateway', load: () => import('./serve.ts') },
-  { name: 'print', summary: 'print what the operator of an upstream or target needs', load: () => import('./print.ts') },
+  {
+    name: 'print',
+    summary: 'print what the operator of an upstream or target needs',
+    load: () => import('./print.ts'),
+  },
   { name: 'check', summary: 'say all that is wrong with the configuration', load: () => import('./check.ts') },
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
-  { name: 'login', summary: 'sign in at a Keystone, with any openstack client', load: () => import('./login.ts') },
+  { name: 'login', summary: 'sign in for kubectl, or for any openstack client', load: () => import('./login.ts') },
+  { name: 'logout', summary: 'end what login and kubectl began on this machine', load: () => import('./logout.ts') },
+  {
+    name: 'kubectl-credential',
+    summary: 'give kubectl a token, from its kubeconfig',
+    load: () => import('./kubectl-credential.ts'),
+  },
   { name: 'sessions', summary: 'list who is signed in, and what each holds', load: () => import('./sessions.ts') },
   { name: 'revoke', summary: 'end what people and clients hold', load: () => import('./revoke.ts') },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
@@ -92,7 +102,7 @@ function overview(): readonly string[] {
     '',
     'Usage: lotse COMMAND [OPTIONS]',
     '',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(19)} ${summary}`),
     '',
     "'lotse COMMAND --help' says more about one.",
     ...exitCodes,

@@ -1,4 +1,4 @@
-import { SignInRefused } from './login-gateway.ts'
+import { SignInRefused } from './sign-in/gateway.ts'
 import { printable } from './table.ts'
 
 /** A Keystone, and under which names it knows the gateway. */

@@ -2,35 +2,45 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { createFetcher } from '../fetcher.ts'
 import { type Args, type Command, configOption, exit, type Io, UsageError } from './command.ts'
-import { byBrowser, byDevice, type SignInPorts, SignInRefused, sleeper } from './login-gateway.ts'
+import { signInAtCluster } from './login-cluster.ts'
 import { exchange, type KeystoneSession, type Project, projectsOf, scoped } from './login-keystone.ts'
-import { type Door, doorOf } from './login-settings.ts'
+import { type CloudDoor, doorOf } from './login-settings.ts'
+import { byDevice } from './sign-in/device.ts'
+import { SCOPE, type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
+import { byBrowser } from './sign-in/loopback.ts'
 import { printable, tableOf } from './table.ts'
 
-/** `lotse login`: for people whose `openstack` can do neither v3websso nor the device flow. */
+/** `lotse login`: for kubectl at every cluster, and for people whose `openstack` can do neither v3websso nor the device flow. */
 export const command: Command = loginCommand(sleeper)
 
 /** @param patience how the command waits; tests have their own */
 export function loginCommand(patience: (stop: AbortSignal) => SignInPorts['sleep']): Command {
   return {
-    usage: '[TARGET] [--project NAME] [--browser] [--clouds] [--out FILE]',
-    details: `Signs you in at the gateway, takes a token at the Keystone and prints what makes \`openstack\` use it:
+    usage: '[TARGET] [--browser|--device] [--project NAME] [--clouds] [--out FILE]',
+    details: `For a cluster: signs you in at the gateway and keeps that for \`lotse kubectl-credential\`, which kubectl runs. One sign-in serves all
+clusters of the client, and nothing is printed. By a browser on this machine, or a code where there is no display.
+
+For a Keystone: signs you in at the gateway, takes a token at the Keystone and prints what makes \`openstack\` use it:
   eval "$(lotse login cloud --project web)"
 Without --project it says which projects there are; a single one is taken. Any openstack client works, however old.
-Where to: from the configuration file if --config names one, or LOTSE_CONFIG; else from --issuer, --client and --keystone,
-or LOTSE_ISSUER, LOTSE_CLIENT and LOTSE_KEYSTONE. Options go before variables, variables before the file.
+
+Where to: from the configuration file if --config names one, or LOTSE_CONFIG; else from --issuer, --client and (for a Keystone)
+--keystone, or LOTSE_ISSUER, LOTSE_CLIENT and LOTSE_KEYSTONE. Options go before variables, variables before the file. For a cluster,
+what this machine keeps comes last.
 The token goes to standard output or --out alone; it lives as long as Keystone says, and standard error says until when.`,
     options: {
       config: { ...configOption.config, help: 'take what is missing from this configuration of the gateway' },
       issuer: { value: 'URL', help: 'the gateway' },
       client: { value: 'ID', help: 'the public client of the gateway that command lines are' },
+      cluster: { help: 'TARGET is a cluster, whatever LOTSE_KEYSTONE says' },
       keystone: { value: 'URL', help: 'the Keystone, as OS_AUTH_URL has it' },
       'identity-provider': { value: 'ID', help: 'the name of the gateway at the Keystone; lotse if absent' },
       protocol: { value: 'ID', help: 'the name of its protocol there; openid if absent' },
-      ca: { value: 'FILE', help: 'PEM certificates of a CA of your own; OS_CACERT if absent' },
+      ca: { value: 'FILE', help: 'PEM certificates of a CA of your own; LOTSE_CA or OS_CACERT if absent' },
       project: { value: 'NAME', help: 'the project, by name or id' },
       'project-domain': { value: 'ID', help: 'the id of its domain, where several projects are called so' },
       browser: { help: 'sign in by a browser on this machine, without a code to confirm' },
+      device: { help: 'sign in by a code, at a browser anywhere' },
       redirect: { value: 'URL', help: "the client's loopback redirect URI; http://127.0.0.1/cb if absent" },
       clouds: { help: 'print a clouds.yaml and not the environment' },
       out: { value: 'FILE', help: 'write into this file, which only you can read' },
@@ -39,6 +49,7 @@ The token goes to standard output or --out alone; it lives as long as Keystone s
       const door = await doorOf(args, io)
       if (door === undefined) return exit.refused
       try {
+        if (door.kind === 'cluster') return await signInAtCluster(door, args, io, patience(io.stop))
         const session = await signedIn(door, args, io, patience(io.stop))
         if (session === undefined) return exit.refused
         await hand(args.flag('clouds') ? cloudsOf(session, door) : environmentOf(session, door), args, io)
@@ -57,7 +68,7 @@ The token goes to standard output or --out alone; it lives as long as Keystone s
 
 /** A session, for a project where one was named or there is no other; undefined where the name fits none, which was said then. */
 async function signedIn(
-  door: Door,
+  door: CloudDoor,
   args: Args,
   io: Io,
   sleep: SignInPorts['sleep'],
@@ -65,7 +76,8 @@ async function signedIn(
   const ca = door.ca === undefined ? {} : { ca: await readFile(door.ca, 'utf8') }
   const fetch = createFetcher({ reach: 'configured', timeoutMs: 30_000, maxBytes: 4 * 1024 * 1024, ...ca })
   const ports = { fetch, sleep, say: io.err }
-  const accessToken = args.flag('browser') ? await byBrowser(door, door.redirect, ports) : await byDevice(door, ports)
+  const signIn = args.flag('browser') ? byBrowser : byDevice
+  const { accessToken } = await signIn(door, { scope: SCOPE, redirect: door.redirect }, ports)
   const session = await exchange(door, accessToken, fetch)
   const projects = await projectsOf(session, fetch)
   const wanted = args.text('project')
@@ -98,7 +110,7 @@ function choice(
 }
 
 /** Words for a POSIX shell; what an earlier sign-in left behind would contradict them. */
-function environmentOf({ api, token, project }: KeystoneSession, { ca }: Door): string {
+function environmentOf({ api, token, project }: KeystoneSession, { ca }: CloudDoor): string {
   const set = {
     OS_AUTH_TYPE: 'v3token',
     OS_AUTH_URL: api,
@@ -130,7 +142,7 @@ function environmentOf({ api, token, project }: KeystoneSession, { ca }: Door): 
 }
 
 /** JSON strings are YAML strings. */
-function cloudsOf({ api, token, project }: KeystoneSession, { name, ca }: Door): string {
+function cloudsOf({ api, token, project }: KeystoneSession, { name, ca }: CloudDoor): string {
   const text = (value: string) => JSON.stringify(value)
   return [
     'clouds:',

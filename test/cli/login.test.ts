@@ -250,7 +250,7 @@ test('who declines, or may nothing there, is told so and gets nothing', async ()
     await who.submit(page, page.form(), { abort: 'yes' })
   })
   assert.deepEqual([declined.code, declined.out], [1, ''])
-  assert.match(declined.err, /the gateway refuses: it was declined, or the rules give you nothing at this Keystone/)
+  assert.match(declined.err, /the gateway refuses: it was declined, or the rules give you nothing there/)
   const unknown = await login(['--issuer', gateway.issuer, '--client', 'nobody', '--keystone', keystone.url])
   assert.equal(unknown.code, 1)
   assert.match(unknown.err, /does not know this client as a public one/)
@@ -269,7 +269,7 @@ for (const [words, said] of [
   [[], /say --issuer, or set LOTSE_ISSUER/],
   [['a', 'b'], /name one target/],
   [['--issuer', 'x', '--client', 'c', '--keystone', 'https://k'], /--issuer is no address/],
-  [['nowhere', '--config', 'gateway.yaml'], /no Keystone "nowhere"; there is cloud/],
+  [['nowhere', '--config', 'gateway.yaml'], /no Keystone or cluster "nowhere"; there is cloud, prod/],
   [
     ['--issuer', 'https://i', '--client', 'c', '--keystone', 'https://k', '--redirect', 'https://evil.example/cb'],
     /--redirect is no loopback address/,

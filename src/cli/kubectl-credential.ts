@@ -1,0 +1,102 @@
+import { type Args, type Command, exit, type Io, UsageError } from './command.ts'
+import {
+  type ClusterDoor,
+  clusterDoor,
+  gatewayFetch,
+  gatewayOptions,
+  placeOf,
+  said,
+  signInAt,
+} from './sign-in/cluster.ts'
+import { type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
+import type { Held } from './sign-in/session.ts'
+import { heldToken, tokenFor } from './sign-in/token.ts'
+import { instant } from './table.ts'
+
+/** `lotse kubectl-credential`: what kubectl runs before it asks a cluster. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
+export const command: Command = credentialCommand(sleeper)
+
+/** @param patience how the command waits; tests have their own */
+export function credentialCommand(patience: (stop: AbortSignal) => SignInPorts['sleep']): Command {
+  return {
+    usage: '[--target ID] --issuer URL --client ID',
+    details: `For the \`exec\` of a user in a kubeconfig, with apiVersion client.authentication.k8s.io/v1. Prints the token that is kept for the
+cluster while it is good, else a refreshed one. Where nobody is signed in it signs in, once, if kubectl says that somebody is there
+(interactiveMode IfAvailable), and says what to do otherwise. A refusal stands for half a minute, without asking again.
+One sign-in serves all clusters of the client. Which cluster: --target, or with provideClusterInfo the \`target\` (or \`audience\`) in the
+cluster's extension client.authentication.k8s.io/exec.`,
+    options: {
+      target: { value: 'ID', help: 'the target at the gateway that the cluster is; LOTSE_TARGET if absent' },
+      ...gatewayOptions,
+    },
+    async run(args, io) {
+      const info = execInfo(io.env['KUBERNETES_EXEC_INFO'])
+      const door = doorOf(args, io, info)
+      try {
+        const held = heldToken(placeOf(io, door), door.resource, io.now()) ?? (await fetched(door, info, args, io))
+        io.out(credential(info, held))
+        return exit.ok
+      } catch (error) {
+        if (!(error instanceof SignInRefused)) throw error
+        const { target, issuer, client } = door
+        io.err(`lotse: ${error.message}`)
+        io.err(`lotse: to sign in: lotse login ${target} --issuer ${issuer} --client ${client}`)
+        return exit.refused
+      }
+    },
+  }
+
+  async function fetched(door: ClusterDoor, info: ExecInfo, args: Args, io: Io): Promise<Held> {
+    const ports = { fetch: await gatewayFetch(door.ca), sleep: patience(io.stop), say: io.err, now: io.now }
+    const signIn = info.interactive ? () => signInAt(door, args, io, ports) : undefined
+    return await tokenFor(placeOf(io, door), door.resource, ports, signIn)
+  }
+}
+
+/** What kubectl says. */
+interface ExecInfo {
+  readonly apiVersion: string
+  /** Somebody is at the terminal. */
+  readonly interactive: boolean
+  /** What the cluster's extension in the kubeconfig says. */
+  readonly cluster: Readonly<Record<string, unknown>>
+}
+
+const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1']
+
+/** @throws {UsageError} where it is for another program, or in another version */
+function execInfo(text: string | undefined): ExecInfo {
+  // Run by hand: nobody is asked to sign in by what looks like a test.
+  if (!text) return { apiVersion: VERSIONS[0]!, interactive: false, cluster: {} }
+  const object = parsed(text)
+  const { interactive, cluster } = objectIn(object['spec'])
+  const apiVersion = String(object['apiVersion'])
+  if (!VERSIONS.includes(apiVersion))
+    throw new UsageError(`the kubeconfig asks for ${apiVersion}; write apiVersion: ${VERSIONS[0]}`)
+  return { apiVersion, interactive: interactive === true, cluster: objectIn(objectIn(cluster)['config']) }
+}
+
+const objectIn = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return objectIn(JSON.parse(text))
+  } catch (cause) {
+    throw new UsageError('KUBERNETES_EXEC_INFO is no JSON', { cause })
+  }
+}
+
+function doorOf(args: Args, io: Io, { cluster }: ExecInfo): ClusterDoor {
+  if (args.words.length > 0) throw new UsageError('name the cluster by --target')
+  const target = said(args, io, 'target') ?? cluster['target'] ?? cluster['audience']
+  if (typeof target !== 'string' || target === '')
+    throw new UsageError(
+      'no cluster is named: give --target, or provideClusterInfo and a target in the cluster’s extension',
+    )
+  return clusterDoor(target, {}, args, io)
+}
+
+/** The token stands here, and in the cache of its owner, and nowhere else. */
+const credential = ({ apiVersion }: ExecInfo, { token, until }: Held): string =>
+  JSON.stringify({ apiVersion, kind: 'ExecCredential', status: { token, expirationTimestamp: instant(until) } })

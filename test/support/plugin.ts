@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { root } from './runner.ts'
+
+/* `lotse kubectl-credential` as kubectl runs it: a process of its own, with what kubectl says in its environment. */
+
+/** The client of the gateway that command lines are: no target of its own, so that one sign-in serves all. */
+export const CLIENT = 'lotse-cli'
+export const clients = `
+  - { id: ${CLIENT}, label: Command line, native: true, targets: [prod, argo], redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh, device], offlineAccess: true }`
+
+/** What kubectl puts into KUBERNETES_EXEC_INFO. */
+export const execInfo = (
+  interactive: boolean,
+  config: Readonly<Record<string, unknown>> = { target: 'prod' },
+): string =>
+  JSON.stringify({
+    kind: 'ExecCredential',
+    apiVersion: 'client.authentication.k8s.io/v1',
+    spec: { interactive, cluster: { server: 'https://10.0.0.1:6443', config } },
+  })
+
+/** How a process ended, and what it wrote. */
+export interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+export interface Plugin {
+  readonly pid: number
+  readonly ended: Promise<Ended>
+  kill(): void
+}
+
+/** Starts `lotse` with these words. @param program what runs it; the source, by this Node, if absent */
+export function startLotse(
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  program: readonly [string, ...string[]] = [process.execPath, join(root, 'src/main.ts')],
+): Plugin {
+  const [command, ...args] = program
+  const child = spawn(command, [...args, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [out, err] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, out, err }))
+  })
+  return { pid: child.pid ?? 0, ended, kill: () => void child.kill('SIGKILL') }
+}
+
+/** The token in what the plugin printed. */
+export const tokenIn = (out: string): string => JSON.parse(out).status.token
+
+/** Every file of a cache, by name: its text, and its mode in octal. */
+export async function cacheIn(folder: string): Promise<Readonly<Record<string, { text: string; mode: string }>>> {
+  const names = await readdir(folder)
+  const files = names.map(async (name) => {
+    const file = join(folder, name)
+    const mode = ((await stat(file)).mode & 0o777).toString(8)
+    return [name, { text: await readFile(file, 'utf8'), mode }] as const
+  })
+  return Object.fromEntries(await Promise.all(files))
+}
