@@ -1,30 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { z } from 'zod'
-import { targetFields } from '../../src/config/schema.ts'
 import { decide } from '../../src/core/decide.ts'
 import { type Decision, type Grant, grantsAt } from '../../src/core/decision.ts'
 import { accountId, type Subject } from '../../src/core/subject.ts'
-import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import type { KeystoneConfig } from '../../src/targets/keystone/options.ts'
 import type { Release } from '../../src/targets/keystone/simulate/rules.ts'
 import type { Seen } from '../../src/targets/keystone/simulate/sign-in.ts'
 import { type Simulated, simulate } from '../../src/targets/keystone/simulate/simulate.ts'
 import { openKeystone } from '../../src/targets/keystone/target.ts'
 import { NOW, policyOf } from '../core/support.ts'
+import { keystoneConfig } from './keystone-reader.ts'
 import { badGrant, badName, chance, decision } from './world.ts'
 
 const issuer = new URL('https://login.example')
 const sub = accountId({ connector: 'corp', id: 'a1' })
 const reconcile = { applicationCredential: { id: 'x', secret: { env: 'SECRET' } } }
 
-function config(more: object = {}): KeystoneConfig {
-  const read = z.strictObject({ ...targetFields, ...keystoneOptions })
-  const written = { id: 'cloud', url: 'https://keystone.example/v3', ...more }
-  return read.parse(written) as KeystoneConfig
-}
-
 const follow = (given: Decision, more: object = {}, release?: Release) =>
-  simulate(config(more), { decision: given, sub, issuer }, release)
+  simulate(keystoneConfig(more), { decision: given, sub, issuer }, release)
 
 const about = ({ warnings }: Simulated) => new Set(warnings.map((warning) => warning.about))
 const saying = ({ warnings }: Simulated, kind: string) =>
@@ -164,7 +157,7 @@ describe('whatever is given, Keystone has exactly that', () => {
   for (const [what, more, release] of kinds)
     it(`with ${what}, for 1,000 decisions of nasty names`, (t) => {
       const random = chance(20_261_128)
-      const keystone = config(more)
+      const keystone = keystoneConfig(more)
       let held = 0
       for (let round = 0; round < 1000; round++) {
         const grants = Array.from({ length: random.below(6) }, () => badGrant(random, ['cloud', 'prod']))
@@ -205,7 +198,7 @@ const poison = [
 describe('whoever comes, no text of a claim gains anything that the rules did not give', () => {
   const policy = policyOf({
     connectors: [{ id: 'corp', domain: 'corp' }],
-    targets: [openKeystone(config())],
+    targets: [openKeystone(keystoneConfig())],
     rules: [
       {
         name: 'teams',
@@ -241,7 +234,7 @@ describe('whoever comes, no text of a claim gains anything that the rules did no
   for (const [what, more, release] of kinds)
     it(`with ${what}, for 600 people`, (t) => {
       const random = chance(7)
-      const keystone = config(more)
+      const keystone = keystoneConfig(more)
       let held = 0
       for (let round = 0; round < 600; round++) {
         const subject = anybody(random)

@@ -1,4 +1,12 @@
 import assert from 'node:assert/strict'
+import { z } from 'zod'
+import { targetFields } from '../../src/config/schema.ts'
+import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import { keystoneMapping } from '../../src/targets/keystone/print/mapping.ts'
+import { environmentOf, readBy } from '../../src/targets/keystone/simulate/apache.ts'
+import { evaluate } from '../../src/targets/keystone/simulate/evaluate.ts'
+import type { MappingLike } from '../../src/targets/keystone/simulate/rules.ts'
+import { signIn } from '../../src/targets/keystone/simulate/sign-in.ts'
 
 /** What Keystone makes of the claims: `domain/name` for groups, `domain/name:role` for projects. */
 export interface Seen {
@@ -8,39 +16,28 @@ export interface Seen {
   readonly projects: readonly string[]
 }
 
-/**
- * Reads claims as Apache and Keystone's mapping engine do: UTF-8 arrives as Latin-1, every value is split at `;`, group texts that begin
- * with `JSON:` are parsed, all others are names in the mapping's own domain.
- */
+const issuer = new URL('https://login.example')
+
+/** A Keystone as the configuration has it, with all defaults. */
+export function keystoneConfig(more: object = {}): KeystoneConfig {
+  const read = z.strictObject({ ...targetFields, ...keystoneOptions })
+  return read.parse({ id: 'cloud', url: 'https://keystone.example/v3', ...more }) as KeystoneConfig
+}
+
+/** What the newest Keystone has after a sign-in with these claims and the mapping that `lotse print` writes for them. */
 export function asKeystoneReads(claims: Readonly<Record<string, unknown>>): Seen {
-  const groups = values(claims['groups']).map((text) => {
-    if (!text.startsWith('JSON:')) return `?/${text}`
-    return seat(JSON.parse(text.slice('JSON:'.length)))
-  })
-  const projects = values(claims['openstack_projects'])
-  assert.ok(projects.length <= 1, 'projects_json that was split is no JSON: HTTP 500')
-  const list: { roles: { name: string }[] }[] = JSON.parse(projects[0] ?? '[]')
+  const mappingSchema = 'openstack_projects' in claims ? '3.0' : '2.0'
+  const mapping = keystoneMapping(keystoneConfig({ mappingSchema }), issuer) as MappingLike
+  const token = { ...claims, sub: 'someone', iss: issuer.origin, aud: 'cloud' }
+  const environment = environmentOf(token, 'mod_auth_openidc')
+  assert.ok(environment !== undefined, 'Apache takes no claim with U+0000')
+  const outcome = evaluate(mapping, readBy('30', environment), { release: '30' })
+  assert.ok(outcome.kind === 'mapped', JSON.stringify(outcome))
+  const { user, groups, projects } = signIn(outcome.mapped, { release: '30', home: 'home', remoteUser: 'someone' })
   return {
-    user: only(claims['preferred_username']),
-    domain: only(claims['openstack_user_domain']),
-    groups,
-    projects: list.flatMap((project) => project.roles.map((role) => `${seat(project)}:${role.name}`)),
+    user: user.name,
+    domain: user.domain,
+    groups: groups.map(({ domain, name }) => `${domain}/${name}`),
+    projects: projects.flatMap(({ domain, name, roles }) => roles.map((role) => `${domain}/${name}:${role}`)),
   }
-}
-
-function values(claim: unknown): readonly string[] {
-  if (claim === undefined) return []
-  assert.equal(typeof claim, 'string', 'an array would be joined with commas')
-  return Buffer.from(String(claim), 'utf8').toString('latin1').split(';')
-}
-
-function only(claim: unknown): string {
-  const [value, ...more] = values(claim)
-  assert.equal(more.length, 0, 'a name that was split')
-  return value ?? ''
-}
-
-function seat(value: unknown): string {
-  const { name, domain } = value as { name: string; domain: { name: string } }
-  return `${domain.name}/${name}`
 }
