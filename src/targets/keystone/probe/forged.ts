@@ -16,7 +16,7 @@ const spellings: readonly (readonly [name: string, spell: (claim: string) => str
 const NOBODY = 'lotse-check-forged-claims'
 
 const cure =
-  'have Keystone read OIDC-* only (no HTTP_OIDC_* in remote_id_attribute or the mapping), behind mod_wsgi or mod_proxy_uwsgi, never mod_proxy_http'
+  'have Keystone read OIDC-* only (assertion_prefix = OIDC-, no HTTP_OIDC_* in remote_id_attribute and mapping), behind mod_wsgi or mod_proxy_uwsgi, never mod_proxy_http'
 
 /** What Keystone says to somebody who names the identity provider and proves nothing. */
 export async function registered(asked: Asked): Promise<readonly Check[]> {
