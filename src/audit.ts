@@ -49,6 +49,13 @@ export type AuditEvent =
     }
   | { event: 'device.confirmed'; client: string; personal: Personal }
   | { event: 'device.declined'; client: string; personal: Personal }
+  /** Is about to be written at a target, in one go; a crash may leave two lines about one. */
+  | { event: 'lease.given'; target: string; leases: readonly string[]; personal: Personal }
+  | { event: 'lease.taken'; target: string; leases: readonly string[]; personal: Personal }
+  | { event: 'account.locked'; target: string; personal: Personal }
+  | { event: 'account.unlocked'; target: string; personal: Personal }
+  /** Changed rules would take from so many accounts at once that nothing is taken before an operator says so. */
+  | { event: 'reconcile.held'; target: string; accounts: number }
   | { event: 'key.rotated'; ring: string; alg: string; kid: string; how: string }
   | { event: 'key.imported'; ring: string; alg: string; kid: string }
   | { event: 'config.loaded'; digest: string; tenantsDisabled: readonly string[] }

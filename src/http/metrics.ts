@@ -19,6 +19,14 @@ export interface Metrics {
   /** @param at Unix seconds */
   configLoaded(at: number): void
   upstream(connector: string, state: 'up' | 'down'): void
+  /** Whether a target into which the gateway writes answers. */
+  target(target: string, state: 'up' | 'down'): void
+  /** A pass looked at everybody at a target and did what was to be done. @param at Unix seconds */
+  passed(target: string, at: number): void
+  /** Accounts at a target from which nothing is taken before an operator says so. */
+  held(target: string, accounts: number): void
+  /** People who wait to be looked at. */
+  due(count: number): void
   /** Prometheus' text format. */
   text(): Promise<{ readonly type: string; readonly body: string }>
 }
@@ -72,6 +80,11 @@ function instruments(registry: Registry) {
       help: 'Calls that the store could not answer.',
       registers,
     }),
+    due: new Gauge({
+      name: 'lotse_leases_due',
+      help: 'People who wait to be looked at, at targets into which the gateway writes.',
+      registers,
+    }),
     configLoaded: new Gauge({
       name: 'lotse_config_loaded_timestamp_seconds',
       help: 'When the configuration in use was loaded.',
@@ -80,23 +93,48 @@ function instruments(registry: Registry) {
   }
 }
 
-/** A gauge that shows the connectors of the configuration in use: one that was taken out disappears at the next scrape. */
-function upstreamGauge(registry: Registry, known: () => KnownNames): Map<string, 'up' | 'down'> {
-  const states = new Map<string, 'up' | 'down'>()
+interface Shown {
+  readonly name: string
+  readonly help: string
+  readonly label: 'connector' | 'target'
+  /** The configured names: one that was taken out disappears at the next scrape. */
+  readonly known: () => ReadonlySet<string>
+}
+
+/** A gauge with one value for each connector, or target, of the configuration in use. */
+function configuredGauge(registry: Registry, { name, help, label, known }: Shown): Map<string, number> {
+  const values = new Map<string, number>()
   new Gauge({
-    name: 'lotse_upstream_up',
-    help: 'Whether the upstream of a connector answered when it was last asked.',
-    labelNames: ['connector'],
+    name,
+    help,
+    labelNames: [label],
     registers: [registry],
     collect() {
       this.reset()
-      for (const [connector, state] of states) {
-        if (known().connectors.has(connector)) this.set({ connector }, state === 'up' ? 1 : 0)
-        else states.delete(connector)
+      for (const [id, value] of values) {
+        if (known().has(id)) this.set({ [label]: id }, value)
+        else values.delete(id)
       }
     },
   })
-  return states
+  return values
+}
+
+const upstreamUp = 'Whether the upstream of a connector answered when it was last asked.'
+const targetUp = 'Whether a target into which the gateway writes answered when it was last asked.'
+const passedAt = 'When everybody was last looked at, and everything done, at a target.'
+const heldCount = 'Accounts from which changed rules would take and which wait for an operator.'
+
+function configured(registry: Registry, known: () => KnownNames) {
+  const connectors = { label: 'connector', known: () => known().connectors } as const
+  const targets = { label: 'target', known: () => known().targets } as const
+  const gauge = (shown: Shown) => configuredGauge(registry, shown)
+  return {
+    upstreams: gauge({ name: 'lotse_upstream_up', help: upstreamUp, ...connectors }),
+    targets: gauge({ name: 'lotse_target_up', help: targetUp, ...targets }),
+    passes: gauge({ name: 'lotse_reconcile_success_timestamp_seconds', help: passedAt, ...targets }),
+    held: gauge({ name: 'lotse_reconcile_held_accounts', help: heldCount, ...targets }),
+  }
 }
 
 /**
@@ -108,7 +146,7 @@ export function createMetrics(known: () => KnownNames): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const all = instruments(registry)
-  const states = upstreamGauge(registry, known)
+  const shown = configured(registry, known)
   return {
     login: (connector, outcome) =>
       all.logins.inc({ connector: among(known().connectors, connector), outcome: among(outcomes, outcome) }),
@@ -121,9 +159,11 @@ export function createMetrics(known: () => KnownNames): Metrics {
     },
     storeError: () => all.storeErrors.inc(),
     configLoaded: (at) => all.configLoaded.set(at),
-    upstream(connector, state) {
-      states.set(connector, state)
-    },
+    upstream: (connector, state) => void shown.upstreams.set(connector, state === 'up' ? 1 : 0),
+    target: (target, state) => void shown.targets.set(target, state === 'up' ? 1 : 0),
+    passed: (target, at) => void shown.passes.set(target, at),
+    held: (target, accounts) => void shown.held.set(target, accounts),
+    due: (count) => all.due.set(count),
     text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
   }
 }

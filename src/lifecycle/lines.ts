@@ -22,8 +22,10 @@ const BATCH = 500
  * line waits in the store for as long as it takes.
  */
 export interface Lines {
-  /** Before anything ends: from here on the line is not lost. */
+  /** Before anything ends: from here on the line is not lost. Again with the same id, it says something else. */
   keep(line: Line): Promise<void>
+  /** Nothing of it has happened after all. */
+  drop(id: string): Promise<void>
   /** Once all of it has ended. @throws where the audit log does not take one; the rest then waits */
   write(lines: readonly Line[]): Promise<void>
   /** Writes what has waited since before a moment, as a crash or a full disk left it. @throws where it still cannot be written */
@@ -42,6 +44,10 @@ export function openLines(store: Store, audit: Audit): Lines {
     async keep(line) {
       near.add(line.id)
       await waiting.put(line.id, line)
+    },
+    async drop(id) {
+      near.delete(id)
+      await waiting.delete(id)
     },
     async write(lines) {
       for (const { id } of lines) near.delete(id) // what is not taken now waits for anybody

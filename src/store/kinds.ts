@@ -46,6 +46,14 @@ export const kinds = {
   Recheck: { name: 'Recheck', durable: false },
   /** Where a person goes on who is away signing out of an upstream, by `state`. */
   Returning: { name: 'Returning', durable: false },
+  /** What the gateway wrote at a target for one person, by target and sub. Without end: by it the person is let in again years later. */
+  Account: { name: 'Account', durable: true },
+  /** Whom to look at: what she has at targets may not be what she is to have. */
+  Due: { name: 'Due', durable: true },
+  /** When the rules give somebody less although her proof holds, by sub. Groups: `leases:MINUTE`. */
+  LeaseEnd: { name: 'LeaseEnd', durable: true },
+  /** Which process works on an account at this moment; durable, so that a command beside the gateway sees it. */
+  Settling: { name: 'Settling', durable: true },
   /** Signing keys, sealed. */
   Ring: { name: 'Ring', durable: true },
   /** Logout tokens that clients have yet to take. */

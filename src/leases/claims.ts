@@ -1,0 +1,48 @@
+import type { Clock } from '../core/ports.ts'
+import { kinds } from '../store/kinds.ts'
+import type { Store } from '../store/store.ts'
+
+/** One process alone works on an account. */
+export interface Claim {
+  /** Before each change at the target. @throws {ClaimLost} where another process may be at it by now */
+  hold(): Promise<void>
+  release(): Promise<void>
+}
+
+/** This process was too slow, and another may have begun: nothing more is done here. */
+export class ClaimLost extends Error {
+  override readonly name = 'ClaimLost'
+}
+
+export interface Claims {
+  /** Undefined where somebody else is at it. */
+  claim(key: string): Promise<Claim | undefined>
+  /** The keys that somebody works on now. */
+  taken(): Promise<ReadonlySet<string>>
+}
+
+/** Seconds for which a claim holds unless it is prolonged: so long an account waits when the process that worked on it died. */
+const HOLDS = 30
+const MOST = 100_000
+
+export function openClaims(store: Store, now: Clock, random: () => string): Claims {
+  return {
+    async claim(key) {
+      const token = random()
+      let until = now() + HOLDS
+      if (!(await store.add(kinds.Settling, key, token, HOLDS))) return undefined
+      return {
+        async hold() {
+          if (now() < until - HOLDS / 2) return
+          const next = now() + HOLDS
+          if (!(await store.swap(kinds.Settling, key, token, token, HOLDS)))
+            throw new ClaimLost(`lost the claim on ${key}`)
+          until = next
+        },
+        // One that ran out may be another process's by now.
+        release: async () => (now() < until ? store.delete(kinds.Settling, key) : undefined),
+      }
+    },
+    taken: async () => new Set((await store.list(kinds.Settling, MOST)).map(({ id }) => id)),
+  }
+}

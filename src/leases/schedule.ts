@@ -1,0 +1,68 @@
+import type { Due } from './due.ts'
+import { isDown, tellFailures, waitAfter } from './failures.ts'
+import type { Gates } from './gates.ts'
+import type { Passed, PassOptions } from './pass.ts'
+import type { LeasePorts, LiveTarget } from './world.ts'
+
+/** Runs a pass at each target as often as it wants: the net below everything that marks. */
+export interface Schedule {
+  tick(): Promise<void>
+  /** Every pass is due. */
+  now(): void
+}
+
+export interface SchedulePorts extends Pick<LeasePorts, 'audit' | 'log' | 'meter' | 'now' | 'world'> {
+  readonly due: Due
+  readonly gates: Gates
+  readonly pass: (target: LiveTarget, options: PassOptions) => Promise<Passed>
+}
+
+/** Seconds until a pass that failed is tried again. */
+const AFTER_FAILURE = { down: 15, refused: 300 } as const
+
+export function openSchedule(ports: SchedulePorts): Schedule {
+  const { audit, due, gates, log, meter, now } = ports
+  const next = new Map<string, number>()
+  const heldBefore = new Map<string, number>()
+  let asked = 0
+
+  const tellHeld = async (target: string, count: number): Promise<void> => {
+    meter.held(target, count)
+    const before = heldBefore.get(target) ?? 0
+    heldBefore.set(target, count)
+    if (count === 0) return
+    log('error', 'changed rules or claims would take from too many accounts at once; nothing is taken from anybody', {
+      target,
+      accounts: count,
+      advice: `'lotse reconcile ${target} --dry-run' shows it, '--yes' carries it out`,
+    })
+    if (count !== before) await audit('leases', { event: 'reconcile.held', target, accounts: count })
+  }
+
+  const one = async (target: LiveTarget): Promise<void> => {
+    const { id, live } = target
+    if (now() < (next.get(id) ?? 0) || gates.of(id).closed()) return
+    const began = asked
+    try {
+      const { held, left } = await ports.pass(target, { how: 'guarded', reference: 'leases' })
+      for (const [sub, why] of left) await due.mark(sub, waitAfter(why), [id])
+      tellFailures(log, id, left.values())
+      next.set(id, asked === began ? now() + live.every : 0)
+      if (left.size === 0) meter.passed(id, now())
+      await tellHeld(id, held.size)
+    } catch (error) {
+      tellFailures(log, id, [error as Error])
+      next.set(id, now() + (isDown(error) ? AFTER_FAILURE.down : AFTER_FAILURE.refused))
+    }
+  }
+
+  return {
+    async tick() {
+      await Promise.all([...ports.world().targets.values()].map(one))
+    },
+    now() {
+      asked++
+      next.clear()
+    },
+  }
+}

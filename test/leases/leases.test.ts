@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { openLedger } from '../../src/leases/ledger.ts'
+import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
+import { kinds } from '../../src/store/kinds.ts'
+import { down, fakeTarget } from './fake-target.ts'
+import { type Ground, startGround, subOf } from './world.ts'
+
+let ground: Ground
+beforeEach(async () => {
+  ground = await startGround()
+})
+afterEach(() => ground.close())
+
+const by = { reference: 'test' }
+const names = () => ground.events.map(({ event }) => event)
+const arrive = async (
+  leases: ReturnType<Ground['process']>['leases'],
+  id: string,
+  projects: readonly string[],
+  proof = id,
+) => leases.arrived(await ground.signIn(proof, id, projects), ['cloud'], 'request-1')
+
+test('whoever signs in finds what the rules give, and the ledger names exactly that', async () => {
+  const { leases } = ground.process()
+  assert.equal(await arrive(leases, 'ada', ['web', 'db']), 'ready')
+  assert.equal(await ground.state('ada'), 'open db:member web:member')
+  assert.deepEqual(await ground.ledger('ada'), ['db:member', 'web:member'])
+  assert.deepEqual(ground.events, [
+    {
+      event: 'lease.given',
+      target: 'cloud',
+      leases: ['give db:member', 'give web:member'],
+      personal: { sub: subOf('ada') },
+    },
+  ])
+})
+
+test('nobody gets an account at a target that gives her nothing', async () => {
+  const { leases } = ground.process()
+  assert.equal(await arrive(leases, 'ada', []), 'ready')
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'nobody')
+  assert.equal(ground.target.counts.reads, 0)
+})
+
+test('what others gave is never touched, and never becomes a lease', async () => {
+  const { leases, ends } = ground.process()
+  ground.target.people.set(subOf('ada'), { enabled: true, has: new Set(['web:member', 'ops:reader']) })
+  await arrive(leases, 'ada', ['web', 'db'])
+  assert.deepEqual(await ground.ledger('ada'), ['db:member'])
+  await ends.end({ kind: 'subject', sub: subOf('ada') }, 'operator', by)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'locked ops:reader web:member')
+  assert.deepEqual(await ground.ledger('ada'), ['locked'])
+})
+
+test('no lease outlives its proof: after an end the account is locked and empty within a second, and opened again for whoever comes back', async () => {
+  const { leases, ends } = ground.process()
+  await arrive(leases, 'ada', ['web'])
+  await ends.end({ kind: 'proof', id: 'ada' }, 'upstream', by)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'locked')
+  assert.deepEqual(await ground.ledger('ada'), ['locked'])
+  assert.equal(await arrive(leases, 'ada', ['web'], 'again'), 'ready')
+  assert.equal(await ground.state('ada'), 'open web:member')
+  assert.deepEqual(await ground.ledger('ada'), ['web:member'])
+  assert.deepEqual(names(), [
+    'lease.given',
+    'session.ended',
+    'account.locked',
+    'lease.taken',
+    'lease.given',
+    'account.unlocked',
+  ])
+})
+
+test('of two sign-ins of one person each gives its part, and takes it along when it ends', async () => {
+  const { leases, ends } = ground.process()
+  await arrive(leases, 'ada', ['web'], 'one')
+  await arrive(leases, 'ada', ['db'], 'two')
+  assert.equal(await ground.state('ada'), 'open db:member web:member')
+  await ends.end({ kind: 'proof', id: 'one' }, 'person', by)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'open db:member')
+})
+
+test('who was locked by somebody else stays locked', async () => {
+  const { leases } = ground.process()
+  await arrive(leases, 'ada', ['web'])
+  const person = ground.target.people.get(subOf('ada'))
+  assert.ok(person)
+  person.enabled = false
+  await arrive(leases, 'ada', ['web', 'db'])
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'locked web:member')
+})
+
+test('what the rules end at a moment is taken at that moment, although the proof holds', async () => {
+  const { leases } = ground.process()
+  const sub = await ground.signIn('ada', 'ada', ['web'])
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  const proof = (await shelf.get('ada')) as StoredProof
+  const claims = { ...proof.subject.claims, admit: ['yes'], until: [String(ground.now + 100)] }
+  await shelf.put('ada', { ...proof, subject: { ...proof.subject, claims } })
+  await leases.arrived(sub, ['cloud'], 'r')
+  assert.equal(await ground.state('ada'), 'open web:member')
+  await ground.pass(leases, 98)
+  assert.equal(await ground.state('ada'), 'open web:member')
+  await ground.pass(leases, 3)
+  assert.equal(await ground.state('ada'), 'open', 'she may still come in, and has nothing there')
+})
+
+test('a recheck with other claims is acted upon, one with the same claims writes nothing', async () => {
+  const { leases } = ground.process()
+  await arrive(leases, 'ada', ['web', 'db'])
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  const before = (await shelf.get('ada')) as StoredProof
+  await leases.renewed(before, { ...before, provenAt: ground.now + 5 })
+  assert.equal((await ground.store.list(kinds.Due, 10)).length, 0)
+  const after = { ...before, subject: { ...before.subject, claims: { projects: ['web'] } } }
+  await shelf.put('ada', after)
+  await leases.renewed(before, after)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'open web:member')
+})
+
+test('a pass over ten thousand accounts that are as they should be writes nothing, to the store or the target', async (t) => {
+  await ground.close()
+  ground = await startGround(fakeTarget({ atOnce: { accounts: 20_000, percent: 100 } }))
+  const count = 10_000
+  const ledger = openLedger(ground.store)
+  await Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      const sub = await ground.signIn(`p${n}`, `person-${n}`, ['web'])
+      await ledger.change('cloud', sub, (account) => ({ ...account, leases: { 'web:member': 'give web:member' } }))
+      ground.target.people.set(sub, { enabled: true, has: new Set(['web:member']) })
+    }),
+  )
+  const writes: string[] = []
+  const reading = new Proxy(ground.store, {
+    get: (target, name: keyof typeof ground.store) => {
+      if (['put', 'add', 'swap', 'take', 'consume', 'delete', 'revoke'].includes(name)) writes.push(name)
+      return target[name]
+    },
+  })
+  const before = { ...ground.target.counts }
+  const began = performance.now()
+  await ground.process(reading).leases.passes()
+  const took = performance.now() - began
+  assert.deepEqual(writes, [])
+  assert.equal(ground.target.counts.writes, before.writes)
+  assert.equal(ground.target.counts.reads - before.reads, 1, 'everybody at once')
+  t.diagnostic(`a pass over ${count} unchanged accounts: 0 writes, ${Math.round(took)} ms beside the target's answers`)
+})
+
+test('a tenant whose file is broken takes nothing from its people before their proofs end', async () => {
+  const { leases, ends } = ground.process()
+  await arrive(leases, 'ada', ['web'])
+  ground.world = {
+    ...ground.world,
+    connectors: new Set(),
+    decide: () => ({
+      allowed: false,
+      identity: { username: '' },
+      grants: [],
+      until: Number.POSITIVE_INFINITY,
+      because: [],
+    }),
+  }
+  leases.reloaded()
+  await leases.mark(subOf('ada'), 0)
+  await ground.pass(leases, 5)
+  assert.equal(await ground.state('ada'), 'open web:member')
+  await ends.end({ kind: 'proof', id: 'ada' }, 'expiry', by)
+  await ground.pass(leases, 1)
+  assert.equal(await ground.state('ada'), 'locked')
+})
+
+test('a service has its leases for as long as the configuration names it', async () => {
+  const { leases } = ground.process()
+  const service = { connector: 'corp', id: 'robot', claims: { projects: ['ci'] }, records: {}, authTime: 0 }
+  ground.world = { ...ground.world, services: [service] }
+  const sub = subOf('robot')
+  assert.equal(await leases.served(sub, 'cloud', 'r'), 'ready')
+  assert.equal(await ground.state('robot'), 'open ci:member')
+  const { reads } = ground.target.counts
+  assert.equal(await leases.served(sub, 'cloud', 'r'), 'ready')
+  assert.equal(ground.target.counts.reads, reads, 'a token every second asks nothing')
+  ground.world = { ...ground.world, services: [] }
+  leases.reloaded()
+  await ground.pass(leases)
+  assert.equal(await ground.state('robot'), 'locked')
+})
+
+test('a target that is down holds up nobody who may go on, and gets everything when it is back', async () => {
+  const { leases, ends } = ground.process()
+  await arrive(leases, 'bob', ['web'])
+  ground.target.before = down
+  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  await ends.end({ kind: 'subject', sub: subOf('bob') }, 'operator', by)
+  await ground.pass(leases, 60)
+  assert.equal(await ground.state('ada'), 'nobody')
+  ground.target.before = () => {}
+  await ground.pass(leases, 20)
+  assert.equal(await ground.state('ada'), 'open web:member')
+  assert.equal(await ground.state('bob'), 'locked')
+  assert.equal((await ground.store.list(kinds.Due, 10)).length, 0, 'the queue is empty')
+  assert.ok(ground.logs.filter(({ message }) => message.startsWith('a target does not answer')).length === 1)
+})
+
+test('a target that is down refuses whoever must not go on without it', async () => {
+  await ground.close()
+  ground = await startGround(fakeTarget({ ifUnreachable: 'refuse' }))
+  const { leases } = ground.process()
+  ground.target.before = down
+  assert.equal(await arrive(leases, 'ada', ['web']), 'refused')
+  assert.equal(await leases.arrived(subOf('ada'), [], 'r'), 'ready', 'on the way elsewhere it does not matter')
+})
+
+test('a target that never answers is waited for two seconds and no more', async () => {
+  const { leases } = ground.process()
+  let answer = () => {}
+  ground.target.before = () =>
+    new Promise<void>((resolve) => {
+      answer = resolve
+    })
+  const began = performance.now()
+  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  const took = performance.now() - began
+  assert.ok(took > 1900 && took < 2600, `${took} ms`)
+  ground.target.before = () => {}
+  answer()
+  await ground.pass(leases, 3)
+  assert.equal(await ground.state('ada'), 'open web:member', 'and the work goes on')
+})
+
+test('a full audit log gives nobody anything, and keeps nobody in', async () => {
+  const { leases, ends } = ground.process()
+  await arrive(leases, 'bob', ['web'])
+  ground.audit = 'full'
+  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  assert.equal(await ground.state('ada'), 'open')
+  await ends.end({ kind: 'subject', sub: subOf('bob') }, 'operator', by).catch(() => {})
+  await ground.pass(leases, 2)
+  assert.equal(await ground.state('bob'), 'locked')
+  ground.audit = 'takes'
+  await ground.pass(leases, 10)
+  await ends.resume()
+  assert.equal(await ground.state('ada'), 'open web:member')
+  assert.deepEqual(names().sort(), ['account.locked', 'lease.given', 'lease.given', 'lease.taken', 'session.ended'])
+})
+
+test('a mark that comes while somebody is worked on is not lost with the one that is struck off', async () => {
+  const { leases, ends } = ground.process()
+  await ground.signIn('ada', 'ada', ['web'])
+  await leases.mark(subOf('ada'), 0)
+  let once = true
+  ground.target.after = async () => {
+    if (!once || ground.target.counts.writes < 2) return
+    once = false
+    await ends.end({ kind: 'proof', id: 'ada' }, 'person', by) // in the very moment in which the role is given
+  }
+  await ground.pass(leases, 2)
+  assert.equal(await ground.state('ada'), 'locked')
+  assert.deepEqual(await ground.ledger('ada'), ['locked'])
+})
+
+test('two processes at one account do each thing once, and end where one would', async () => {
+  const [one, other] = [ground.process(), ground.process()]
+  const sub = await ground.signIn('ada', 'ada', ['web', 'db'])
+  const arrivals = await Promise.all([
+    one.leases.arrived(sub, ['cloud'], 'a'),
+    other.leases.arrived(sub, ['cloud'], 'b'),
+  ])
+  assert.deepEqual(arrivals, ['ready', 'ready'])
+  assert.equal(ground.target.counts.writes, 3)
+  assert.equal(await ground.state('ada'), 'open db:member web:member')
+})

@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto'
+import type { AuditEvent } from '../../src/audit.ts'
+import type { Decision } from '../../src/core/decision.ts'
+import { accountId, type Subject } from '../../src/core/subject.ts'
+import { type Leases, openLeases } from '../../src/leases/leases.ts'
+import { openLedger } from '../../src/leases/ledger.ts'
+import type { World } from '../../src/leases/world.ts'
+import { type Ends, openEnds } from '../../src/lifecycle/end.ts'
+import { openLines } from '../../src/lifecycle/lines.ts'
+import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
+import { openEmbedded } from '../../src/store/embedded.ts'
+import type { Store } from '../../src/store/store.ts'
+import { type FakeTarget, fakeTarget, leasesIn } from './fake-target.ts'
+
+/** The leases on an embedded store, with a target in memory and rules that give `member` in each project that a claim names. */
+export interface Ground {
+  now: number
+  store: Store
+  readonly target: FakeTarget
+  readonly events: AuditEvent[]
+  readonly logs: { level: string; message: string }[]
+  /** Says no to each later audit line. */
+  audit: 'takes' | 'full'
+  world: World
+  /** Leases as one process has them; a second call is another process, or the same after a crash. @param store another view of it */
+  process(store?: Store): { leases: Leases; ends: Ends }
+  /** A sign-in; its proof is good for 1000 s. */
+  signIn(proof: string, id: string, projects: readonly string[]): Promise<string>
+  /** What a person has at the target, and what the ledger says of her. */
+  state(id: string): Promise<string>
+  ledger(id: string): Promise<readonly string[]>
+  /** Seconds pass, with what a process does in each; at most `seconds`. */
+  pass(leases: Leases, seconds?: number): Promise<void>
+  close(): Promise<void>
+}
+
+export const subOf = (id: string, connector = 'corp') => accountId({ connector, id })
+
+/** `projects` gives member there; the claim `until` ends all of it; no claim allows nothing. */
+export function rules(subject: Subject, now: number): Decision {
+  const [until = Number.POSITIVE_INFINITY] = (subject.claims['until'] ?? []).map(Number)
+  const projects = now < until ? (subject.claims['projects'] ?? []) : []
+  return {
+    allowed: projects.length > 0 || subject.claims['admit'] !== undefined,
+    identity: { username: subject.id },
+    grants: projects.map((project) => ({ target: 'cloud', project, roles: ['member'] })),
+    until: now < until ? until : Number.POSITIVE_INFINITY,
+    because: [],
+  }
+}
+
+export async function startGround(target = fakeTarget()): Promise<Ground> {
+  const ground: Ground = {
+    now: 1_800_000_000,
+    store: await openEmbedded({ path: ':memory:', now: () => ground.now }),
+    target,
+    events: [],
+    logs: [],
+    audit: 'takes',
+    world: {
+      targets: new Map([['cloud', { id: 'cloud', live: target.live, refuse: () => undefined }]]),
+      decide: rules,
+      connectors: new Set(['corp']),
+      services: [],
+    },
+    process: (store = ground.store) => openProcess(ground, store),
+    async signIn(proof, id, projects) {
+      const { now } = ground
+      const subject = { connector: 'corp', id, claims: { projects }, records: {}, authTime: now }
+      const via = { client: 'cli', address: '::1' }
+      const stored: StoredProof = { subject, provenAt: now, goodUntil: now + 1000, signedInAt: now, via }
+      await openProofShelf(ground.store, () => ground.now).put(proof, stored)
+      return subOf(id)
+    },
+    async state(id) {
+      const person = target.people.get(subOf(id))
+      if (!person) return 'nobody'
+      return [person.enabled ? 'open' : 'locked', ...[...person.has].sort()].join(' ')
+    },
+    async ledger(id) {
+      const account = await openLedger(ground.store).get('cloud', subOf(id))
+      return [...(account?.locked ? ['locked'] : []), ...leasesIn(account)]
+    },
+    async pass(leases, seconds = 1) {
+      for (let n = 0; n < seconds; n++) {
+        ground.now += 1
+        await leases.tick()
+        await leases.passes()
+      }
+    },
+    close: () => ground.store.close(),
+  }
+  return ground
+}
+
+function openProcess(ground: Ground, store: Store) {
+  const now = () => ground.now
+  const random = () => randomBytes(16).toString('base64url')
+  const audit = async (_id: string, event: AuditEvent) => {
+    if (ground.audit === 'full') throw new Error('no space left on device')
+    ground.events.push(event)
+  }
+  const log = (level: string, message: string) => void ground.logs.push({ level, message })
+  const proofs = openProofShelf(store, now)
+  const lines = openLines(store, audit)
+  const meter = { due: () => {}, target: () => {}, passed: () => {}, held: () => {} }
+  const ports = { store, proofs, lines, audit, log, now, random }
+  const leases = openLeases({ ...ports, meter, world: () => ground.world })
+  return { leases, ends: openEnds({ ...ports, refuseFor: 3600, touched: leases.mark }) }
+}
