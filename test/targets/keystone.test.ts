@@ -196,6 +196,32 @@ describe('what a Keystone cannot take', () => {
   })
 })
 
+describe('a Keystone into which the gateway writes', () => {
+  const written = () => keystone({ reconcile: {} })
+
+  it('is told no groups and no projects, and carries roles in domains too', () => {
+    const given = decision([group('dev'), project('web'), { target: 'cloud', domain: 'corp', roles: ['manager', 'a'] }])
+    const target = written()
+    assert.deepEqual(Object.keys(target.claims(given, 'id_token')), ['preferred_username', 'openstack_user_domain'])
+    assert.deepEqual(target.describe(given).slice(0, 2), ['user alice in domain Default', 'domain corp: a, manager'])
+  })
+
+  it('refuses the projects of the cloud itself, in any writing that a database may take for them', () => {
+    for (const name of ['admin', 'Service', 'ádmin', 'ａｄｍｉｎ'])
+      assert.match(written().refuse(project(name)) ?? '', /cloud's own/, name)
+    assert.match(written().refuse(project('web', ['admin'])) ?? '', /adminRoles says no/)
+    assert.equal(keystone().refuse(project('service')), undefined)
+  })
+
+  it('puts everybody into one domain where its mapping cannot name one', () => {
+    const claims = keystone({ reconcile: {}, mappingSchema: '1.0', domain: 'people' }).claims(
+      decision([], { domain: 'corp' }),
+      'id_token',
+    )
+    assert.equal(claims['openstack_user_domain'], 'people')
+  })
+})
+
 describe('whatever the rules give', () => {
   for (const mappingSchema of ['2.0', '3.0'])
     it(`a Keystone with mapping schema ${mappingSchema} sees exactly the grants at it that it can take`, () => {

@@ -55,6 +55,8 @@ function refuse(config: KeystoneConfig, grant: Grant): string | undefined {
       ? 'a Keystone mapping carries no domain roles; they need reconcile'
       : `a Keystone has no ${kind} roles`
   const named = 'domain' in grant ? grant.domain : undefined
+  if (config.reconcile !== undefined && 'project' in grant && ['admin', 'service'].includes(folded(grant.project)))
+    return `the project ${grant.project} is the cloud's own; the gateway writes nothing into it`
   return (
     (named === undefined ? undefined : badDomain(named)) ??
     ('project' in grant ? impossibleName('project', grant.project, longest.project) : undefined) ??
@@ -82,12 +84,16 @@ function badRoles(config: KeystoneConfig, roles: readonly string[]): string | un
 
 /** The domain of people who come without one must be sayable in a header, else a login ends in Keystone's 404 or 500. */
 function userDomain(config: KeystoneConfig, decision: Decision): string {
-  const domain = decision.identity.domain ?? config.domain
+  const domain = homeOf(config, decision)
   const bad = badDomain(domain) ?? (/^[\x20-\x7e]*$/.test(domain) ? undefined : 'the domain name is not ASCII')
   const why = bad ?? (/[;,{}"'\\]/.test(domain) ? 'the domain name holds ; , braces, quotes or a backslash' : undefined)
   if (why !== undefined) throw new LoginError('claims_unusable', `no user domain at target ${config.id}: ${why}`)
   return domain
 }
+
+/** Where a person lives: schema 1.0 puts everybody into the domain of the identity provider. */
+const homeOf = (config: KeystoneConfig, { identity }: Decision): string =>
+  schemaOf(config) === '1.0' ? config.domain : (identity.domain ?? config.domain)
 
 interface Seat {
   readonly name: string
@@ -146,9 +152,14 @@ function projectsOf(config: KeystoneConfig, decision: Decision) {
 }
 
 function describe(config: KeystoneConfig, decision: Decision): readonly string[] {
-  const { username, domain } = decision.identity
+  const domains = taken(config, decision).flatMap((grant) =>
+    grantKind(grant) === 'domain' && 'roles' in grant && 'domain' in grant
+      ? [`domain ${grant.domain}: ${sortedUnique(grant.roles).join(', ')}`]
+      : [],
+  )
   return [
-    `user ${asciiName(username)} in domain ${domain ?? config.domain}`,
+    `user ${asciiName(decision.identity.username)} in domain ${homeOf(config, decision)}`,
+    ...domains,
     ...projectsOf(config, decision).map(
       ({ name, domain, roles }) =>
         `project ${name} in domain ${domain.name}: ${roles.map((role) => role.name).join(', ')}`,
