@@ -1,0 +1,87 @@
+import type { LivePorts } from '../../live.ts'
+import type { KeystoneConfig } from '../options.ts'
+import { type KeystoneApi, openApi } from './api.ts'
+
+/** A federated identity at Keystone, as another identity provider made it. */
+export interface OldIdentity {
+  readonly identityProvider: string
+  readonly protocol: string
+  readonly uniqueId: string
+}
+
+/** One user to be moved: who she was, and the gateway's `sub` for her. */
+export interface Move {
+  readonly from: OldIdentity
+  readonly sub: string
+}
+
+/**
+ * What stands at Keystone about one move. `ready`: the user is there, and nobody else is known by the new `sub`. `done`: she was moved
+ * already. `absent`: nobody is known by the old identity. `taken`: another user is known by the new one (she has signed in through the
+ * gateway before): which of the two keeps her resources is for an administrator to say.
+ */
+export type Finding =
+  | { readonly state: 'ready' | 'done'; readonly user: string; readonly name: string }
+  | { readonly state: 'absent' }
+  | { readonly state: 'taken'; readonly user: string; readonly by: string }
+
+/** Moves users of another identity provider to the gateway, with their ids, and so with their resources and credentials. */
+export interface Adoption {
+  /** Changes nothing. @throws {TargetUnavailable} */
+  look(move: Move): Promise<Finding>
+  /**
+   * Moves a user who is `ready`: Keystone knows her by the gateway's `sub` alone from then on.
+   * @returns what is so afterwards; `done` where it was carried out. Never by a name or an e-mail address: anybody could have those
+   * @throws {TargetUnavailable}
+   */
+  move(move: Move): Promise<Finding>
+}
+
+interface Row {
+  readonly id: string
+  readonly name?: string | null
+}
+
+/** @throws {Error} where the configuration has no `reconcile`: moving needs its account */
+export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption {
+  const api = openApi(config, ports)
+  const ours = (sub: string): OldIdentity => ({
+    identityProvider: config.identityProvider,
+    protocol: config.protocol,
+    uniqueId: sub,
+  })
+  const look: Adoption['look'] = async ({ from, sub }) => {
+    const [old, own] = await Promise.all([userOf(api, from), userOf(api, ours(sub))])
+    if (own && (!old || old.id === own.id)) return { state: 'done', user: own.id, name: own.name ?? '' }
+    if (!old) return { state: 'absent' }
+    return own ? { state: 'taken', user: old.id, by: own.id } : { state: 'ready', user: old.id, name: old.name ?? '' }
+  }
+  return {
+    look,
+    async move(move) {
+      const found = await look(move)
+      if (found.state !== 'ready') return found
+      const { identityProvider, protocol, uniqueId } = ours(move.sub)
+      const federated = [{ idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] }]
+      // Looked at before, since Keystone takes the old identity away before it finds that the new one is somebody's.
+      await api.send('PATCH', `/users/${found.user}`, { user: { federated, lotse_sub: move.sub } })
+      return await look(move)
+    },
+  }
+}
+
+async function userOf(
+  api: KeystoneApi,
+  { identityProvider, protocol, uniqueId }: OldIdentity,
+): Promise<Row | undefined> {
+  const who = { idp_id: identityProvider, protocol_id: protocol, unique_id: stored(uniqueId) }
+  const rows = await api.rows<Row>('users', `/users?${new URLSearchParams(who)}`)
+  return rows[0]
+}
+
+/** Keystone keeps an id as Python's `urllib.parse.quote` writes it: `/` stays as it is, and `!*'()` do not. */
+function stored(uniqueId: string): string {
+  return encodeURIComponent(uniqueId)
+    .replace(/%2F/g, '/')
+    .replace(/[!*'()]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
+}

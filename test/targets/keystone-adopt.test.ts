@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { z } from 'zod'
+import { targetFields } from '../../src/config/schema.ts'
+import { openAdoption } from '../../src/targets/keystone/live/adopt.ts'
+import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import { addUser } from '../support/keystone/state.ts'
+import { startKeystoneStandIn } from '../support/keystone-stand-in.ts'
+
+describe('users of another identity provider', async () => {
+  const keystone = await startKeystoneStandIn()
+  after(() => keystone.close())
+  const written = { id: 'cloud', url: keystone.url, reconcile: { perSecond: 1000 } }
+  const config: KeystoneConfig = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
+  const { name, password, scope } = keystone.admin
+  Object.assign(config.reconcile ?? {}, {
+    user: { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } },
+  })
+  const adoption = openAdoption(config, { now: () => Math.floor(Date.now() / 1000), fetch, log: () => {} })
+  const old = (uniqueId: string) => ({ identityProvider: 'keycloak', protocol: 'openid', uniqueId })
+  const person = (called: string, unique_id: string) =>
+    addUser(keystone.state, {
+      name: called,
+      domain_id: 'default',
+      federated: [{ idp_id: 'keycloak', protocols: [{ protocol_id: 'openid', unique_id }] }],
+    }).id
+
+  it('come to the gateway with their ids, once, and are looked at before', async () => {
+    const id = person('ada', 'f-1')
+    const move = { from: old('f-1'), sub: 'sub-1' }
+    assert.deepEqual(await adoption.look(move), { state: 'ready', user: id, name: 'ada' })
+    assert.equal(keystone.user('sub-1'), undefined)
+    assert.equal((await adoption.move(move)).state, 'done')
+    assert.equal(keystone.user('sub-1'), id)
+    assert.equal((await adoption.move(move)).state, 'done')
+  })
+
+  it('are found by ids with signs that Keystone writes otherwise', async () => {
+    const id = person('did', 'did%3Aweb%3Ax/y%21')
+    assert.equal((await adoption.move({ from: old('did:web:x/y!'), sub: 'sub-did' })).state, 'done')
+    assert.equal(keystone.user('sub-did'), id)
+  })
+
+  it('stay where they are when somebody else is known by the new id, or nobody by the old one', async () => {
+    const id = person('ben', 'f-2')
+    keystone.login('sub-2', { name: 'ben.new' })
+    const own = keystone.user('sub-2')
+    assert.deepEqual(await adoption.move({ from: old('f-2'), sub: 'sub-2' }), { state: 'taken', user: id, by: own })
+    assert.equal(keystone.user('sub-2'), own)
+    assert.deepEqual(await adoption.move({ from: old('nobody'), sub: 'sub-3' }), { state: 'absent' })
+  })
+})
