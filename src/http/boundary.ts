@@ -168,16 +168,29 @@ function routeOf(ctx: Context): string {
   return ctx.oidc?.route ?? (ctx.state as { route?: string }).route ?? 'other'
 }
 
-/** RFC 6749, section 2.3.1 lets a public client send `Basic id:`; the library refuses an empty secret (old keystoneauth sends one). */
+/** A request without a body has no type of one, and is a form without fields: keystoneauth 5.2 asks for a device code so. */
+function callFormWhereEmpty({ headers }: Context['req']): void {
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0) return
+  Object.assign(headers, { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' })
+}
+
+/**
+ * RFC 6749, section 2.3.1 lets a public client send `Basic id:`; the library refuses a secret of such a client. keystoneauth before 5.8
+ * always sends one: empty, or Python's `None`.
+ */
 async function dropEmptySecret(parts: Parts, ctx: Context): Promise<void> {
   const header = ctx.get('authorization')
   if (ctx.method !== 'POST' || !header.startsWith('Basic ')) return
   const [id, secret] = Buffer.from(header.slice(6), 'base64').toString('utf8').split(':', 2)
   // Only ids that need no decoding: others are told apart by the library, which refuses them.
-  if (secret !== '' || id === undefined || parts.clients.get(id)?.auth !== 'none') return
+  if ((secret !== '' && secret !== 'None') || id === undefined || parts.clients.get(id)?.auth !== 'none') return
+  callFormWhereEmpty(ctx.req)
   const form = await readForm(ctx.req)
-  form.set('client_id', id)
-  delete ctx.req.headers.authorization
+  // Two clients in one request: the library refuses the pair of header and body.
+  if ((form.get('client_id') ?? id) === id) {
+    form.set('client_id', id)
+    delete ctx.req.headers.authorization
+  }
   Object.assign(ctx.request, { body: Object.fromEntries(form) })
 }
 
