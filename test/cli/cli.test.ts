@@ -119,6 +119,48 @@ test('explain reads a file of claims as the upstream sends them, and gives progr
   assert.deepEqual(said.decision.grants[1], { target: 'cloud', project: 'db', roles: ['manager', 'member'] })
 })
 
+test('explain follows a person into her Keystone: what Apache hands on, whom the mapping makes of it, what would bite', async () => {
+  const words = [
+    'explain',
+    '-c',
+    example,
+    '--connector',
+    'corp',
+    '--claim',
+    'groups=/teams/web/dev',
+    '--target',
+    'cloud',
+  ]
+  const { code, out } = await lotse([...words, '--claim', 'preferred_username=Jürgen'])
+  assert.equal(code, exit.ok)
+  assert.match(out, /through Apache, to Keystone 30 with mapping schema 3\.0:/)
+  assert.match(out, /OIDC-preferred_username +corp:Jurgen~[0-9a-f]{8}\n/)
+  assert.match(
+    out,
+    /where it becomes:\n +user corp:Jurgen~[0-9a-f]{8} in domain corp, known by [\w-]{43}\n +project web in domain corp: member\n/,
+  )
+  assert.match(out, /· the user name corp:Jürgen is shown as corp:Jurgen~/)
+  const { targets } = JSON.parse((await lotse([...words, '--json'])).out) as {
+    targets: {
+      keystone: { arrivals: { way: string; seen: { projects: object[] } }[]; warnings: { about: string }[] }
+    }[]
+  }
+  const { arrivals = [], warnings = [] } = targets[0]?.keystone ?? {}
+  assert.deepEqual(new Set(arrivals.map(({ way }) => way)), new Set(['websso', 'bearer']))
+  for (const { seen } of arrivals) assert.deepEqual(seen.projects, [{ name: 'web', domain: 'corp', roles: ['member'] }])
+  assert.ok(warnings.some(({ about }) => about === 'deletes'))
+})
+
+test('explain says why a person gets no token although the rules give her something', async () => {
+  const words = ['explain', '-c', example, '--connector', 'corp', '--target', 'cloud']
+  const groups = Array.from({ length: 90 }, (_, at) => [
+    '--claim',
+    `groups=/teams/a-rather-long-name-of-a-team-${at}/dev`,
+  ])
+  const { out } = await lotse([...words, ...groups.flat()])
+  assert.match(out, /! no token is given: claims for target .* \(grants_too_large\)/)
+})
+
 test('a claim cannot move the cursor of the terminal that shows it', async () => {
   const { out } = await lotse(['explain', '-c', example, '--connector', 'corp', '--claim', 'groups=\u001b[2J\u202e'], {
     columns: undefined,
