@@ -14,10 +14,14 @@ import { routeNames } from './http/routes.ts'
 import type { RingSpec, Rings } from './keys/rings.ts'
 import type { Root } from './keys/root.ts'
 import { openRings } from './keys/store-rings.ts'
+import { type Leases, openLeases } from './leases/leases.ts'
+import type { World as LeaseWorld } from './leases/world.ts'
 import { type Ends, openEnds } from './lifecycle/end.ts'
+import { openLines } from './lifecycle/lines.ts'
 import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
+import { leaseWorld, livePool } from './live-targets.ts'
 import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { countWithdrawals } from './store/withdrawals.ts'
@@ -58,6 +62,10 @@ export interface App {
   deliver(): Promise<void>
   /** Once a second: what ran out ends, and so does what a crash or a command left to end. */
   end(): Promise<void>
+  /** Once a second: whoever waits to be looked at, at targets into which the gateway writes. */
+  settle(): Promise<void>
+  /** Once a second, apart from `settle`, as it may take minutes: looks at everybody there where that is due. */
+  reconcile(): Promise<void>
 }
 
 /** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
@@ -138,21 +146,41 @@ interface Lifecycle {
   readonly rechecks: Rechecks
   readonly ends: Ends
   readonly delivery: Delivery
+  readonly leases: Leases
+}
+
+/** What of a configuration those parts ask for that live on over reloads. */
+interface Current {
+  connector(id: string): ConnectorEntry | undefined
+  hears(client: string): boolean
+  leases(): LeaseWorld
 }
 
 /** Seconds for which what was ended refuses late writes: longer than any request. */
 const REFUSE = 86_400
 
-/** How access ends: what is under way here must not be forgotten when the configuration changes. */
-function openLifecycle(
-  ports: AppPorts,
-  { connector, hears }: { connector(id: string): ConnectorEntry | undefined; hears(client: string): boolean },
-): Lifecycle {
+/** How access begins and ends: what is under way here must not be forgotten when the configuration changes. */
+function openLifecycle(ports: AppPorts, meter: Metrics, { connector, hears, leases: world }: Current): Lifecycle {
   const proofs = openProofShelf(ports.store, ports.now)
-  const ends = openEnds({ ...ports, proofs, refuseFor: REFUSE, hears })
+  const lines = openLines(ports.store, ports.audit)
+  const touched: Leases['mark'] = (sub, delay) => leases.mark(sub, delay)
+  const ends = openEnds({ ...ports, proofs, lines, touched, refuseFor: REFUSE, hears })
   const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
-  const rechecks = openRechecks({ ...ports, proofs, connector, gone })
-  return { proofs, ends, rechecks, delivery: openDelivery(ports) }
+  const renewed: Leases['renewed'] = (before, after) => leases.renewed(before, after)
+  const rechecks = openRechecks({ ...ports, proofs, connector, gone, renewed })
+  const leases = openLeases({ ...ports, proofs, rechecks, lines, meter, world })
+  return { proofs, ends, rechecks, leases, delivery: openDelivery(ports) }
+}
+
+/** Before there is a configuration. */
+const nothingLive: LeaseWorld = {
+  targets: new Map(),
+  decide: () => {
+    throw new Error('there is no configuration yet')
+  },
+  connectors: new Set(),
+  services: [],
+  service: () => undefined,
 }
 
 /** A client in the operator's own network, which has to be named as such: a name of the public may lead there by mistake (law 10). */
@@ -203,18 +231,21 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   const ports: AppPorts = { ...given, store: counted.store, audit: strict(given.audit) }
   const issuer = new URL(first.config.issuer)
   const connectorsOf = connectorPool(ports, issuer)
+  const liveOf = livePool(ports)
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
     const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
     const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
+    const leases = leaseWorld(loaded.config, await liveOf(loaded.config.targets, targets), loaded.decide)
     const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })
-    return { loaded, world, rings, names: namesOf(world), gateway }
+    return { loaded, world, leases, rings, names: namesOf(world), gateway }
   }
   // Asked at every count: made once for each composition.
   const metrics = createMetrics(() => current?.names ?? noNames)
-  const lifecycle = openLifecycle(ports, {
+  const lifecycle = openLifecycle(ports, metrics, {
     connector: (id) => current?.world.connectors.get(id),
     hears: (id) => current?.loaded.config.clients.some((one) => one.id === id && one.backchannelLogout) === true,
+    leases: () => current?.leases ?? nothingLive,
   })
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
@@ -228,6 +259,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     async reload(loaded) {
       if (loaded.config.issuer !== first.config.issuer) throw new Error('the issuer cannot change while running')
       current = await compose(loaded)
+      lifecycle.leases.reloaded()
       metrics.configLoaded(ports.now())
     },
     async tick() {
@@ -244,5 +276,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
       await lifecycle.ends.resume()
       await lifecycle.ends.expire()
     },
+    settle: lifecycle.leases.tick,
+    reconcile: lifecycle.leases.passes,
   }
 }

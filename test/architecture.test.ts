@@ -35,6 +35,7 @@ const parts: Readonly<Record<string, Part>> = {
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
   'upstreams.ts': { imports: ['config', 'connectors', 'http', 'keys', 'fetcher.ts'], packages: {} },
+  'live-targets.ts': { imports: ['config', 'http', 'leases', 'targets', 'fetcher.ts'], packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
   // The upstreams and the client that the demo plays are other people's programs: they use the libraries that those would.

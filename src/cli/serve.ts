@@ -82,6 +82,8 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   opened.defer(everySecond(housekeeping, log))
   opened.defer(everySecond(app.deliver, log))
   opened.defer(everySecond(app.end, log))
+  opened.defer(everySecond(app.settle, log))
+  opened.defer(everySecond(app.reconcile, log))
   serving.now = true
   log('info', 'serving', { issuer: config.issuer, listen: listeners.map(({ url }) => url) })
   await stopped(io.stop)

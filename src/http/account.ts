@@ -174,6 +174,12 @@ export function serviceSubject(client: ClientConfig, now: number): Subject | und
   return account && { connector: account.connector, id: account.id, claims: account.claims, records: {}, authTime: now }
 }
 
+/** The target does not take what the rules give, and its configuration lets nobody go on without it. */
+function notReady(target: Target): Error {
+  const told = new errors.TemporarilyUnavailable(`${target.label} does not answer; try again in a moment`)
+  return Object.assign(told, { status: 503, statusCode: 503 })
+}
+
 /**
  * What an access token says beside the protocol's own claims: the decision in the words of exactly one target.
  * @throws {errors.AccessDenied} where the decision gives nothing there
@@ -191,6 +197,8 @@ export function tokenClaims(parts: Parts, proofs: Proofs): NonNullable<Configura
       const decision = subject && parts.decide(subject, parts.now())
       if (!decision || !reaches(decision, target.id))
         throw new errors.AccessDenied('the rules give this client nothing here')
+      if ((await parts.leases.served(accountId(subject), target.id, errorIdOf(ctx))) === 'refused')
+        throw notReady(target)
       return { ...said(target, decision, 'access_token'), sub: accountId(subject) }
     }
     const bound = proofs.seen(ctx)

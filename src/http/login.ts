@@ -3,10 +3,10 @@ import type Provider from 'oidc-provider'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId, type Proof } from '../core/subject.ts'
-import { groupOf } from '../lifecycle/proofs.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
+import { keepToLimit, settled, undoneUnless } from './entering.ts'
 import { endForOther } from './logout.ts'
 import { chooserPage, refusedPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
@@ -175,18 +175,16 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       await refuseDevice(provider(), at, 'the rules give this person nothing here')
       return refuse(ctx, at, { proof, decision, code })
     }
-    const broke = decision.because.some((o) => o.effect === 'broke-glass')
-    await parts.audit(errorIdOf(ctx), {
-      event: broke ? 'break-glass' : 'login.success',
-      client,
-      connector,
-      because: decision.because,
-      personal,
-    })
     const id = parts.random()
     // Its upstream ended the session while the person was on the way here.
     if (!(await proofs.keep(id, proof, { client, address: ctx.ip, begunAt })))
       throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
+    await undoneUnless(parts, { id, sub }, async () => {
+      await settled(parts, ctx, { client, connector, personal, targets: wantedTargets(parts, client, resources) })
+      const broke = decision.because.some((o) => o.effect === 'broke-glass')
+      const event = broke ? 'break-glass' : 'login.success'
+      await parts.audit(errorIdOf(ctx), { event, client, connector, because: decision.because, personal })
+    })
     await keepToLimit(parts, ctx, { id, sub })
     await leaveOther(ctx, at, sub)
     parts.meter.login(connector, 'success')
@@ -232,24 +230,6 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   }
 
   return { begin, park: arrival.park, callback, finish, leave }
-}
-
-/** A further sign-in is welcome, the person's oldest goes for it (`sessions.perPerson`). */
-async function keepToLimit(
-  parts: Parts,
-  ctx: KoaContext,
-  made: { readonly id: string; readonly sub: string },
-): Promise<void> {
-  const { perPerson } = parts.lifetimes
-  if (perPerson === undefined) return
-  const others = (await parts.proofs.ids(groupOf.subject(made.sub))).filter((id) => id !== made.id)
-  if (others.length < perPerson) return
-  const held = await Promise.all(
-    others.map(async (id) => ({ id, since: (await parts.proofs.get(id))?.signedInAt ?? 0 })),
-  )
-  const surplus = held.sort((one, other) => one.since - other.since).slice(0, held.length - perPerson + 1)
-  for (const { id } of surplus)
-    await parts.ends.end({ kind: 'proof', id }, 'limit', { reference: errorIdOf(ctx), address: ctx.ip })
 }
 
 /** Ways on from a refusal: another account, or back to the client. A command line was told already and asks again by itself. */

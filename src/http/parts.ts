@@ -7,6 +7,7 @@ import type { Clock, Log } from '../core/ports.ts'
 import type { Subject } from '../core/subject.ts'
 import type { Rings } from '../keys/rings.ts'
 import type { Root } from '../keys/root.ts'
+import type { Leases } from '../leases/leases.ts'
 import type { Ends } from '../lifecycle/end.ts'
 import type { Delivery } from '../lifecycle/notices.ts'
 import type { ProofShelf } from '../lifecycle/proofs.ts'
@@ -67,6 +68,7 @@ export interface Parts {
   readonly rechecks: Rechecks
   readonly ends: Ends
   readonly delivery: Delivery
+  readonly leases: Pick<Leases, 'arrived' | 'served' | 'mark'>
   readonly rings: Rings
   readonly root: Root
   readonly audit: Audit

@@ -3,7 +3,7 @@ import { accountId } from '../core/subject.ts'
 import { groupOf, type StoredProof } from '../lifecycle/proofs.ts'
 import type { Guard } from './guard.ts'
 import { type Planned, type Settled, type SettlePorts, type Settler, takes } from './settle.ts'
-import { isProven, judge, type Standing, serviceSubs, standingOf } from './standing.ts'
+import { isProven, judge, type Standing, standingOf } from './standing.ts'
 import type { LiveTarget } from './world.ts'
 
 /** How a pass goes about it. */
@@ -72,7 +72,7 @@ async function everybody(ports: PassPorts, target: LiveTarget, how: PassOptions[
   const proofs = await liveProofs(ports)
   if (how !== 'look') await recheckAll(ports, proofs, leased)
   const standings = new Map<string, Standing>()
-  for (const sub of new Set([...proofs.keys(), ...serviceSubs(ports.world())])) {
+  for (const sub of new Set([...proofs.keys(), ...ports.world().services])) {
     standings.set(sub, judge(ports, sub, [...(proofs.get(sub)?.values() ?? [])]))
     if (standings.size % IN_ONE_TURN === 0) await nextTurn()
   }

@@ -150,7 +150,7 @@ async function oneRound(
   const { sub } = standing
   const keeps = isProven(standing) && all.some(takes) && !mayTake(sub)
   const steps = keeps ? all.filter((step) => !takes(step)) : all
-  if (all.length === 0) await agree(ports, target, question)
+  if (!all.some(({ kind }) => kind === 'unlock' || kind === 'prepare')) await agree(ports, target, question)
   if (steps.length === 0) return keeps ? 'held' : 'done'
   const claim = held.get(sub) as Claim // only who was claimed is asked about
   const apply = (step: Step) => ports.gates.of(target.id).pass(() => target.live.apply(step))

@@ -1,10 +1,10 @@
 import { type Decision, grantsAt } from '../core/decision.ts'
 import { mergeGrants } from '../core/grants.ts'
-import { accountId, type Subject } from '../core/subject.ts'
+import type { Subject } from '../core/subject.ts'
 import { groupOf, type StoredProof } from '../lifecycle/proofs.ts'
 import type { Account, Question, Wanted } from '../targets/live.ts'
 import { noAccount } from './ledger.ts'
-import type { LeasePorts, LiveTarget, World } from './world.ts'
+import type { LeasePorts, LiveTarget } from './world.ts'
 
 /** What stands behind one person, or service, at this moment. */
 export interface Standing {
@@ -38,12 +38,13 @@ export async function standingOf(ports: StandingPorts, sub: string): Promise<Sta
 /** The same for proofs that were read already. */
 export function judge(ports: Pick<LeasePorts, 'now' | 'world'>, sub: string, proofs: readonly StoredProof[]): Standing {
   const now = ports.now()
-  const { connectors, decide, services } = ports.world()
+  const { connectors, decide, service: serviceOf } = ports.world()
   const live = proofs
     .filter(({ goodUntil }) => goodUntil > now)
     .sort((one, other) => other.signedInAt - one.signedInAt || other.provenAt - one.provenAt)
     .map(({ subject }) => subject)
-  const subjects = [...live, ...services.filter((service) => accountId(service) === sub)]
+  const service = serviceOf(sub, now)
+  const subjects = service ? [...live, service] : live
   const [first] = subjects
   const decisions = subjects.map((subject) => decide(subject, now))
   return {
@@ -78,6 +79,3 @@ export function questionOf(standing: Standing, account: Account | undefined, tar
   if (!account && (wanted === 'gone' || wanted.grants.length === 0)) return undefined
   return { account: account ?? noAccount(standing.sub), wanted }
 }
-
-/** Subjects of clients that stand for themselves, as the world has them now. */
-export const serviceSubs = ({ services }: World): readonly string[] => services.map(accountId)

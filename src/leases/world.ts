@@ -21,8 +21,10 @@ export interface World {
   readonly decide: (subject: Subject, now: number) => Decision
   /** Connectors that are there. Who came by another one (its tenant's file is broken) is left as she is until her proofs end. */
   readonly connectors: ReadonlySet<string>
-  /** Clients that stand for themselves, for as long as they are in the configuration. */
-  readonly services: readonly Subject[]
+  /** The subs of clients that stand for themselves, for as long as they are in the configuration. */
+  readonly services: readonly string[]
+  /** The subject of one of them at a moment; undefined for everybody else. */
+  readonly service: (sub: string, now: number) => Subject | undefined
 }
 
 /** What the leases count; no person, and targets of the configuration alone. */

@@ -180,14 +180,14 @@ test('a tenant whose file is broken takes nothing from its people before their p
 test('a service has its leases for as long as the configuration names it', async () => {
   const { leases } = ground.process()
   const service = { connector: 'corp', id: 'robot', claims: { projects: ['ci'] }, records: {}, authTime: 0 }
-  ground.world = { ...ground.world, services: [service] }
   const sub = subOf('robot')
+  ground.world = { ...ground.world, services: [sub], service: (asked) => (asked === sub ? service : undefined) }
   assert.equal(await leases.served(sub, 'cloud', 'r'), 'ready')
   assert.equal(await ground.state('robot'), 'open ci:member')
   const { reads } = ground.target.counts
   assert.equal(await leases.served(sub, 'cloud', 'r'), 'ready')
   assert.equal(ground.target.counts.reads, reads, 'a token every second asks nothing')
-  ground.world = { ...ground.world, services: [] }
+  ground.world = { ...ground.world, services: [], service: () => undefined }
   leases.reloaded()
   await ground.pass(leases)
   assert.equal(await ground.state('robot'), 'locked')

@@ -62,6 +62,7 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
       decide: rules,
       connectors: new Set(['corp']),
       services: [],
+      service: () => undefined,
     },
     process: (store = ground.store) => openProcess(ground, store),
     async signIn(proof, id, projects) {
