@@ -2,18 +2,18 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** What is fetched once for all runs on a machine. */
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lotse-interop')
+/** Where what is fetched or built once for all runs on a machine stands. */
+export const cacheFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lotse-interop')
 
 /**
  * A folder of the cache, made where it is missing. It appears whole or not at all, whoever else makes it at the same time.
  * @param name says the version of everything inside
  */
 export async function cached(name: string, make: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(cache, name)
+  const folder = join(cacheFolder, name)
   if (await exists(folder)) return folder
-  await mkdir(cache, { recursive: true })
-  const unfinished = await mkdtemp(join(cache, `${name}-`))
+  await mkdir(cacheFolder, { recursive: true })
+  const unfinished = await mkdtemp(join(cacheFolder, `${name}-`))
   try {
     await make(unfinished)
     await rename(unfinished, folder).catch(async (error: unknown) => {

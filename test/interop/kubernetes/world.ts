@@ -1,0 +1,165 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { openKeys, openTargets } from '../../../src/app.ts'
+import { configurationReader } from '../../../src/configuration.ts'
+import type { Rings } from '../../../src/keys/rings.ts'
+import { openRoot } from '../../../src/keys/root-secret.ts'
+import { selfSigned } from '../../support/certificate.ts'
+import { freePort, startGateway, type TestGateway } from '../../support/gateway.ts'
+import { type Operator, operator } from '../../support/lotse.ts'
+import { startIdp } from '../../support/oidc-idp.ts'
+import { tokensOf } from '../../support/sign-in.ts'
+import { people, standardEnv } from '../../support/standard.ts'
+import { type Cluster, startCluster, startEtcd } from './cluster.ts'
+import type { Programs } from './install.ts'
+
+/** The programs of each version, as the group found them. */
+export function programs(): readonly Programs[] {
+  const found = process.env['LOTSE_KUBERNETES']
+  if (found === undefined) throw new Error('run this by: npm run test:interop -- kubernetes')
+  return JSON.parse(found) as readonly Programs[]
+}
+
+/** How a cluster of this run knows the gateway: by stock flags, or by a structured configuration for any token or for ID tokens alone. */
+export const kinds = ['stock', 'structured', 'ids'] as const
+export type Kind = (typeof kinds)[number]
+
+/** A gateway with an upstream, and a cluster of each wanted kind that has what `lotse print` wrote and nothing else about it. */
+export interface World {
+  readonly gateway: TestGateway
+  readonly operator: Operator
+  /** The rings as a second process sees them: what an attacker with a stolen key has. */
+  readonly rings: Rings
+  readonly clusters: ReadonlyMap<Kind, Cluster>
+  cluster(kind: Kind): Cluster
+  /** The folder that `lotse print` wrote for a cluster. */
+  printed(kind: Kind): string
+  /** An access token for a cluster. */
+  accessToken(kind: Kind, person: string): Promise<string>
+  close(): Promise<void>
+}
+
+const tls = selfSigned()
+setDefaultCACertificates([...getCACertificates('default'), tls.cert])
+
+const config = (upstream: string, ports: Readonly<Record<Kind, number>>) => `
+brand: { name: Cloud Nord }
+connectors:
+  - { id: corp, type: oidc, label: Corp AG, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, scope: openid profile email groups, domain: corp, emailDomains: [corp.example], upstreamLogout: 'off' }
+targets:
+  - { id: stock, type: kubernetes, server: 'https://127.0.0.1:${ports.stock}', audience: k8s-stock }
+  - { id: structured, type: kubernetes, server: 'https://127.0.0.1:${ports.structured}', audience: k8s-structured, alg: ES256, ttl: 5m, usernamePrefix: 'corp-', groupsPrefix: "it's:" }
+  - { id: ids, type: kubernetes, server: 'https://127.0.0.1:${ports.ids}', audience: k8s-ids, alg: ES256, usernamePrefix: '', groupsPrefix: '' }
+clients:
+  - { id: kubectl, native: true, target: structured, targets: [stock, ids], redirectUris: ['http://127.0.0.1/cb', 'http://localhost'], grants: [code, refresh, device], alwaysRefresh: true }
+  - { id: k8s-ids, native: true, target: ids, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh], alwaysRefresh: true }
+  - { id: portal, native: true, redirectUris: ['http://127.0.0.1/cb'], grants: [code] }
+tables:
+  roles: { dev: [edit], lead: [admin, view] }
+rules:
+${kinds
+  .map(
+    (kind) => `  - name: teams at ${kind}
+    from: [corp]
+    each: { claim: groups, pattern: '/teams/<team>/<rank>' }
+    give:
+      - { target: ${kind}, namespace: '<team>', roles: { lookup: roles, key: '<rank>' } }
+      - { target: ${kind}, group: 'x-<team>' }
+  - { name: leads look at all of ${kind}, from: [corp], if: [{ claim: groups, pattern: '/teams/<any>/lead' }], give: [{ target: ${kind}, cluster: true, roles: [view] }] }`,
+  )
+  .join('\n')}
+`
+
+/** @param wanted which clusters; each is ready, and takes tokens of the gateway */
+export async function startWorld(version: Programs, wanted: readonly Kind[]): Promise<World> {
+  const opened = new AsyncDisposableStack()
+  const work = await mkdtemp(join(tmpdir(), 'lotse-kubernetes-'))
+  opened.defer(() => rm(work, { recursive: true, force: true }))
+  try {
+    const [port, stock, structured, ids] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    const redirectUris = [`https://127.0.0.1:${port}/callback/corp`]
+    const idp = await startIdp({ people, clients: [{ id: 'lotse', secret: standardEnv.CORP_SECRET, redirectUris }] })
+    opened.defer(() => idp.close())
+    const yaml = config(idp.issuer, { stock, structured, ids })
+    const gateway = await startGateway({ config: yaml, env: standardEnv, port, tls })
+    opened.defer(() => gateway.close())
+    const commands = await operator(gateway, yaml)
+    await writeFile(join(gateway.folder, 'issuer-ca.pem'), tls.cert)
+    const etcd = await startEtcd(version, work)
+    opened.defer(() => etcd.stop())
+    const clusters = new Map<Kind, Cluster>()
+    const started = wanted.map(async (kind) => {
+      const flags = await flagsFor(kind, commands, gateway.folder)
+      const cluster = await startCluster({
+        name: kind,
+        programs: version,
+        work,
+        etcd: etcd.url,
+        port: { stock, structured, ids }[kind],
+        flags,
+      })
+      opened.defer(() => cluster.stop())
+      clusters.set(kind, cluster)
+    })
+    await Promise.all(started)
+    const world = await composed({ gateway, operator: commands, clusters, close: () => opened.disposeAsync() })
+    for (const kind of wanted) await taken(world, kind)
+    return world
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+const resource = (kind: Kind) => `urn:lotse:target:${kind}`
+
+async function composed(parts: Pick<World, 'gateway' | 'operator' | 'clusters' | 'close'>): Promise<World> {
+  const { gateway, clusters } = parts
+  const cluster = (kind: Kind) => {
+    const found = clusters.get(kind)
+    if (found === undefined) throw new Error(`no cluster ${kind} in this world`)
+    return found
+  }
+  return {
+    ...parts,
+    cluster,
+    rings: await ringsOf(gateway),
+    printed: (kind) => join(gateway.folder, kind),
+    accessToken: async (kind, person) =>
+      (await tokensOf(gateway, 'kubectl', person, { resource: resource(kind) })).access_token,
+  }
+}
+
+/** Prints for the cluster and reads its flags from there. */
+async function flagsFor(kind: Kind, { lotse }: Operator, folder: string): Promise<readonly string[]> {
+  const flavour = kind === 'ids' ? '--flavour id-token' : ''
+  const said = await lotse(`print ${kind} --out ${kind} ${flavour} --namespaces web,db --issuer-ca issuer-ca.pem`)
+  if (said.code !== 0) throw new Error(said.err.join('\n'))
+  const made = join(folder, kind, 'authentication')
+  if (kind !== 'stock') return [`--authentication-config=${join(made, 'v1.yaml')}`]
+  const lines = (await readFile(join(made, 'flags.txt'), 'utf8')).split('\n').filter((line) => line.startsWith('--'))
+  // Where the files stand on a control-plane machine.
+  return lines.map((line) => line.replace('/etc/kubernetes/lotse', made))
+}
+
+async function ringsOf(gateway: TestGateway): Promise<Rings> {
+  const now = () => Math.floor(Date.now() / 1000)
+  const read = await configurationReader({ env: standardEnv, now })(join(gateway.folder, 'gateway.yaml'))
+  if (!read.ok) throw new Error('the configuration does not load')
+  const root = await openRoot(join(gateway.folder, 'keys'), { create: 'refused' })
+  const ports = { store: gateway.store, root, audit: async () => {}, now, mode: 'command' as const }
+  return openKeys(ports, read.config, openTargets(read.config))
+}
+
+/** A kube-apiserver asks for its issuer every ten seconds until it is there. */
+async function taken({ cluster, gateway, accessToken }: World, kind: Kind): Promise<void> {
+  const token = kind === 'ids' ? (await tokensOf(gateway, 'k8s-ids', 'ada')).id_token : await accessToken(kind, 'ada')
+  const until = Date.now() + 30_000
+  while ((await cluster(kind).whoami(token)).status !== 201) {
+    if (Date.now() > until) throw new Error(`${kind} takes no token:\n${(await cluster(kind).log()).slice(-3000)}`)
+    await delay(200)
+  }
+}
