@@ -40,7 +40,9 @@ const parts: Readonly<Record<string, Part>> = {
   cli: { imports: 'everything', packages: {} },
   // The upstreams and the client that the demo plays are other people's programs: they use the libraries that those would.
   demo: { imports: 'everything', packages: { 'oidc-provider': 'demo/', 'openid-client': 'demo/' } },
+  'process.ts': { imports: ['cli'], packages: {} },
   'main.ts': { imports: 'everything', packages: {} },
+  'workstation.ts': { imports: 'everything', packages: {} },
 }
 
 /** Parts that give others only types and option fields: what connectors, targets and http may see of config. */
@@ -135,10 +137,10 @@ test('no two folders import each other, directly or in a round', () => {
 
 /** Code that only some files may have; everything else gets it by argument. */
 const powers: readonly (readonly [name: string, pattern: RegExp, allowed: RegExp])[] = [
-  ['process', /\bprocess\b\s*[.[]/, /^main\.ts$/],
-  ['Date.now', /\bDate\.now\s*\(|\bnew Date\(\)/, /^main\.ts$/],
+  ['process', /\bprocess\b\s*[.[]/, /^process\.ts$/],
+  ['Date.now', /\bDate\.now\s*\(|\bnew Date\(\)/, /^process\.ts$/],
   ['Math.random', /\bMath\.random\b/, /^$/],
-  ['console', /\bconsole\./, /^main\.ts$/],
+  ['console', /\bconsole\./, /^process\.ts$/],
 ]
 
 for (const [name, pattern, allowed] of powers) {

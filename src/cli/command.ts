@@ -14,7 +14,7 @@ export const exit = {
   failed: 3,
 } as const
 
-/** What a command may use of the process; main.ts fills it, tests hand in their own. */
+/** What a command may use of the process; process.ts fills it, tests hand in their own. */
 export interface Io {
   /** Writes text to standard output, with a line end after it. */
   readonly out: (text: string) => void

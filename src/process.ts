@@ -1,0 +1,54 @@
+import process from 'node:process'
+import type { Io } from './cli/command.ts'
+
+/** `lotse explain | head` closes the pipe early: no error of ours. */
+function written(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error) process.exit(error.code === 'EPIPE' ? 0 : 3)
+}
+
+function send(words: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(words, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** Says why nothing can be done with this Node, and ends; whatever an older one lacks is imported after this. */
+export function needsNode(major: number): void {
+  if (Number.parseInt(process.version.slice(1), 10) >= major) return
+  process.stderr.write(`lotse needs Node ${major} or newer, and this is ${process.version}\n`)
+  process.exit(3)
+}
+
+/** Aborted by the first SIGINT or SIGTERM; somebody who asks twice does not want to wait for what was accepted. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(130)
+      stop.abort(signal)
+    })
+  }
+  return stop.signal
+}
+
+/** Hands argv, environment, streams and signals of this process to a command line: nothing else in the project reads `process`. */
+export async function runProcess(main: (words: readonly string[], io: Io) => Promise<number>): Promise<void> {
+  // Each write hears of its own failure. A log that nobody reads any more is no reason to end.
+  process.stdout.on('error', () => {})
+  process.stderr.on('error', () => {})
+  const hangups: (() => void)[] = []
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (line) => process.stdout.write(`${line}\n`, written),
+    send,
+    err: (line) => process.stderr.write(`${line}\n`),
+    input: async () => (await import('node:stream/consumers')).text(process.stdin),
+    env: process.env,
+    cwd: process.cwd(),
+    columns: process.stdout.isTTY && !process.env['NO_COLOR'] ? process.stdout.columns : undefined,
+    now: () => Math.floor(Date.now() / 1000),
+    stop: stopSignal(),
+    onHangup: (listener) => {
+      if (hangups.push(listener) === 1) process.on('SIGHUP', () => hangups.forEach((each) => void each()))
+    },
+  })
+}
