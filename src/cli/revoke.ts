@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Audit } from '../audit.ts'
+import { openDue } from '../leases/due.ts'
 import { type Ends, type Family, type Found, openEnds, type Selector } from '../lifecycle/end.ts'
 import { openProofShelf, type ProofShelf } from '../lifecycle/proofs.ts'
 import { createLog } from '../log.ts'
@@ -90,6 +91,8 @@ async function auditFor({ args, beside }: Revoking): Promise<Audit> {
   return args.flag('dry-run') ? () => Promise.reject(new Error('a dry run writes nothing')) : beside.audit()
 }
 
+const random = () => randomBytes(32).toString('base64url')
+
 function endsOf({ beside, io }: Revoking, audit: Audit): Ends {
   const { store } = beside
   return openEnds({
@@ -98,7 +101,9 @@ function endsOf({ beside, io }: Revoking, audit: Audit): Ends {
     audit,
     log: createLog('warn', (line) => io.err(line.trimEnd())),
     now: io.now,
-    random: () => randomBytes(32).toString('base64url'),
+    random,
+    // The serving process looks at them within a second, at every target into which it writes.
+    touched: openDue(store, io.now, random).mark,
     refuseFor: REFUSE,
   })
 }

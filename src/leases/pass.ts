@@ -13,6 +13,8 @@ export interface PassOptions {
   readonly reference: string
   /** Told now and then how far it is. */
   readonly progress?: (done: number, of: number) => void
+  /** Once aborted nobody else is begun with. */
+  readonly stop?: AbortSignal
 }
 
 /** What a pass found, and did. */
@@ -53,7 +55,7 @@ export async function pass(ports: PassPorts, target: LiveTarget, options: PassOp
   const held = new Set(free ? [] : subs)
   const left = new Map<string, Exclude<Settled, 'done' | 'held'>>(busy.map((sub) => [sub, 'busy']))
   if (options.how === 'look') return { target: target.id, accounts, plans, held, left: new Map() }
-  for (let at = 0; at < plans.length; at += TOGETHER) {
+  for (let at = 0; at < plans.length && !options.stop?.aborted; at += TOGETHER) {
     options.progress?.(at, plans.length)
     const some = plans.slice(at, at + TOGETHER).map(({ standing }) => standing.sub)
     const order = { target, subs: some, reference: options.reference, mayTake: () => free }

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { openTargets } from '../app.ts'
+import type { Audit } from '../audit.ts'
+import { problemText } from '../config/problem.ts'
+import { configurationReader, runnable } from '../configuration.ts'
+import { type Leases, openLeases } from '../leases/leases.ts'
+import type { Passed, PassOptions } from '../leases/pass.ts'
+import type { LiveTarget, World } from '../leases/world.ts'
+import { openLines } from '../lifecycle/lines.ts'
+import { openProofShelf } from '../lifecycle/proofs.ts'
+import { leaseWorld, livePool } from '../live-targets.ts'
+import { createLog } from '../log.ts'
+import { TargetUnavailable } from '../targets/live.ts'
+import { type Beside, openBeside } from './beside.ts'
+import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+import { jsonOf, linesOf, summaryOf } from './reconcile-report.ts'
+
+/** `lotse reconcile`: makes targets equal to what the rules say, now and beside the gateway that serves. */
+export const command: Command = {
+  usage: '[TARGET] [--dry-run] [--yes] [--json] [--config FILE]',
+  details: `Compares everybody at the targets into which the gateway writes (those with reconcile, or the one that is named) with what
+the rules say about who is signed in now, and does what is missing. The gateway does the same by itself; both may run
+at once. What administrators granted by hand is never touched.
+
+Where changed rules, or claims, would take from more accounts at once than the target's atOnce allows, nothing is
+taken, by the gateway neither, and this exits with 1: --dry-run shows it, --yes carries it out.
+Upstreams are not asked: the serving gateway does that. Exits with 3 where a target cannot be asked or written.`,
+  options: {
+    ...configOption,
+    'dry-run': { help: 'print the plan, and change nothing' },
+    yes: { help: 'take from however many' },
+    json: { help: 'a JSON array, for programs' },
+  },
+  async run(args, io) {
+    if (args.words.length > 1) throw new UsageError('name one target, or none')
+    if (args.flag('dry-run') && args.flag('yes')) throw new UsageError('--dry-run and --yes contradict each other')
+    const read = await configurationReader(io)(resolve(io.cwd, configPath(args, io)))
+    if (!read.ok) {
+      for (const problem of read.problems) io.err(problemText(problem))
+      return exit.refused
+    }
+    const { config, decide } = runnable(read)
+    const log = createLog('warn', (line) => io.err(line.trimEnd()))
+    const live = await livePool({ now: io.now, log })(config.targets, openTargets(config))
+    const targets = chosenOf(live, args.words[0])
+    const beside = await openBeside(args, io, ['store', 'audit'])
+    try {
+      const world = leaseWorld(config, live, decide)
+      return await reconcile({ args, io, targets, leases: await leasesOf(beside, { args, io, world }) })
+    } finally {
+      await beside.close()
+    }
+  },
+}
+
+function chosenOf(live: ReadonlyMap<string, LiveTarget>, only: string | undefined): readonly LiveTarget[] {
+  const known = [...live.keys()].join(', ') || 'none'
+  if (only === undefined && live.size > 0) return [...live.values()]
+  const target = live.get(only ?? '')
+  if (target) return [target]
+  throw new UsageError(
+    only === undefined
+      ? 'no target of this configuration has reconcile: the gateway writes into none'
+      : `the gateway does not write into a target ${JSON.stringify(only)}; with reconcile there is ${known}`,
+  )
+}
+
+interface Given {
+  readonly args: Args
+  readonly io: Io
+  readonly world: World
+}
+
+async function leasesOf({ store, audit: openAudit }: Beside, { args, io, world }: Given): Promise<Leases> {
+  const never = () => Promise.reject(new Error('a dry run writes nothing'))
+  const audit: Audit = args.flag('dry-run') ? never : await openAudit()
+  return openLeases({
+    store: args.flag('dry-run') ? { ...store, put: never, add: never, swap: never, delete: never } : store,
+    proofs: openProofShelf(store, io.now),
+    lines: openLines(store, audit),
+    audit,
+    log: createLog('warn', (line) => io.err(line.trimEnd())),
+    now: io.now,
+    random: () => randomBytes(32).toString('base64url'),
+    meter: { due: () => {}, target: () => {}, passed: () => {}, held: () => {} },
+    world: () => world,
+  })
+}
+
+interface Reconciling {
+  readonly args: Args
+  readonly io: Io
+  readonly targets: readonly LiveTarget[]
+  readonly leases: Leases
+}
+
+async function reconcile({ args, io, targets, leases }: Reconciling): Promise<number> {
+  const how: PassOptions['how'] = args.flag('dry-run') ? 'look' : args.flag('yes') ? 'all' : 'guarded'
+  const all: Passed[] = []
+  let failed = false
+  for (const target of targets) {
+    const passed = await one({ io, leases }, target, how)
+    if (passed) all.push(passed)
+    failed ||= !passed || [...passed.left.values()].some((why) => why !== 'busy')
+  }
+  if (args.flag('json')) io.out(JSON.stringify(all.map(jsonOf), null, 2))
+  else for (const passed of all) for (const line of linesOf(passed)) io.out(line)
+  for (const passed of all) for (const line of summaryOf(passed, how)) io.err(`lotse reconcile: ${line}`)
+  if (failed) return exit.failed
+  return all.some(({ held }) => held.size > 0) ? exit.refused : exit.ok
+}
+
+async function one(
+  { io, leases }: Pick<Reconciling, 'io' | 'leases'>,
+  target: LiveTarget,
+  how: PassOptions['how'],
+): Promise<Passed | undefined> {
+  const progress = (done: number, of: number) => {
+    if (of > 100) io.err(`lotse reconcile: ${target.id}: ${done} of ${of} accounts`)
+  }
+  try {
+    return await leases.pass(target, { how, reference: 'command', progress, stop: io.stop })
+  } catch (error) {
+    if (!(error instanceof TargetUnavailable)) throw error
+    io.err(`lotse reconcile: ${target.id}: ${error.message}`)
+    return undefined
+  }
+}
