@@ -25,6 +25,8 @@ export interface Cloud {
   group(domain: string, name: string): Promise<string>
   /** A group and a project of the same name, in which the group has a role: what an operator does where the mapping knows groups only. */
   team(domain: string, name: string, role: string): Promise<void>
+  /** Every role that somebody wrote for a user herself in a project. */
+  grants(user: string): Promise<readonly { readonly project: string; readonly domain: string; readonly role: string }[]>
   /** `project PROJECT: ROLE` and `group GROUP` of a user, sorted: everything that somebody wrote for her, names in her own domain. */
   assignments(user: string): Promise<readonly string[]>
 }
@@ -64,6 +66,14 @@ export async function openCloud(url: string, password: string): Promise<Cloud> {
   }
   const group = async (of: string, name: string): Promise<string> =>
     (await must('POST', '/groups', { group: { name, domain_id: await domain(of) } })).group.id
+  const grants: Cloud['grants'] = async (user) => {
+    const { role_assignments: all } = await must('GET', `/role_assignments?user.id=${user}&include_names=true`)
+    return all.map(({ scope, role }: Json) => {
+      const { project } = scope
+      if (!project) throw new Error(`a role outside of projects: ${JSON.stringify(scope)}`)
+      return { project: project.name, domain: project.domain.name, role: role.name }
+    })
+  }
   return {
     api,
     domain,
@@ -75,15 +85,10 @@ export async function openCloud(url: string, password: string): Promise<Cloud> {
       const { roles } = await must('GET', `/roles?name=${role}`)
       await must('PUT', `/projects/${project.id}/groups/${id}/roles/${roles[0].id}`)
     },
+    grants,
     async assignments(user) {
-      const [{ groups }, { role_assignments: roles }] = [
-        await must('GET', `/users/${user}/groups`),
-        await must('GET', `/role_assignments?user.id=${user}&include_names=true`),
-      ]
-      const given = roles.map(
-        ({ scope, role }: Json) =>
-          `${scope.project ? `project ${scope.project.name}` : Object.keys(scope)[0]}: ${role.name}`,
-      )
+      const { groups } = await must('GET', `/users/${user}/groups`)
+      const given = (await grants(user)).map(({ project, role }) => `project ${project}: ${role}`)
       return [...groups.map(({ name }: Json) => `group ${name}`), ...given].sort()
     },
   }

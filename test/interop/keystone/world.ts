@@ -3,6 +3,8 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { promisify } from 'node:util'
+import type { Io } from '../../../src/cli/command.ts'
+import { main } from '../../../src/cli/index.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { freePort, startGateway, type TestGateway } from '../../support/gateway.ts'
 import { type Idp, type Person, startIdp } from '../../support/oidc-idp.ts'
@@ -33,6 +35,8 @@ export interface World {
   readonly printed: string
   /** Prints for another way to set Apache up, and starts it so on the same database. */
   dress(flavour: Flavour): Promise<void>
+  /** What `lotse explain --json --target cloud` says about somebody with these claims. */
+  explain<T>(claims: object): Promise<T>
   /** PEM: the authority of the gateway and of Keystone's Apache, with the system's. */
   readonly ca: string
   close(): Promise<void>
@@ -76,7 +80,8 @@ export async function startWorld(kind: Kind, options: WorldOptions): Promise<Wor
     const keystone = await startKeystone({ kind, port: keystonePort, tls, printed: files })
     closing.push(() => keystone.stop())
     const dress = async (flavour: Flavour) => keystone.restart(await startable(await print(gateway, config, flavour)))
-    const world = { kind, idp, gateway, keystone, printed, dress, ca: join(keystone.folder, 'ca.pem'), close }
+    const explain = <T>(claims: object) => explained<T>(gateway, claims)
+    const world = { kind, idp, gateway, keystone, printed, dress, explain, ca: join(keystone.folder, 'ca.pem'), close }
     await register(world)
     return { ...world, cloud: await openCloud(keystone.url, ADMIN_PASSWORD) }
   } catch (error) {
@@ -133,6 +138,26 @@ async function print(gateway: TestGateway, config: string, flavour: Flavour): Pr
     env: { ...process.env, ...env },
   })
   return join(gateway.folder, 'printed')
+}
+
+async function explained<T>({ folder }: TestGateway, claims: object): Promise<T> {
+  const [out, err]: [string[], string[]] = [[], []]
+  const io: Io = {
+    out: (text) => out.push(text),
+    send: async (text) => void out.push(text),
+    err: (text) => err.push(text),
+    input: async () => JSON.stringify(claims),
+    env,
+    cwd: folder,
+    columns: undefined,
+    now: () => Math.floor(Date.now() / 1000),
+    stop: new AbortController().signal,
+    onHangup: () => {},
+  }
+  const words = 'explain --connector corp --target cloud --json --claims - --config'.split(' ')
+  await main([...words, join(folder, 'main.yaml')], io)
+  if (out.length === 0) throw new Error(err.join('\n'))
+  return JSON.parse(out.join('\n')) as T
 }
 
 async function startable(printed: string) {
