@@ -264,6 +264,30 @@ test('kubelogin uses access tokens, asks for the cluster by name where it is not
   assert.ok(ids.includes('--oidc-client-id=k8s-prod') && !ids.includes('--oidc-use-access-token'))
 })
 
+test('our own plugin is the client that reaches most targets, and hears from the cluster which one is meant', () => {
+  const all = client({
+    id: 'all',
+    native: true,
+    targets: ['prod', 'cloud'],
+    redirectUris: ['http://127.0.0.1/back'],
+    grants: ['code', 'refresh'],
+  })
+  const text = textOf('kubeconfig/lotse.yaml', cluster(), { clients: [kubectl, all] })
+  assert.deepEqual(argsOf('kubeconfig/lotse.yaml', cluster(), { clients: [kubectl, all] }), [
+    'kubectl-credential',
+    '--issuer=https://login.example',
+    '--client=all',
+    '--redirect=http://127.0.0.1/back',
+  ])
+  const [shown] = read(text)['clusters'] as unknown as readonly { readonly cluster: { readonly extensions: unknown } }[]
+  assert.deepEqual(shown?.cluster.extensions, [
+    { name: 'client.authentication.k8s.io/exec', extension: { target: 'prod', audience: 'k8s-prod' } },
+  ])
+  const coded = client({ id: 'coded', target: 'prod', grants: ['device', 'refresh'] })
+  assert.ok(argsOf('kubeconfig/lotse.yaml', cluster(), { clients: [coded] }).includes('--device'))
+  assert.ok(!texts(cluster(), { clients: [own], flavour: 'id-token' }).has('kubeconfig/lotse.yaml'))
+})
+
 test('dashboards are known by where they take answers; for others a client is written down', () => {
   const argo = client({ id: 'argo', target: 'prod', redirectUris: ['https://cd.example/auth/callback'] })
   const text = textOf('argocd/argocd-cm.yaml', cluster(), { clients: [kubectl, argo] })

@@ -8,7 +8,9 @@ import { made, type Setting } from './setting.ts'
 export function kubeconfigFiles(setting: Setting): readonly GeneratedFile[] {
   const code = codeClient(setting)
   const device = deviceClient(setting)
+  const plugin = pluginClient(setting)
   return [
+    ...(plugin === undefined ? [] : [{ path: 'kubeconfig/lotse.yaml', content: lotse(setting, plugin) }]),
     ...(code === undefined
       ? []
       : [{ path: 'kubeconfig/kubelogin-code.yaml', content: kubelogin(setting, code, 'code') }]),
@@ -42,6 +44,25 @@ export const deviceClient = (setting: Setting): ClientConfig | undefined =>
   publicClients(setting).find(
     (client) => client.grants.includes('device') && (client === setting.idClient || isOwn(setting, client)),
   )
+
+/** The client of our own plugin: the one that reaches most targets, since one sign-in serves all of a client's. */
+export function pluginClient(setting: Setting): ClientConfig | undefined {
+  const fit = publicClients(setting).filter(
+    (client) =>
+      setting.accessClients.includes(client) &&
+      client.grants.includes('refresh') &&
+      (client.grants.includes('device') || loopback(client) !== undefined),
+  )
+  return [...fit].sort((one, other) => reach(other) - reach(one))[0]
+}
+
+const reach = ({ target, targets }: ClientConfig) => new Set([...targets, ...(target ? [target] : [])]).size
+
+/** Where our own plugin can take the browser's answer. */
+const loopback = ({ native, grants, redirectUris }: ClientConfig) =>
+  native && grants.includes('code')
+    ? redirectUris.find((uri) => /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)[:/]/.test(`${uri}/`))
+    : undefined
 
 /** Whether its access tokens are for this cluster without being asked. */
 const isOwn = ({ config }: Setting, { target, accessToken }: ClientConfig) =>
@@ -77,6 +98,35 @@ function kubelogin(setting: Setting, client: ClientConfig, flow: 'code' | 'devic
   )
 }
 
+function lotse(setting: Setting, client: ClientConfig): string {
+  const redirect = loopback(client)
+  const args = [
+    'kubectl-credential',
+    `--issuer=${setting.issuer}`,
+    `--client=${client.id}`,
+    ...(redirect === undefined ? ['--device'] : [`--redirect=${redirect}`]),
+  ]
+  const head = made(
+    setting,
+    'kubectl with the command lotse, which signs in once for all clusters of this gateway.',
+    ...(setting.issuerCa === undefined
+      ? []
+      : ['Set LOTSE_CA to a file with the certificate of who signed that of the gateway.']),
+  )
+  const exec = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: 'lotse',
+    args,
+    // By this the plugin hears which cluster is meant; the user is the same for all of them.
+    provideClusterInfo: true,
+    interactiveMode: 'IfAvailable',
+    installHint: 'The command lotse is missing; it comes from the operators of this cluster.',
+  }
+  const extension = { target: setting.config.id, audience: setting.audience }
+  const extensions = [{ name: 'client.authentication.k8s.io/exec', extension }]
+  return head + kubeconfig(setting, { exec }, { extensions })
+}
+
 /** What has to be asked for beside `openid`: a refresh token, and the cluster where it is not the client's own target. */
 function extras(setting: Setting, client: ClientConfig, flow: 'code' | 'device'): readonly string[] {
   const { config, audience, idClient } = setting
@@ -92,11 +142,12 @@ function extras(setting: Setting, client: ClientConfig, flow: 'code' | 'device')
   ]
 }
 
-/** A whole kubeconfig with one cluster and one user. */
-function kubeconfig({ config, clusterCa }: Setting, user: Yaml): string {
+/** A whole kubeconfig with one cluster and one user. @param more what the cluster has beside its address */
+function kubeconfig({ config, clusterCa }: Setting, user: Yaml, more: { readonly extensions?: Yaml } = {}): string {
   const cluster = {
     server: config.server.replace(/\/$/, ''),
     ...(clusterCa !== undefined && { 'certificate-authority-data': base64(clusterCa) }),
+    ...more,
   }
   const who = `lotse-${config.id}`
   return yamlOf({

@@ -1,5 +1,5 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { codeClient, deviceClient } from './kubeconfig.ts'
+import { codeClient, deviceClient, pluginClient } from './kubeconfig.ts'
 import { FOLDER, made, type Setting } from './setting.ts'
 
 /** What to do with which of these files, in which order. */
@@ -61,16 +61,19 @@ function people(setting: Setting): readonly string[] {
     ...(codeClient(setting) ? ['`kubeconfig/kubelogin-code.yaml` opens the browser'] : []),
     ...(deviceClient(setting) ? ['`kubeconfig/kubelogin-device.yaml` shows a code for a browser elsewhere'] : []),
   ]
-  const kubelogin =
-    flows.length === 0
-      ? `No public client fits kubelogin; one with \`${none}\` and this target would.`
-      : `${flows.join('; ')}.`
+  const ways = pluginClient(setting)
+    ? ['`kubeconfig/lotse.yaml` uses the command lotse, with one sign-in for all clusters', ...flows]
+    : flows
+  const kubectl =
+    ways.length === 0
+      ? `No public client fits \`lotse kubectl-credential\` or kubelogin; one with \`${none}\` and this target would.`
+      : `${ways.join('; ')}.`
   const ca =
     clusterCa === undefined
       ? ' They trust the system’s authorities for the cluster; print with `--cluster-ca FILE` for its own.'
       : ''
   return [
-    `People: ${kubelogin}${ca}`,
+    `People: ${kubectl}${ca}`,
     'Dashboards: `argocd/`, `headlamp/` and `flux/` have what each needs; the first lines say which client is meant.',
   ]
 }
