@@ -41,9 +41,13 @@ async function openLive(target: TargetConfig, { now, log }: { now: Clock; log: L
   if (!('live' in type) || target['reconcile'] === undefined) return undefined
   const config = target as unknown as KeystoneConfig // its type's own schema has read it
   const { openLiveKeystone } = await type.live()
-  const ca = config.ca === undefined ? {} : { ca: config.ca }
-  const fetch = createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT, ...ca })
-  return openLiveKeystone(config, { now, log, fetch })
+  return openLiveKeystone(config, { now, log, fetch: liveFetch(config) })
+}
+
+/** The way to a target into which the gateway writes. */
+export function liveFetch({ ca }: Pick<KeystoneConfig, 'ca'>): typeof globalThis.fetch {
+  const trust = ca === undefined ? {} : { ca }
+  return createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT, ...trust })
 }
 
 /** What the leases see of a configuration. */

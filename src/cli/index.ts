@@ -25,6 +25,7 @@ export const commands: readonly Entry[] = [
     summary: 'make targets equal to what the rules say',
     load: () => import('./reconcile.ts'),
   },
+  { name: 'subjects', summary: "take over a Keystone's users from another gateway", load: () => import('./subjects.ts') },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
   { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
   { name: 'demo', summary: 'try everything on this machine', load: () => import('./demo.ts') },
