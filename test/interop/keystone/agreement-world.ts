@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { keystoneMapping } from '../../../src/targets/keystone/print/mapping.ts'
+import { environmentOf } from '../../../src/targets/keystone/simulate/apache.ts'
 import type { MappingLike, Release, Remote, Rule, Template } from '../../../src/targets/keystone/simulate/rules.ts'
-import { badName, chance } from '../../targets/world.ts'
+import { openKeystone } from '../../../src/targets/keystone/target.ts'
+import { keystoneConfig } from '../../targets/keystone-reader.ts'
+import { badGrant, badName, chance, decision } from '../../targets/world.ts'
+import { expressions, odd, values } from './agreement-values.ts'
 
 /** A mapping and what Apache would put before it. */
 export interface Pair {
@@ -22,163 +27,6 @@ const variables = [
   'OIDC-roles',
   'OIDC-openstack_projects',
 ]
-
-const seat = (name: string, domain = 'corp') => `JSON:${JSON.stringify({ name, domain: { name: domain } })}`
-
-/** What bites: separators, list literals, JSON that is none, names with `name` in them, syntax of the engine itself. */
-const values = [
-  'alice',
-  'alice@corp.example',
-  'dev;ops',
-  'dev;dev;ops',
-  'x;ops',
-  ';',
-  '',
-  'namespace-admins',
-  'rename-team;dev',
-  'my-domain-name',
-  seat('dev'),
-  `${seat('dev')};${seat('namespace-admins')}`,
-  `${seat('gr\\u00f6\\u003bx')};plain`,
-  'JSON:{"name":"x"}',
-  'JSON:{"name":',
-  'JSON:5 name',
-  'JSON:"the domain name"',
-  'JSON:["domain","name"]',
-  'JSON:["name"]',
-  'JSON:null;name',
-  'JSON:JSON:{"name":"y","domain":{"id":"d"}}',
-  "['admin']",
-  "['admin', 'ops']",
-  '[]',
-  "['a' 'b', u'c', r'\\d', \"it's\"]",
-  '[1, -2, 2.5, 0x1f, 1_000, True, None]',
-  "[('a', 'b'), ['c'], {'d': 'e'}, {'f'}, set(), b'g', 1j, ...]",
-  "['namespace', {'name': 1}]",
-  '[{[]: 1}]',
-  '{[]: 1}',
-  "['a',",
-  "['a'] # comment",
-  "['a']\n",
-  "\n\n['a']",
-  "  ['a',\n 'b',]",
-  "(['a'])",
-  "['''a\nb''', '''c''']",
-  "['\\x41\\101\\u00e9\\U0001f600\\q\\n']",
-  "['\\x4']",
-  "[f'a']",
-  "['a'] + ['b']",
-  '[a]',
-  '[1 + 2j, 1 - 2]',
-  '[01]',
-  'Größe;漢字',
-  'GrÃ¶Ã\u009fe',
-  '{0}',
-  '{name}',
-  'it\'s "quoted" \\ here',
-  'it\'s;"both" it\'s',
-  'tab\there;line\nthere;\u0000;\u200b\u202e',
-  'not-an-administrator',
-  'admin\n',
-  '5',
-  'null',
-  'web;prod;web',
-  '[{"name":"web","domain":{"name":"corp"},"roles":[{"name":"member"}]}]',
-  '[{"name":"web","roles":[{"name":"member"},{"name":"reader"}]},{"name":"p","domain":{},"roles":[]}]',
-  '[{"name":"web","roles":[{"name":"member","id":"x"}]}]',
-  '[{"name":"web"}]',
-  '[{"name":"web","domain":"corp","roles":[]}]',
-  '{"name":"web","roles":[]}',
-  '[{"name":"a\\u003bb","roles":[{"name":"gr\\u00f6\\u00dfe"}]}]',
-  '[{"name":"a;b","roles":[]}]',
-  '"text"',
-] as const
-
-const odd = [
-  '{}',
-  '{} {}',
-  '{0} {}',
-  '{{0}}',
-  '{',
-  '}',
-  '}}{{',
-  '{9}',
-  '{name}',
-  '{0!r}',
-  '{0!a}',
-  '{0!s}',
-  '{0!x}',
-  '{0!r:>12}',
-  '{0:>12}',
-  '{0:*^9.3}',
-  '{0:05}',
-  '{0:<}',
-  '{0:d}',
-  '{0:=5}',
-  '{0:.2s}',
-  '{0:{1}}',
-  '{0[0]}',
-  '{0[99]}',
-  '{0[x]}',
-  '{0[}',
-  '{0[0]x}',
-  '{0!r',
-  '{0!}',
-  '{0:{1:{2}}}',
-  '{0.upper}',
-  '{"a": "{0}"}',
-  '{0',
-  '{00}',
-  'größe {0}',
-  '',
-] as const
-
-const expressions = [
-  'admin',
-  '^admin$',
-  'dev|ops',
-  '.*keycloak1.*',
-  '(?i)ADMIN',
-  '(?s)a.*b',
-  '(?m)^there$',
-  '^\\w+$',
-  '^\\d+$',
-  '\\s',
-  '[^a-z]',
-  '[]a]',
-  '[\\d-]',
-  '[a\\D]',
-  'a{1,2}$',
-  'a{,2}b?$',
-  'e{2}',
-  'x{',
-  'admin\\Z',
-  '\\Aadmin',
-  '\\badmin\\b',
-  '(?P<x>a)(?:b|c)?',
-  '(?#note)dev',
-  'a*?l+?',
-  '\\x61\\u006c',
-  '\\.example$',
-  '(?i:DEV)',
-  '',
-  'a||b',
-  '(',
-  ')',
-  '[',
-  '*a',
-  'a**',
-  'a{3,1}',
-  '\\y',
-  '[z-a]',
-  '(?P<1>a)',
-  'a(?i)b',
-  '^*',
-  '(?=a)',
-  '(a)\\1',
-  'é',
-  '[à-ÿ]',
-] as const
 
 function text(random: Random): string {
   const { below, pick } = random
@@ -315,4 +163,28 @@ function like(rules: readonly Rule[], random: Random): Pair['environment'] {
     }),
   )
   return Object.fromEntries(entries.filter(() => below(15) > 0))
+}
+
+/** The mappings that `lotse print` writes, before the claims of decisions at random, and now and then before a claim that is foreign. */
+export function printedPairs(count: number, seed: number, release: Release): readonly Pair[] {
+  const random = chance(seed)
+  const { below, pick } = random
+  const reconcile = { applicationCredential: { id: 'x', secret: { env: 'SECRET' } } }
+  const kinds =
+    release === '22'
+      ? [{ mappingSchema: '1.0' }]
+      : [{}, { mappingSchema: '2.0' }, { mappingSchema: '1.0' }, { reconcile }]
+  const issuer = new URL('https://login.example')
+  return Array.from({ length: count }, () => {
+    const config = keystoneConfig(pick(kinds))
+    const grants = Array.from({ length: below(5) }, () => badGrant(random, ['cloud']))
+    const claims = openKeystone(config).claims(
+      decision(grants, { username: badName(random), email: badName(random) }),
+      'id_token',
+    )
+    const token = { ...claims, sub: 'a'.repeat(43), iss: issuer.origin, aud: 'cloud' }
+    const foreign = below(3) === 0 ? { [pick(variables)]: text(random) } : {}
+    const mapping = keystoneMapping(config, issuer) as MappingLike
+    return { mapping, environment: { ...environmentOf(token, pick(['mod_auth_openidc', 'mod_oauth2'])), ...foreign } }
+  })
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { corpus } from '../../support/corpora.ts'
 import { type Agreement, agree, type Interpreter, releaseOf } from './agreement.ts'
-import { corpusPairs, pairs } from './agreement-world.ts'
+import { corpusPairs, pairs, printedPairs } from './agreement-world.ts'
 
 /** JSON: `[{ "name": "Debian's", "python": "/usr/bin/python3", "version": "22.0.2" }, …]`. */
 const interpreters = JSON.parse(process.env['LOTSE_KEYSTONES'] ?? '[]') as readonly Interpreter[]
@@ -21,6 +21,14 @@ for (const interpreter of interpreters) {
     assert.deepEqual(agreement.disagreements.slice(0, 3), [])
     assert.ok(agreement.compared >= 2000 && agreement.notCovered < agreement.compared / 20)
     assert.ok(agreement.mapped >= 500, 'errors alone prove little')
+  })
+
+  test(`and for the mappings that lotse print writes, on ${interpreter.name}`, async (t) => {
+    const agreement = await agree(interpreter, printedPairs(1000, 5, releaseOf(interpreter)))
+    t.diagnostic(inWords(agreement))
+    assert.deepEqual(agreement.disagreements.slice(0, 3), [])
+    assert.deepEqual([agreement.notCovered, agreement.notAllowed], [0, 0])
+    assert.ok(agreement.mapped >= 500)
   })
 
   const scs = corpus('gaiax/scs')
