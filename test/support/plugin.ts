@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { root } from './runner.ts'
+import { person, pickPerson } from './sign-in.ts'
 
 /* `lotse kubectl-credential` as kubectl runs it: a process of its own, with what kubectl says in its environment. */
 
@@ -29,7 +30,8 @@ export interface Ended {
 }
 
 export interface Plugin {
-  readonly pid: number
+  /** The address that a person should open; waits for it, and rejects where the process ended without one. */
+  readonly asked: Promise<string>
   readonly ended: Promise<Ended>
   kill(): void
 }
@@ -43,13 +45,24 @@ export function startLotse(
   const [command, ...args] = program
   const child = spawn(command, [...args, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
+  const asked = Promise.withResolvers<string>()
+  asked.promise.catch(() => {}) // most tests do not look
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+    const address = /Open (\S+) in a browser/.exec(err)?.[1]
+    if (address !== undefined) asked.resolve(address)
+  })
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', (code) => resolve({ code, out, err }))
+    child.once('close', (code) => {
+      asked.reject(new Error(`nobody was asked: ${err}`))
+      resolve({ code, out, err })
+    })
   })
-  return { pid: child.pid ?? 0, ended, kill: () => void child.kill('SIGKILL') }
+  return { asked: asked.promise, ended, kill: () => void child.kill('SIGKILL') }
 }
 
 /** The token in what the plugin printed. */
@@ -64,4 +77,29 @@ export async function cacheIn(folder: string): Promise<Readonly<Record<string, {
     return [name, { text: await readFile(file, 'utf8'), mode }] as const
   })
   return Object.fromEntries(await Promise.all(files))
+}
+
+/** Opens the address of a device code, and confirms or declines; signs in where that is asked. */
+export async function answerCode(address: string, answer: 'confirm' | 'decline', sub = 'ada'): Promise<void> {
+  const who = person()
+  const entry = await who.get(address)
+  const page = await who.submit(entry, entry.form())
+  if (answer === 'decline') await who.submit(page, page.form(), { abort: 'yes' })
+  else await pickPerson(who, await who.submit(page, page.form(), { confirm: 'yes' }), sub)
+}
+
+/** `lotse login prod` by a device code, in a process of its own. */
+export async function loginAs(sub: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const started = startLotse(['login', 'prod', '--cluster'], env)
+  await answerCode(await started.asked, 'confirm', sub)
+  const { code, err } = await started.ended
+  if (code !== 0) throw new Error(err)
+}
+
+/** Makes every token of a cache one that has to be refreshed. */
+export async function expire({ LOTSE_CACHE: folder = '' }: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, { text }] of Object.entries(await cacheIn(folder))) {
+    if (!name.endsWith('.json')) continue
+    await writeFile(join(folder, name), text.replace(/"until":\d+/g, '"until":1'))
+  }
 }
