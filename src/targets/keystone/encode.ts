@@ -24,7 +24,7 @@ export function asciiName(name: string): string {
     .replace(/[^\x20-\x7e]|[;,{}"\\]/gu, '_')
     .trim()
     .slice(0, 200)
-  // An empty variable would make the whole mapping rule silently not apply.
+  // An empty name is none to Keystone, which then takes REMOTE_USER: another one by browser than by bearer token.
   if (plain === name && name !== '') return name
   return `${plain}~${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 }

@@ -109,7 +109,7 @@ function claims(config: KeystoneConfig, decision: Decision): Record<string, unkn
     // Left out rather than garbled: Apache would hand on Latin-1, or split at `;`.
     ...(email !== undefined && asciiName(email) === email ? { email, email_verified: emailVerified === true } : {}),
     ...(name === undefined ? {} : { name: asciiName(name) }),
-    // An empty variable makes a whole rule of the mapping silently not apply; absent says the same more clearly.
+    // An empty variable is a value: a group without a name. Absent, the rule that reads groups does not apply.
     ...(groups.length === 0 ? {} : { groups: groups.map((group) => `JSON:${asciiJson(group)}`).join(';') }),
     // Always there: absent, Keystone answers 401; `[]` takes away what the last login gave.
     ...(mapsProjects(config) ? { openstack_projects: asciiJson(projectsOf(config, decision)) } : {}),
