@@ -9,12 +9,16 @@ import type { UpstreamLogout } from './upstream-logout.ts'
 type Handler = (ctx: KoaContext, part: string) => Promise<void> | void
 type Route = readonly [method: 'GET' | 'POST', name: string, pattern: RegExp, handler: Handler]
 
-/** Seconds for which a relying party may keep keys and metadata: far below the time that a next key is published before it signs. */
-const MAX_AGE = 300
-const CACHE = `public, max-age=${MAX_AGE}`
+/** For which a relying party may keep metadata. */
+const CACHE = 'public, max-age=300'
+/**
+ * For which it may keep keys. A kube-apiserver (go-oidc v2) asks for a key that it does not know no sooner than 30 seconds before this has passed
+ * since it last asked: with these 30 it asks at once, and takes a new key and lets go of a revoked one with the first token by the new.
+ */
+const KEYS_CACHE = 'public, max-age=30'
 
-function sendJson(ctx: KoaContext, text: string): void {
-  ctx.set('Cache-Control', CACHE)
+function sendKeys(ctx: KoaContext, text: string): void {
+  ctx.set('Cache-Control', KEYS_CACHE)
   ctx.set('Access-Control-Allow-Origin', '*')
   ctx.type = 'application/json'
   ctx.body = text
@@ -49,7 +53,7 @@ export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Mi
     (ring: string): Handler =>
     (ctx, named) => {
       const text = parts.rings.jwks(named || ring)
-      if (text !== undefined) sendJson(ctx, text)
+      if (text !== undefined) sendKeys(ctx, text)
     }
   // biome-ignore format: the columns are read downwards
   const table: readonly Route[] = [

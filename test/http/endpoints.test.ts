@@ -79,7 +79,7 @@ test('every endpoint that discovery names is there', async () => {
 test('the key sets say how long they may be kept, may be read from anywhere and have no date of change', async () => {
   for (const path of ['/jwks', '/jwks/keystone-cloud']) {
     const { headers, body, text } = await http.get(path).expect(200).expect('content-type', /json/)
-    assert.equal(headers['cache-control'], 'public, max-age=300')
+    assert.equal(headers['cache-control'], 'public, max-age=30')
     assert.equal(headers['access-control-allow-origin'], '*')
     assert.equal(headers['last-modified'], undefined)
     assert.ok((body as { keys: unknown[] }).keys.length > 0)
