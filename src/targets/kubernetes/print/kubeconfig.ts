@@ -94,7 +94,7 @@ function kubelogin(setting: Setting, client: ClientConfig, flow: 'code' | 'devic
   }
   return (
     made(setting, what, 'Install it by `kubectl krew install oidc-login`, or from your distribution.') +
-    kubeconfig(setting, { exec })
+    kubeconfig(setting, { name: `kubelogin-${setting.config.id}`, user: { exec } })
   )
 }
 
@@ -124,7 +124,7 @@ function lotse(setting: Setting, client: ClientConfig): string {
   }
   const extension = { target: setting.config.id, audience: setting.audience }
   const extensions = [{ name: 'client.authentication.k8s.io/exec', extension }]
-  return head + kubeconfig(setting, { exec }, { extensions })
+  return head + kubeconfig(setting, { name: `lotse-${client.id}`, user: { exec } }, { extensions })
 }
 
 /** What has to be asked for beside `openid`: a refresh token, and the cluster where it is not the client's own target. */
@@ -143,19 +143,22 @@ function extras(setting: Setting, client: ClientConfig, flow: 'code' | 'device')
 }
 
 /** A whole kubeconfig with one cluster and one user. @param more what the cluster has beside its address */
-function kubeconfig({ config, clusterCa }: Setting, user: Yaml, more: { readonly extensions?: Yaml } = {}): string {
+function kubeconfig(
+  { config, clusterCa }: Setting,
+  user: { readonly name: string; readonly user: Yaml },
+  more: { readonly extensions?: Yaml } = {},
+): string {
   const cluster = {
     server: config.server.replace(/\/$/, ''),
     ...(clusterCa !== undefined && { 'certificate-authority-data': base64(clusterCa) }),
     ...more,
   }
-  const who = `lotse-${config.id}`
   return yamlOf({
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: config.id, cluster }],
-    users: [{ name: who, user }],
-    contexts: [{ name: config.id, context: { cluster: config.id, user: who } }],
+    users: [user],
+    contexts: [{ name: config.id, context: { cluster: config.id, user: user.name } }],
     'current-context': config.id,
   })
 }
