@@ -283,6 +283,11 @@ test('our own plugin is the client that reaches most targets, and hears from the
   assert.deepEqual(shown?.cluster.extensions, [
     { name: 'client.authentication.k8s.io/exec', extension: { target: 'prod', audience: 'k8s-prod' } },
   ])
+  const elsewhere = client({ ...all, id: 'elsewhere', target: 'cloud', targets: ['prod', 'more', 'still-more'] })
+  assert.ok(
+    !texts(cluster(), { clients: [elsewhere] }).has('kubeconfig/lotse.yaml'),
+    'its sign-ins are for cloud alone',
+  )
   const coded = client({ id: 'coded', target: 'prod', grants: ['device', 'refresh'] })
   assert.ok(argsOf('kubeconfig/lotse.yaml', cluster(), { clients: [coded] }).includes('--device'))
   assert.ok(!texts(cluster(), { clients: [own], flavour: 'id-token' }).has('kubeconfig/lotse.yaml'))

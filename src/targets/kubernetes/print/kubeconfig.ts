@@ -56,7 +56,8 @@ export function pluginClient(setting: Setting): ClientConfig | undefined {
   return [...fit].sort((one, other) => reach(other) - reach(one))[0]
 }
 
-const reach = ({ target, targets }: ClientConfig) => new Set([...targets, ...(target ? [target] : [])]).size
+/** How many targets one sign-in is for where nothing is named: a client with a target of its own means that one. */
+const reach = ({ target, targets }: ClientConfig) => (target === undefined ? targets.length : 1)
 
 /** Where our own plugin can take the browser's answer. */
 const loopback = ({ native, grants, redirectUris }: ClientConfig) =>
