@@ -55,6 +55,7 @@ targets:
   - { id: ids, type: kubernetes, server: 'https://127.0.0.1:${ports.ids}', audience: k8s-ids, alg: ES256, usernamePrefix: '', groupsPrefix: '' }
 clients:
   - { id: kubectl, native: true, target: structured, targets: [stock, ids], redirectUris: ['http://127.0.0.1/cb', 'http://localhost'], grants: [code, refresh, device], alwaysRefresh: true }
+  - { id: lotse-cli, native: true, targets: [stock, structured], redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh, device], offlineAccess: true }
   - { id: k8s-ids, native: true, target: ids, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh], alwaysRefresh: true }
   - { id: portal, native: true, redirectUris: ['http://127.0.0.1/cb'], grants: [code] }
 tables:
