@@ -37,7 +37,11 @@ export interface Operator {
 }
 
 /** @param config without `issuer`, `listen`, `store`, `keys` and `audit`, which are put in front, as for the gateway */
-export async function operator(gateway: TestGateway, config: string): Promise<Operator> {
+export async function operator(
+  gateway: TestGateway,
+  config: string,
+  env: Readonly<Record<string, string>> = standardEnv,
+): Promise<Operator> {
   const file = join(gateway.folder, 'gateway.yaml')
   const log = join(gateway.folder, 'audit.log')
   const configure = (text: string) =>
@@ -55,7 +59,7 @@ export async function operator(gateway: TestGateway, config: string): Promise<Op
       send: async (text) => void out.push(text),
       err: (text) => err.push(text),
       input: async () => '',
-      env: standardEnv,
+      env,
       cwd: gateway.folder,
       columns: undefined,
       now: () => Math.floor(Date.now() / 1000),
