@@ -18,8 +18,18 @@ export interface Door {
   /** Changes where websso sends people; undefined where nobody guards it. */
   websso: ((to: URL) => URL) | undefined
   trusted: readonly string[]
+  /** What the gateway's own account sees; undefined where there is none. */
+  inside: Inside | undefined
   /** Method and path of each request. */
   readonly asked: string[]
+}
+
+/** The registration of the gateway, and which paths the account may not read. */
+export interface Inside {
+  readonly remoteIds: readonly string[]
+  readonly mapping: unknown
+  readonly attribute?: string
+  readonly refuses: RegExp
 }
 
 export const newDoor = (issuer: string, client: string): Door => ({
@@ -32,6 +42,7 @@ export const newDoor = (issuer: string, client: string): Door => ({
   bearer: 'guarded',
   websso: (to) => to,
   trusted: ['https://horizon.example/auth/websso/', 'http://localhost:9990/auth/websso/'],
+  inside: undefined,
   asked: [],
 })
 
@@ -52,6 +63,7 @@ export async function knock(door: Door, request: Request): Promise<Response> {
   if (path === '') return home(door, request)
   if (path === '/auth/tokens' && request.method === 'DELETE') return answer(204, undefined)
   if (path === '/auth/tokens') return signIn(door, request)
+  if (request.headers.has('x-auth-token')) return look(door, path)
   if (path === '/users') return error(door.version >= 27 ? 400 : 401)
   if (path === '/regions') return error(door.version >= 28 ? 400 : 401)
   if (request.method === 'PUT') return error(door.version >= 29 ? 400 : 401)
@@ -68,7 +80,25 @@ function home({ version }: Door, request: Request): Response {
   return answer(200, { resources: { [`${rel}/users`]: {}, ...(version >= 30 && { [`${rel}/user_tokens`]: {} }) } })
 }
 
-function signIn({ provider, believes, remoteIds, issuer }: Door, request: Request): Response {
+/** What the account sees: lists are empty, but for the registration. */
+function look({ inside }: Door, path: string): Response {
+  if (inside === undefined || inside.refuses.test(path)) return error(403, 'You are not authorized')
+  if (path.includes('/mappings/')) return answer(200, { mapping: inside.mapping })
+  if (path.includes('/protocols/'))
+    return answer(200, { protocol: { mapping_id: 'lotse', remote_id_attribute: inside.attribute ?? null } })
+  if (path.includes('/identity_providers/'))
+    return answer(200, { identity_provider: { enabled: true, remote_ids: inside.remoteIds } })
+  return answer(200, { [path.split('/').at(-1) ?? '']: [], links: { next: null } })
+}
+
+async function signIn(door: Door, request: Request): Promise<Response> {
+  const text = await request.text()
+  if (!text.includes('"password"')) return byClaims(door, request)
+  if (door.inside === undefined) return error(401)
+  return answer(201, { token: { expires_at: '2100-01-01T00:00:00Z' } }, { 'x-subject-token': 'gAAAA-own' })
+}
+
+function byClaims({ provider, believes, remoteIds, issuer }: Door, request: Request): Response {
   const token = answer(201, { token: {} }, { 'x-subject-token': 'gAAAA-secret' })
   const known = new Map<Door['provider'], Response>([
     ['missing', error(404, 'Could not find Identity Provider: lotse.')],

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { type ClientConfig, clientSchema } from '../../src/config/clients.ts'
 import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import { keystoneMapping } from '../../src/targets/keystone/print/mapping.ts'
 import { probeKeystone } from '../../src/targets/keystone/probe/probe.ts'
-import { type Door, knock, newDoor } from '../support/keystone-door.ts'
+import { type Door, type Inside, knock, newDoor } from '../support/keystone-door.ts'
 
 const ISSUER = 'https://login.example'
 const HORIZON = 'https://horizon.example/auth/websso/'
@@ -207,4 +208,64 @@ test('a proxy that is busy once is asked again', async () => {
     },
   })
   assert.deepEqual(bad, [])
+})
+
+const reconcile = { user: { name: 'lotse', password: { env: 'P' }, scope: { system: true } } }
+const printed = keystoneMapping(configured({ reconcile }), new URL(ISSUER))
+const inOrder: Inside = { remoteIds: [ISSUER], mapping: { id: 'lotse', ...printed }, refuses: /^$/ }
+const fromInside = (change: Partial<Inside> = {}) =>
+  probe({ door: { inside: { ...inOrder, ...change } }, options: { reconcile } })
+
+test("with the gateway's own account it sees that registration and mapping are as printed", async () => {
+  const { bad, notes, good, text } = await fromInside()
+  assert.deepEqual([bad, notes.filter((each) => !each.startsWith('v3websso'))], [[], []])
+  assert.deepEqual(
+    good.slice(-4).map((each) => each.split(':')[0]),
+    ['own account', 'remote ids', 'protocol', 'mapping'],
+  )
+  assert.doesNotMatch(text, /gAAAA/)
+})
+
+const open = { rules: printed.rules.map(({ local, remote }) => ({ local, remote: remote.slice(0, -1) })) }
+const headers = JSON.parse(JSON.stringify(printed).replaceAll('OIDC-email', 'HTTP_OIDC_EMAIL'))
+const loose = JSON.parse(JSON.stringify(printed).replaceAll('["keystone"]', '["keystone"],"regex":true'))
+for (const [what, change, said] of [
+  [
+    'a remote id of somebody else',
+    { remoteIds: [ISSUER, 'https://old.example'] },
+    /^remote ids: https:\/\/old\.example/,
+  ],
+  ['no remote id', { remoteIds: [] }, /^remote ids: there are none, so that it takes every issuer/],
+  ['a mapping without audience guard', { mapping: open }, /^audience guard: 2 of 2 rules take tokens for other/],
+  ['an audience guard that matches anywhere', { mapping: loose }, /^audience guard: 2 of 2 rules/],
+  ['a mapping that reads headers', { mapping: headers }, /^mapping: it reads HTTP_\* names/],
+  [
+    'a protocol that reads a header',
+    { attribute: 'HTTP_OIDC_ISS' },
+    /^protocol: its remote_id_attribute is HTTP_OIDC_ISS/,
+  ],
+  [
+    'an account that may not read users',
+    { refuses: /^\/users/ },
+    /^own account: Keystone cloud answers 403 to GET \/users/,
+  ],
+] as const)
+  test(`${what} is bad`, async () => {
+    const { bad } = await fromInside(change)
+    assert.equal(bad.length, 1, bad.join('\n'))
+    assert.match(bad[0] ?? '', said)
+  })
+
+test('an account that cannot sign in is bad, and a domain manager does not see the registration', async () => {
+  assert.match((await probe({ options: { reconcile } })).bad.join(), /^own account: Keystone cloud answers 401/)
+  const manager = await fromInside({ refuses: /OS-FEDERATION/ })
+  assert.deepEqual(manager.bad, [])
+  assert.match(manager.notes.join('\n'), /registration: this account may not read it \(.*403/)
+})
+
+test('a mapping of an operator’s own that has the guards is a note', async () => {
+  const own = { ...printed, rules: printed.rules.slice(1) }
+  const { bad, notes } = await fromInside({ mapping: own })
+  assert.deepEqual(bad, [])
+  assert.match(notes.join('\n'), /mapping: is another than the printed one/)
 })

@@ -2,7 +2,7 @@ import type { Check } from '../../../core/ports.ts'
 import type { LivePorts } from '../../live.ts'
 import type { PrintWorld } from '../../target.ts'
 import type { KeystoneConfig } from '../options.ts'
-import { note, openAsked } from './ask.ts'
+import { type Asked, note, openAsked } from './ask.ts'
 import { forgedClaims, registered } from './forged.ts'
 import { bearer, dashboards, websso } from './paths.ts'
 import { reached, versionOf } from './version.ts'
@@ -28,12 +28,17 @@ export async function probeKeystone(
     websso(asked),
     dashboards(asked),
   ])
-  return [first, ...found.flat(), ...unasked(config)]
+  return [first, ...found.flat(), ...(config.reconcile === undefined ? [unseen(config)] : await seen(asked, ports))]
+}
+
+/** Loaded where the gateway has an account there. */
+async function seen(asked: Asked, ports: LivePorts): Promise<readonly Check[]> {
+  const { inside } = await import('./inside.ts')
+  return await inside(asked, ports)
 }
 
 /** What no stranger can see, said so that nobody takes silence for yes. */
-function unasked(config: KeystoneConfig): readonly Check[] {
-  const guard =
-    'whether the mapping holds to the audience and the remote ids are only this gateway does not show from outside'
-  return config.reconcile === undefined ? [note('mapping', `${guard}; compare with lotse print ${config.id}`)] : []
+function unseen({ id }: KeystoneConfig): Check {
+  const what = 'whether the mapping holds to the audience and the remote ids are only this gateway'
+  return note('mapping', `${what} does not show from outside; compare with lotse print ${id}`)
 }
