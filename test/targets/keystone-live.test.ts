@@ -7,7 +7,7 @@ import { mergeGrants } from '../../src/core/grants.ts'
 import { openLiveKeystone } from '../../src/targets/keystone/live/live.ts'
 import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
 import type { Account, Live, Question, Wanted } from '../../src/targets/live.ts'
-import { addUser } from '../support/keystone/state.ts'
+import { addUser, changeUser } from '../support/keystone/state.ts'
 import { type KeystoneStandIn, type StandInOptions, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
 import { chance } from './world.ts'
 
@@ -19,7 +19,12 @@ interface World {
   readonly logs: string[]
 }
 
-async function start(options: StandInOptions = {}, more: Readonly<Record<string, unknown>> = {}): Promise<World> {
+/** @param answers instead of Keystone, to everything but the sign-in */
+async function start(
+  options: StandInOptions = {},
+  more: Readonly<Record<string, unknown>> = {},
+  answers?: () => Promise<Response>,
+): Promise<World> {
   const keystone = await startKeystoneStandIn(options)
   const { name, password, scope } = keystone.admin
   const reconcile = { user: { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } } }
@@ -29,7 +34,9 @@ async function start(options: StandInOptions = {}, more: Readonly<Record<string,
   const logs: string[] = []
   const log = (_level: string, message: string, fields?: unknown) =>
     void logs.push(`${message} ${JSON.stringify(fields)}`)
-  return { keystone, logs, live: openLiveKeystone(config, { now, fetch, log }) }
+  const proxied: typeof fetch = (input, init) =>
+    answers && !String(input).endsWith('/auth/tokens') ? answers() : fetch(input, init)
+  return { keystone, logs, live: openLiveKeystone(config, { now, fetch: proxied, log }) }
 }
 
 /** A ledger as the gateway keeps it: what is given is noted before, what is taken struck off after. */
@@ -61,6 +68,7 @@ function ledger(sub: string) {
   }
 }
 
+const federated = (sub: string) => [{ idp_id: 'lotse', protocols: [{ protocol_id: 'openid', unique_id: sub }] }]
 const ada: Identity = { username: 'ada@corp.example', email: 'ada@corp.example', domain: 'corp' }
 const project = (name: string, roles: readonly string[] = ['member'], domain?: string): Grant => ({
   target: 'cloud',
@@ -151,9 +159,59 @@ describe('a Keystone into which the gateway writes', async () => {
   it('keeps name and address as the claims have them', async () => {
     const book = ledger('s-name')
     await book.settle(live, wanted(project('web')))
+    const named = () => keystone.state.users.get(keystone.user('s-name') ?? '')
+    const id = named()?.id
     const identity = { ...ada, username: 'ada.l@corp.example', email: 'ada.l@corp.example' }
-    assert.equal(await book.settle(live, { identity, grants: [project('web')] }), 1)
+    assert.equal(await book.settle(live, { identity, grants: [project('web')] }), 2)
+    assert.deepEqual([named()?.localName, named()?.extra['email']], ['ada.l@corp.example', 'ada.l@corp.example'])
+    assert.equal(named()?.id, id)
     assert.equal(await book.settle(live, { identity, grants: [project('web')] }), 0)
+  })
+
+  it('gives a name that somebody has to nobody else, and tells the two apart by a piece of the sub', async () => {
+    const taken = { ...ada, username: 'bob', email: 'bob@corp.example' }
+    addUser(keystone.state, { name: 'bob', domain_id: keystone.domain('corp') })
+    const book = ledger('s-namesake-1')
+    await book.settle(live, { identity: taken, grants: [project('web')] })
+    assert.equal(keystone.state.users.get(keystone.user('s-namesake-1') ?? '')?.localName, 'bob~s-namesa')
+    assert.equal(await book.settle(live, { identity: taken, grants: [project('web')] }), 0)
+  })
+
+  it('finds her again by her leases where Keystone lost her identity halfway through a change of her name', async () => {
+    const book = ledger('s-lost')
+    await book.settle(live, { identity: { ...ada, username: 'carol' }, grants: [project('web')] })
+    const id = keystone.user('s-lost') ?? ''
+    keystone.fail({ method: 'PATCH', answer: 'hang-up' })
+    addUser(keystone.state, { name: 'gone-soon', domain_id: keystone.domain('corp'), federated: federated('other') })
+    const user = keystone.state.users.get(id)
+    assert.ok(user)
+    // What a Keystone leaves that dies between taking the old identity away and writing the new one.
+    assert.throws(() => changeUser(keystone.state, user, { federated: federated('other') }))
+    assert.equal(keystone.user('s-lost'), undefined)
+    await assert.rejects(book.settle(live, { identity: { ...ada, username: 'carol' }, grants: [project('web')] }))
+    await book.settle(live, { identity: { ...ada, username: 'carol' }, grants: [project('web')] })
+    assert.deepEqual([keystone.user('s-lost'), keystone.access('s-lost')], [id, ['member in project web (corp)']])
+  })
+
+  it('takes back what it gave to a user whom somebody else has become since', async () => {
+    const book = ledger('s-moved')
+    await book.settle(live, { identity: { ...ada, username: 'dora' }, grants: [project('web')] })
+    const user = keystone.state.users.get(keystone.user('s-moved') ?? '')
+    assert.ok(user)
+    changeUser(keystone.state, user, { federated: federated('s-moved-to') })
+    await book.settle(live, 'gone')
+    assert.deepEqual([keystone.access('s-moved-to'), user.enabled, book.account().locked], [[], true, false])
+  })
+
+  it('is not told by anything in front of Keystone that something is not there', async () => {
+    const html = async () => new Response('<h1>Not Found</h1>', { status: 404 })
+    const { live: proxied, keystone: behind } = await start({}, {}, html)
+    after(() => behind.close())
+    const question = { account: { sub: 's', leases: { 'project:p:r:u': 'x' }, locked: false }, wanted: 'gone' as const }
+    await assert.rejects(proxied.observe([question]), { name: 'TargetUnavailable' })
+    const [step] = live.plan(question, { of: { users: new Map() } })
+    assert.ok(step)
+    await assert.rejects(proxied.apply(step), { name: 'TargetUnavailable' })
   })
 
   it('makes nobody who would get nothing', async () => {
@@ -252,12 +310,12 @@ it('ten thousand accounts that have what they are to have cost no write and at m
       const identity = { username: `u${n}`, domain: 'corp' }
       const place = keystone.project(`p${n % 100}`, 'corp')
       const federated = [{ idp_id: 'lotse', protocols: [{ protocol_id: 'openid', unique_id: sub }] }]
-      const row = { name: `u${n}`, domain_id: keystone.domain('corp'), lotse_sub: sub, lotse_name: `u${n}`, federated }
+      const row = { name: `u${n}`, domain_id: keystone.domain('corp'), federated }
       const { id: user } = addUser(keystone.state, row)
       keystone.grant('member', 'project', place, user)
       const gid = groups[n % 5] ?? ''
       keystone.state.members.set(gid, (keystone.state.members.get(gid) ?? new Set()).add(user))
-      const leases = { [`project:${place}:${member}`]: '', [`group:${gid}`]: '' }
+      const leases = { [`project:${place}:${member}:${user}`]: '', [`group:${gid}:${user}`]: '' }
       const grants = mergeGrants([project(`p${n % 100}`), group(`g${n % 5}`)])
       questions.push({ account: { sub, leases, locked: false }, wanted: { identity, grants } })
     }

@@ -61,14 +61,21 @@ export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption
     async move(move) {
       const found = await look(move)
       if (found.state !== 'ready') return found
-      const { identityProvider, protocol, uniqueId } = ours(move.sub)
-      const federated = [{ idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] }]
-      // Looked at before, since Keystone takes the old identity away before it finds that the new one is somebody's.
-      await api.send('PATCH', `/users/${found.user}`, { user: { federated, lotse_sub: move.sub } })
+      const federated = identityOf(ours(move.sub))
+      // Looked at before, since Keystone takes the old identity away before it finds that the new one is somebody's; else it comes back.
+      const { status } = await api.send('PATCH', `/users/${found.user}`, { user: { federated } })
+      if (status === 409)
+        await api.send('PATCH', `/users/${found.user}`, {
+          user: { federated: identityOf({ ...move.from, uniqueId: stored(move.from.uniqueId) }) },
+        })
       return await look(move)
     },
   }
 }
+
+const identityOf = ({ identityProvider, protocol, uniqueId }: OldIdentity) => [
+  { idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] },
+]
 
 async function userOf(
   api: KeystoneApi,

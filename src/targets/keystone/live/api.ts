@@ -5,8 +5,12 @@ import { openPace } from './pace.ts'
 
 /** The Identity API v3 of one Keystone, signed in as the gateway's own account. */
 export interface KeystoneApi {
-  /** Every row of a list, over all its pages: `rows('users', '/users?idp_id=lotse')`. @throws {TargetUnavailable} */
-  rows<T>(key: string, path: string): Promise<readonly T[]>
+  /**
+   * Every row of a list, over all its pages: `rows('users', '/users?idp_id=lotse')`.
+   * @param absent what a 404 means: the path names something that may be gone
+   * @throws {TargetUnavailable} also where the answer is no such list: it must never be taken for an empty one (law 4)
+   */
+  rows<T>(key: string, path: string, absent?: 'is empty'): Promise<readonly T[]>
   /**
    * One request.
    * @returns the status, 2xx, 404 or 409, and the body where there is one; what 404 and 409 mean is the caller's business
@@ -87,7 +91,7 @@ export function openApi(config: KeystoneConfig, ports: LivePorts): KeystoneApi {
         signedIn = undefined
         continue
       }
-      if (answer.ok || answer.status === 404 || answer.status === 409) return { status: answer.status, body: found }
+      if (answer.ok || isKeystones(answer.status, found)) return { status: answer.status, body: found }
       throw refusal(config.id, `${method} ${path.split('?')[0]}`, answer.status, found)
     }
   }
@@ -95,19 +99,27 @@ export function openApi(config: KeystoneConfig, ports: LivePorts): KeystoneApi {
   return {
     send,
     ownDomain: async () => (await session()).domain,
-    async rows<T>(key: string, path: string) {
+    async rows<T>(key: string, path: string, absent?: 'is empty') {
       const rows: T[] = []
       let next: string | undefined = path
       for (let page = 0; next !== undefined && page < PAGES; page++) {
         const { status, body } = await send('GET', next)
+        if (status === 404 && absent !== undefined) return []
         if (status !== 200) throw refusal(config.id, `GET ${path.split('?')[0]}`, status, body)
-        const { [key]: found, links } = body as Record<string, unknown> & { links?: { next?: string | null } }
-        rows.push(...((found ?? []) as T[])) // the API's own shape; what is missing in a row is undefined to its reader
+        const { [key]: found, links } = (body ?? {}) as Record<string, unknown> & { links?: { next?: string | null } }
+        if (!Array.isArray(found))
+          throw new TargetUnavailable('refused', `Keystone ${config.id} answers GET ${path.split('?')[0]} with no list`)
+        rows.push(...(found as T[])) // the API's own shape; what is missing in a row is undefined to its reader
         next = nextPath(links?.next)
       }
       return rows
     },
   }
+}
+
+/** Whether Keystone itself says 404 or 409, and not a proxy in front of it: "not there" is believed of nobody else (law 4). */
+function isKeystones(status: number, body: unknown): boolean {
+  return [404, 409].includes(status) && (body as { error?: { code?: unknown } } | undefined)?.error?.code === status
 }
 
 /** The next page below our own address, whatever host Keystone takes itself for (law 1). */

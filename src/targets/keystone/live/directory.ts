@@ -15,8 +15,8 @@ export interface Directory {
   roles(names: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** What could not be made, until it is tried again. */
   blocked(): ReadonlySet<string>
-  /** @param says what the operator is told could not be made */
-  block(key: string, says?: string): void
+  /** @param says what could not be made, and why: for the operator */
+  block(key: string, says: { readonly what: string; readonly why: string }): void
 }
 
 interface Named {
@@ -55,13 +55,9 @@ export function openDirectory(target: string, api: KeystoneApi, { now, log }: Li
       for (const [key, end] of blocked) if (end <= now()) blocked.delete(key)
       return new Set(blocked.keys())
     },
-    block(key, says) {
+    block(key, { what, why }) {
       blocked.set(key, now() + BLOCKED)
-      if (says === undefined) return
-      log('error', 'cannot be made: Keystone has the same name in another writing, which rules do not mean', {
-        target,
-        what: says,
-      })
+      log('error', 'what rules name is not there and cannot be made', { target, what, why })
     },
   }
 }

@@ -23,6 +23,6 @@ export function openLiveKeystone(config: KeystoneConfig, ports: LivePorts): Live
     atOnce,
     observe: async (questions) => ({ of: await observe({ config, api, directory }, questions) }),
     plan: (question, observed) => plan(config, question, observed),
-    apply: (step) => apply(config, api, step.does as Op, directory.block), // what `plan` made
+    apply: (step) => apply({ config, api, block: directory.block }, step.does as Op), // what `plan` made
   }
 }

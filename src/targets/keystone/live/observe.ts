@@ -1,8 +1,10 @@
-import type { Lease, Question } from '../../live.ts'
+import type { Account, Lease, Question } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
 import type { KeystoneApi } from './api.ts'
 import type { Directory } from './directory.ts'
-import { homeOf, leaseOf, type Place, placeKey, type Snapshot, seatsOf, type UserSeen } from './snapshot.ts'
+import { plan } from './plan.ts'
+import { holderOf, homeOf, leaseOf, type Place, placeKey, type Snapshot, seatsOf, type UserSeen } from './snapshot.ts'
+import { personOf, unlinkedUser } from './user.ts'
 
 /** From so many accounts on everything is read at once. */
 const MANY = 20
@@ -46,14 +48,21 @@ export async function observe(looking: Looking, questions: readonly Question[]):
   ])
   const places = seats.flatMap(({ kind, name, domain }): Place[] => (kind === 'domain' ? [] : [{ kind, name, domain }]))
   const many = questions.length > MANY
-  const [found, people] = await Promise.all([
-    many ? allPlaces(looking) : somePlaces(looking, domains, places),
-    many ? allPeople(looking, questions) : somePeople(looking, questions),
-  ])
-  const access = many
-    ? await allAccess(looking, { users: people, groups: groupsIn(questions, domains, found.groups, places) })
-    : await someAccess(looking, people)
-  return { users: people, access, domains, roles, ...found, blocked: directory.blocked() }
+  const found = many ? await allPlaces(looking) : await somePlaces(looking, domains, places)
+  const rest = { domains, roles, ...found, blocked: directory.blocked() }
+  if (!many) {
+    const users = await somePeople(looking, questions)
+    return { ...rest, users, access: await someAccess(looking, users) }
+  }
+  const presumed = await allPeople(looking, questions)
+  const access = await allAccess(looking, groupsIn(questions, domains, found.groups, places))
+  // Whose leases say who she is has only to be asked for where there is something to do: what is done is done to nobody else.
+  const first: Snapshot = { ...rest, users: presumed, access }
+  const open = questions.filter((question) => plan(config, question, { of: first }).length > 0)
+  const users = new Map(presumed)
+  for (const { account } of open) users.delete(account.sub)
+  for (const [sub, user] of await somePeople(looking, open)) users.set(sub, user)
+  return { ...first, users }
 }
 
 type Places = Pick<Snapshot, 'projects' | 'groups'>
@@ -92,26 +101,45 @@ async function somePlaces(
 
 type People = ReadonlyMap<string, UserSeen>
 
+/** Each by a question of her own. */
 async function somePeople(looking: Looking, questions: readonly Question[]): Promise<People> {
-  const found = await Promise.all(questions.map(({ account }) => personOf(looking, account.sub)))
-  return new Map(found.flatMap((each, index) => (each ? [[questions[index]?.account.sub ?? '', each]] : [])))
+  const people = new Map<string, UserSeen>()
+  await Promise.all(
+    questions.map(async ({ account }) => {
+      const user = (await personOf(looking, account.sub)) ?? (await unlinkedHolder(looking, account))
+      if (user !== undefined) people.set(account.sub, user)
+    }),
+  )
+  return people
 }
 
-async function personOf({ api, config }: Looking, sub: string): Promise<UserSeen | undefined> {
-  const who = { idp_id: config.identityProvider, protocol_id: config.protocol, unique_id: sub }
-  const rows = await api.rows<UserSeen>('users', `/users?${new URLSearchParams(who)}`)
-  return rows[0]
+const holdersOf = ({ leases }: Account) => [...new Set(Object.keys(leases).map(holderOf))]
+
+async function unlinkedHolder({ api }: Looking, account: Account): Promise<UserSeen | undefined> {
+  for (const id of holdersOf(account)) {
+    const user = await unlinkedUser(api, id)
+    if (user !== undefined) return user
+  }
+  return undefined
 }
 
-/** One list for those who carry our mark, a question for each of the others: whoever came before us gets the mark by `tidy`. */
+/** By the users whom their leases name, which costs one list; a question for each of those who have none or several. */
 async function allPeople(looking: Looking, questions: readonly Question[]): Promise<People> {
-  const query = new URLSearchParams({ idp_id: looking.config.identityProvider })
+  const { identityProvider, protocol } = looking.config
+  const query = new URLSearchParams({ idp_id: identityProvider, protocol_id: protocol })
   const rows = await looking.api.rows<UserSeen>('users', `/users?${query}`)
-  const marked = new Map(rows.flatMap((row) => (row.lotse_sub === undefined ? [] : [[row.lotse_sub, row] as const])))
-  // Where all carry the mark, who is not among them is not there.
-  const strangers = rows.some(({ lotse_sub }) => lotse_sub === undefined)
-  const missing = strangers ? questions.filter(({ account }) => !marked.has(account.sub)) : []
-  return new Map([...marked, ...(await somePeople(looking, missing))])
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  const presumed = new Map<string, UserSeen>()
+  const missing: Question[] = []
+  for (const question of questions) {
+    const { account, wanted } = question
+    const [holder, another] = holdersOf(account)
+    const user = another === undefined ? byId.get(holder ?? '') : undefined
+    if (user !== undefined) presumed.set(account.sub, user)
+    // Who is gone, locked and without a lease has nothing that could be taken.
+    else if (holder !== undefined || wanted !== 'gone' || !account.locked) missing.push(question)
+  }
+  return new Map([...presumed, ...(await somePeople(looking, missing))])
 }
 
 type Access = Snapshot['access']
@@ -123,26 +151,25 @@ async function someAccess({ api }: Looking, users: People): Promise<Access> {
         api.rows<Assignment>('role_assignments', `/role_assignments?user.id=${id}`),
         api.rows<Membership>('groups', `/users/${id}/groups`),
       ])
-      const own = groups.filter((group) => !group.membership_expires_at).map((group) => leaseOf.group(group.id))
+      const own = groups.filter((group) => !group.membership_expires_at).map((group) => leaseOf.group(group.id, id))
       return [id, new Set([...assignments.flatMap(leaseIn), ...own])] as const
     }),
   )
   return new Map(found)
 }
 
-async function allAccess(
-  { api }: Looking,
-  { users, groups }: { readonly users: People; readonly groups: readonly string[] },
-): Promise<Access> {
-  const access = new Map<string, Set<Lease>>([...users.values()].map(({ id }) => [id, new Set<Lease>()]))
+async function allAccess({ api }: Looking, groups: readonly string[]): Promise<Access> {
+  const access = new Map<string, Set<Lease>>()
+  const add = (lease: Lease) => {
+    const user = holderOf(lease)
+    access.set(user, (access.get(user) ?? new Set()).add(lease))
+  }
   const assignments = await api.rows<Assignment>('role_assignments', '/role_assignments')
-  for (const each of assignments) for (const lease of leaseIn(each)) access.get(each.user?.id ?? '')?.add(lease)
+  for (const lease of assignments.flatMap(leaseIn)) add(lease)
   await Promise.all(
     groups.map(async (group) => {
-      const { status, body } = await api.send('GET', `/groups/${group}/users`)
-      if (status === 404) return
-      const { users: members = [] } = body as { users?: readonly { readonly id: string }[] }
-      for (const { id } of members) access.get(id)?.add(leaseOf.group(group))
+      const members = await api.rows<{ readonly id: string }>('users', `/groups/${group}/users`, 'is empty')
+      for (const { id } of members) add(leaseOf.group(group, id))
     }),
   )
   return access
@@ -151,8 +178,8 @@ async function allAccess(
 /** A direct role of a user; what is inherited or for the whole system is no lease. */
 function leaseIn({ role, user, scope }: Assignment): readonly Lease[] {
   if (user === undefined || scope['OS-INHERIT:inherited_to'] !== undefined) return []
-  if (scope.project) return [leaseOf.project(scope.project.id, role.id)]
-  return scope.domain ? [leaseOf.domain(scope.domain.id, role.id)] : []
+  if (scope.project) return [leaseOf.project(scope.project.id, role.id, user.id)]
+  return scope.domain ? [leaseOf.domain(scope.domain.id, role.id, user.id)] : []
 }
 
 /** The groups about which anybody asks: of leases, by their ids, and of wishes. */
@@ -163,11 +190,11 @@ function groupsIn(
   places: readonly Place[],
 ): readonly string[] {
   const leased = questions.flatMap(({ account }) =>
-    Object.keys(account.leases).filter((key) => key.startsWith('group:')),
+    Object.keys(account.leases).flatMap((lease) => (lease.startsWith('group:') ? (lease.split(':')[1] ?? []) : [])),
   )
   const wanted = places.flatMap(({ kind, name, domain }) => {
     const id = domains.get(domain)
     return kind === 'group' && id !== undefined ? (groups.get(placeKey(kind, id, name)) ?? []) : []
   })
-  return [...new Set([...leased.map((key) => key.slice('group:'.length)), ...wanted])].sort()
+  return [...new Set([...leased, ...wanted])].sort()
 }

@@ -1,10 +1,10 @@
-import type { Lease, Observed, Question, Step, Wanted } from '../../live.ts'
+import type { Account, Lease, Observed, Question, Step, Wanted } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
 import {
   calledOf,
+  holderOf,
   homeOf,
   leaseOf,
-  nameKey,
   otherName,
   placeKey,
   type Seat,
@@ -12,6 +12,7 @@ import {
   seatsOf,
   type UserSeen,
 } from './snapshot.ts'
+import type { Rename } from './user.ts'
 
 /** What a step does at Keystone. */
 export type Op =
@@ -26,18 +27,13 @@ export type Op =
   | {
       readonly op: 'make-user'
       readonly sub: string
-      readonly called: Readonly<Record<string, string>>
+      readonly called: { readonly name: string; readonly email?: string }
       readonly domainId: string
     }
-  | {
-      readonly op: 'change'
-      readonly user: string
-      readonly sub: string
-      readonly change: Readonly<Record<string, unknown>>
-    }
-  | { readonly op: 'give' | 'take'; readonly lease: Lease; readonly user: string }
-  /** Its user is gone, and the grant with her. */
-  | { readonly op: 'forget' }
+  | { readonly op: 'link'; readonly user: string; readonly sub: string }
+  | ({ readonly op: 'rename' } & Rename)
+  | { readonly op: 'change'; readonly user: string; readonly change: Readonly<Record<string, unknown>> }
+  | { readonly op: 'give' | 'take'; readonly lease: Lease }
 
 const step = (kind: Step['kind'], says: string, does: Op, lease?: Lease): Step => ({
   kind,
@@ -52,56 +48,52 @@ const step = (kind: Step['kind'], says: string, does: Op, lease?: Lease): Step =
  */
 export function plan(config: KeystoneConfig, { account, wanted }: Question, { of }: Observed): readonly Step[] {
   const seen = of as Snapshot // what `observe` made
-  const user = seen.users.get(account.sub)
-  const take = (lease: Lease) =>
-    step(
-      'take',
-      account.leases[lease] ?? lease,
-      user === undefined ? { op: 'forget' } : { op: 'take', lease, user: user.id },
-      lease,
-    )
-  const held = Object.keys(account.leases).sort()
+  const { sub, leases: held } = account
+  const user = seen.users.get(sub)
+  const take = (lease: Lease) => step('take', held[lease] ?? lease, { op: 'take', lease }, lease)
   if (wanted === 'gone') {
     // The lock first: it cuts every token at once, and what follows may take a while.
-    const lock = user?.enabled
-      ? [step('lock', 'user', { op: 'change', user: user.id, sub: account.sub, change: { enabled: false } })]
-      : []
-    return [...lock, ...held.map(take)]
+    const lock = user?.enabled ? [step('lock', 'user', enable(user, false))] : []
+    return [...lock, ...Object.keys(held).sort().map(take)]
   }
+  if (user?.unlinked) return [step('prepare', 'federated identity of the user', { op: 'link', user: user.id, sub })]
   const seats = seatsOf(config, wanted)
-  const leases = leasesOf(seen, seats)
-  const takes = held.filter((lease) => !leases.has(lease)).map(take)
+  const leases = user === undefined ? new Map<Lease, string>() : leasesOf(seen, seats, user.id)
+  const takes = Object.keys(held)
+    .filter((lease) => !leases.has(lease))
+    .sort()
+    .map(take)
   // An administrator has locked her out: that stands, and nothing is given meanwhile.
   if (user !== undefined && !user.enabled && !account.locked) return takes
-  const prepares = preparesOf(config, seen, { sub: account.sub, wanted, seats, user })
+  const prepares = preparesOf(config, seen, { sub, wanted, seats, user })
   if (user === undefined || prepares.length > 0) return [...takes, ...prepares]
   const has = seen.access.get(user.id) ?? new Set()
   const gives = [...leases].filter(([lease]) => !has.has(lease)).sort(byLease)
   return [
     ...takes,
-    ...tidy(seen, { sub: account.sub, wanted, user }),
-    ...gives.map(([lease, says]) => step('give', says, { op: 'give', lease, user: user.id }, lease)),
+    ...gives.map(([lease, says]) => step('give', says, { op: 'give', lease }, lease)),
+    ...tidy({ account, wanted, user }),
     // Last, so that she finds everything in its place.
-    ...(user.enabled
-      ? []
-      : [step('unlock', 'user', { op: 'change', user: user.id, sub: account.sub, change: { enabled: true } })]),
+    ...(user.enabled ? [] : [step('unlock', 'user', enable(user, true))]),
   ]
 }
+
+const enable = ({ id: user }: UserSeen, enabled: boolean): Op => ({ op: 'change', user, change: { enabled } })
 
 const byLease = ([one]: readonly [Lease, string], [other]: readonly [Lease, string]) => (one < other ? -1 : 1)
 
 /** The leases that stand for what is wanted, with their names; places and roles that are not there are left out. */
-function leasesOf(seen: Snapshot, seats: readonly Seat[]): ReadonlyMap<Lease, string> {
+function leasesOf(seen: Snapshot, seats: readonly Seat[], user: string): ReadonlyMap<Lease, string> {
   const found = new Map<Lease, string>()
   for (const seat of seats) {
     const place = placeOf(seen, seat)
     if (place === undefined) continue
-    if (seat.kind === 'group') found.set(leaseOf.group(place), `in group ${seat.name} (${seat.domain})`)
+    if (seat.kind === 'group') found.set(leaseOf.group(place, user), `in group ${seat.name} (${seat.domain})`)
     for (const name of seat.roles) {
       const role = seen.roles.get(name)
       if (role === undefined || seat.kind === 'group') continue
       const where = seat.kind === 'project' ? `project ${seat.name} (${seat.domain})` : `domain ${seat.name}`
-      found.set(leaseOf[seat.kind](place, role), `${name} in ${where}`)
+      found.set(leaseOf[seat.kind](place, role, user), `${name} in ${where}`)
     }
   }
   return found
@@ -138,36 +130,37 @@ function preparesOf(config: KeystoneConfig, seen: Snapshot, { sub, wanted, seats
     found.set(key, step('prepare', `${kind} ${name} (${domain})`, { op: 'make', kind, name, domain, domainId }))
   }
   // Nobody is made who would get nothing.
-  if (user === undefined && (found.size > 0 || leasesOf(seen, seats).size > 0)) {
+  if (user === undefined && (found.size > 0 || leasesOf(seen, seats, '').size > 0)) {
     const home = homeOf(config, wanted.identity)
     const domainId = needDomain(home)
-    const { name, email } = calledOf(wanted.identity)
-    const called = { ...nameAt(seen, sub, name), lotse_name: name, ...(email === undefined ? {} : { email }) }
+    const called = calledOf(wanted.identity)
     if (domainId !== undefined)
-      found.set('user', step('prepare', `user ${name} (${home})`, { op: 'make-user', sub, called, domainId }))
+      found.set('user', step('prepare', `user ${called.name} (${home})`, { op: 'make-user', sub, called, domainId }))
   }
   return [...found.values()]
 }
 
-/** Her name, or another one where somebody has it. */
-const nameAt = ({ blocked }: Snapshot, sub: string, name: string) => ({
-  name: blocked.has(nameKey(sub)) ? otherName(name, sub) : name,
-})
-
 interface Known {
-  readonly sub: string
+  readonly account: Account
   readonly wanted: Wanted
   readonly user: UserSeen
 }
 
-/** Keystone does not take over a name or an address from a later sign-in. */
-function tidy(seen: Snapshot, { sub, wanted: { identity }, user }: Known): readonly Step[] {
+/**
+ * Name and e-mail address, which Keystone does not take over from a later sign-in. A name is changed only where a lease says who she is:
+ * should Keystone lose her identity on the way, that finds her again.
+ */
+function tidy({ account, wanted: { identity }, user }: Known): readonly Step[] {
+  const { sub, leases } = account
   const { name, email } = calledOf(identity)
-  const change = {
-    ...(user.lotse_name === name ? {} : { ...nameAt(seen, sub, name), lotse_name: name }),
-    ...(email === undefined || user.email === email ? {} : { email }),
-    ...(user.lotse_sub === sub ? {} : { lotse_sub: sub }),
-  }
-  if (Object.keys(change).length === 0) return []
-  return [step('tidy', `user ${name}: ${Object.keys(change).join(', ')}`, { op: 'change', user: user.id, sub, change })]
+  const isCalledSo = user.name === name || user.name === otherName(name, sub)
+  const isFound = Object.keys(leases).some((lease) => holderOf(lease) === user.id)
+  return [
+    ...(isCalledSo || !isFound
+      ? []
+      : [step('tidy', `name of the user: ${name}`, { op: 'rename', user: user.id, sub, name })]),
+    ...(email === undefined || user.email === email
+      ? []
+      : [step('tidy', `address of the user: ${email}`, { op: 'change', user: user.id, change: { email } })]),
+  ]
 }

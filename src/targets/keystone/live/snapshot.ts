@@ -6,11 +6,12 @@ import { type KeystoneConfig, schemaOf } from '../options.ts'
 /** A federated user of ours, as Keystone has her. */
 export interface UserSeen {
   readonly id: string
-  readonly email?: string
+  readonly name?: string | null
+  readonly email?: string | null
+  readonly domain_id?: string
   readonly enabled: boolean
-  /** Our marks: the `sub`, by which a list of many users says who is who; and how she was called last, since no answer shows that for sure. */
-  readonly lotse_sub?: string
-  readonly lotse_name?: string
+  /** Known by her leases alone: Keystone lost her federated identity halfway through a change of her name, and a sign-in would make another user. */
+  readonly unlinked?: true
 }
 
 /** What there is at a Keystone, as far as it was asked for. Names are compared as they are written: `wéb` is not `web`. */
@@ -25,7 +26,7 @@ export interface Snapshot {
   /** Ids by `placeKey`. */
   readonly projects: ReadonlyMap<string, string>
   readonly groups: ReadonlyMap<string, string>
-  /** What could not be made a moment ago, by `placeKey`, `nameKey` or, for a domain, its name: it is not tried at each look. */
+  /** What could not be made a moment ago, by `placeKey` or, for a domain, its name: it is not tried at each look. */
   readonly blocked: ReadonlySet<string>
 }
 
@@ -70,16 +71,27 @@ export function calledOf({ username, email }: Identity): { readonly name: string
 /** A name that nobody else has: another account of the domain may be called as she is, since only the `sub` tells people apart. */
 export const otherName = (name: string, sub: string) => `${name}~${sub.slice(0, 8)}`
 
-/** What stands among the blocked where somebody else has her name. */
-export const nameKey = (sub: string) => `name\n${sub}`
-
 /** Everything that an account is to have, place by place. */
 export function seatsOf(config: KeystoneConfig, { identity, grants }: Wanted): readonly Seat[] {
   return grants.flatMap((grant) => seatOf(config, identity, grant) ?? [])
 }
 
+/**
+ * Leases name everything by its id, the user last: a project that was renamed is still found, and so is what was given to a user whom
+ * somebody deleted, or moved to another identity, since.
+ */
 export const leaseOf = {
-  project: (project: string, role: string): Lease => `project:${project}:${role}`,
-  domain: (domain: string, role: string): Lease => `domain:${domain}:${role}`,
-  group: (group: string): Lease => `group:${group}`,
+  project: (project: string, role: string, user: string): Lease => `project:${project}:${role}:${user}`,
+  domain: (domain: string, role: string, user: string): Lease => `domain:${domain}:${role}:${user}`,
+  group: (group: string, user: string): Lease => `group:${group}:${user}`,
 } as const
+
+/** The user to whom a lease was given. */
+export const holderOf = (lease: Lease): string => lease.slice(lease.lastIndexOf(':') + 1)
+
+/** Where a lease is written and taken back. */
+export function pathOf(lease: Lease): string {
+  const [kind, place = '', ...rest] = lease.split(':')
+  const [first = '', user = ''] = rest
+  return kind === 'group' ? `/groups/${place}/users/${first}` : `/${kind}s/${place}/users/${user}/roles/${first}`
+}
