@@ -288,3 +288,14 @@ test("another gateway's users come over with their ids, and only when told to", 
   await writeFile(file, 'x,corp\n')
   assert.match((await at.lotse(`subjects adopt sky --csv ${file} --idp keycloak`)).err.join(), /people\.csv:1/)
 })
+
+test('what rules or people need and nobody makes is said to the operator', async () => {
+  await gateway.reload(config.replace('domain: corp,', 'domain: nowhere,'))
+  await tokensOf(gateway, 'sky-cli', 'person-29')
+  assert.equal(keystone.user(sub('person-29')), undefined)
+  const told = gateway.logs.filter(({ fields }) => fields['what'] === 'domain nowhere')
+  assert.deepEqual(
+    told.map(({ level }) => level),
+    ['error'],
+  )
+})

@@ -13,6 +13,8 @@ export interface Directory {
   domains(names: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** As `domains`; the operator is told once of a role that is not there, since none is ever made. */
   roles(names: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** Tells the operator, once, of what rules or people need, and what is neither there nor to be made. */
+  missing(what: string): void
   /** What could not be made, until it is tried again. */
   blocked(): ReadonlySet<string>
   /** @param says what could not be made, and why: for the operator */
@@ -40,17 +42,23 @@ export function openDirectory(target: string, api: KeystoneApi, { now, log }: Li
     return believed[kind]
   }
 
+  const missing = (what: string): void => {
+    if (told.has(what)) return
+    told.add(what)
+    log('error', 'what rules or people need is not there, and is not made; make it, or change the rule', {
+      target,
+      what,
+    })
+  }
+
   return {
     domains: (names) => read('domains', names),
     async roles(names) {
       const found = await read('roles', names)
-      for (const name of new Set(names)) {
-        if (found.has(name) || told.has(name)) continue
-        told.add(name)
-        log('error', 'a role that rules give is not there; make it, or change the rule', { target, role: name })
-      }
+      for (const name of new Set(names)) if (!found.has(name)) missing(`role ${name}`)
       return found
     },
+    missing,
     blocked() {
       for (const [key, end] of blocked) if (end <= now()) blocked.delete(key)
       return new Set(blocked.keys())

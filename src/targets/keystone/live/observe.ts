@@ -3,7 +3,17 @@ import type { KeystoneConfig } from '../options.ts'
 import type { KeystoneApi } from './api.ts'
 import type { Directory } from './directory.ts'
 import { plan } from './plan.ts'
-import { holderOf, homeOf, leaseOf, type Place, placeKey, type Snapshot, seatsOf, type UserSeen } from './snapshot.ts'
+import {
+  holderOf,
+  homeOf,
+  leaseOf,
+  type Place,
+  placeKey,
+  type Seat,
+  type Snapshot,
+  seatsOf,
+  type UserSeen,
+} from './snapshot.ts'
 import { personOf, unlinkedUser } from './user.ts'
 
 /** From so many accounts on everything is read at once. */
@@ -49,6 +59,7 @@ export async function observe(looking: Looking, questions: readonly Question[]):
   const places = seats.flatMap(({ kind, name, domain }): Place[] => (kind === 'domain' ? [] : [{ kind, name, domain }]))
   const many = questions.length > MANY
   const found = many ? await allPlaces(looking) : await somePlaces(looking, domains, places)
+  tellMissing(looking, { seats, homes }, { domains, ...found })
   const rest = { domains, roles, ...found, blocked: directory.blocked() }
   if (!many) {
     const users = await somePeople(looking, questions)
@@ -63,6 +74,24 @@ export async function observe(looking: Looking, questions: readonly Question[]):
   for (const { account } of open) users.delete(account.sub)
   for (const [sub, user] of await somePeople(looking, open)) users.set(sub, user)
   return { ...first, users }
+}
+
+/** Without a word somebody would find nothing, and nobody would know why. */
+function tellMissing(
+  { config, directory }: Looking,
+  { seats, homes }: { readonly seats: readonly Seat[]; readonly homes: readonly string[] },
+  seen: Pick<Snapshot, 'domains' | 'projects' | 'groups'>,
+): void {
+  const create = config.reconcile?.create ?? []
+  for (const name of create.includes('domain') ? [] : [...seats.map(({ domain }) => domain), ...homes]) {
+    if (!seen.domains.has(name)) directory.missing(`domain ${name}`)
+  }
+  for (const { kind, name, domain } of seats) {
+    const domainId = seen.domains.get(domain)
+    if (kind === 'domain' || domainId === undefined || create.includes(kind)) continue
+    const places = kind === 'project' ? seen.projects : seen.groups
+    if (!places.has(placeKey(kind, domainId, name))) directory.missing(`${kind} ${name} (${domain})`)
+  }
 }
 
 type Places = Pick<Snapshot, 'projects' | 'groups'>
