@@ -57,7 +57,12 @@ export function toldAt(page: Page): URLSearchParams {
 }
 
 /** Sign-in to tokens at the token endpoint. */
-export async function tokensOf(gateway: TestGateway, client: string, sub: string, more: Record<string, string> = {}) {
+export async function tokensOf(
+  gateway: Pick<TestGateway, 'issuer' | 'post'>,
+  client: string,
+  sub: string,
+  more: Record<string, string> = {},
+) {
   const request = authorization(gateway, client, more)
   const told = await signIn(person(), request, sub)
   const { body, status } = await gateway.post('/token', {
@@ -97,5 +102,9 @@ export function redeem(
 }
 
 /** A refresh by a public client. */
-export const refresh = (gateway: TestGateway, client: string, token: string, more: Record<string, string> = {}) =>
-  gateway.post('/token', { grant_type: 'refresh_token', client_id: client, refresh_token: token, ...more })
+export const refresh = (
+  gateway: Pick<TestGateway, 'post'>,
+  client: string,
+  token: string,
+  more: Record<string, string> = {},
+) => gateway.post('/token', { grant_type: 'refresh_token', client_id: client, refresh_token: token, ...more })

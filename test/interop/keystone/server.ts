@@ -29,6 +29,8 @@ export interface Keystone {
   readonly folder: string
   /** Starts it anew on the same database, with other files. */
   restart(printed: Printed): Promise<void>
+  /** Ends it and leaves everything as it is, for `restart`. */
+  halt(): Promise<void>
   /** The end of what Apache and Keystone wrote down. */
   log(): Promise<string>
   stop(): Promise<void>
@@ -60,6 +62,7 @@ export async function startKeystone(setup: Setup): Promise<Keystone> {
         await server.stop()
         server = await run(printed)
       },
+      halt: () => server.stop(),
       log: () => logs(folder),
       async stop() {
         await server.stop()

@@ -15,7 +15,8 @@ import { type Keystone, startKeystone } from './server.ts'
 
 const call = promisify(execFile)
 
-const tls = selfSigned()
+/** Of the gateway and of Keystone's Apache; this process trusts it. */
+export const tls = selfSigned()
 setDefaultCACertificates([...getCACertificates('default'), tls.cert])
 
 export const env = {
@@ -160,7 +161,8 @@ async function explained<T>({ folder }: TestGateway, claims: object): Promise<T>
   return JSON.parse(out.join('\n')) as T
 }
 
-async function startable(printed: string) {
+/** The printed files that Apache and Keystone read. */
+export async function startable(printed: string) {
   const apache = await readdir(join(printed, 'apache')).catch(() => [])
   return {
     apache: apache.filter((name) => name.endsWith('.conf')).map((name) => join(printed, 'apache', name)),
@@ -178,7 +180,8 @@ export function shellOf({ kind, keystone, ca }: Pick<World, 'kind' | 'keystone' 
   }
 }
 
-const administrator = (url: string) => ({
+/** The environment of a shell of the cloud's administrator. */
+export const administrator = (url: string) => ({
   OS_AUTH_URL: `${url}/v3`,
   OS_USERNAME: 'admin',
   OS_PASSWORD: ADMIN_PASSWORD,
