@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decide } from '../../src/core/decide.ts'
 import { describeGrant } from '../../src/core/grants.ts'
 import { possibleGrants } from '../../src/core/possible.ts'
-import { policyOf, targets, type Written } from './support.ts'
+import { NOW, policyOf, targets, type Written } from './support.ts'
 
 const [, prod] = targets
 if (prod === undefined) throw new Error('no cluster among the targets')
@@ -102,4 +103,41 @@ test('a tenant’s rules are possible inside its walls alone, and break glass is
     'prod namespace acme-web: edit',
     'prod namespace vault: admin',
   ])
+})
+
+test('whatever anybody is given in a namespace or over the cluster is among what is possible', () => {
+  const tables = {
+    team: { a: ['red', 'blue'], b: ['blue'] },
+    ranks: { red: ['edit'], blue: ['view'], dev: ['edit'], lead: ['admin', 'view'] },
+  }
+  const byTable = { each: { claim: 'unit', inTable: 'team', as: 'team' } }
+  const templates: readonly (readonly [object, object])[] = [
+    [{ namespace: '<team>', roles: { lookup: 'ranks', key: '<rank>' } }, teams],
+    [{ namespace: 'x-<team>-<rank>', roles: ['view'] }, teams],
+    [{ namespace: '<team>', roles: { lookup: 'ranks', key: '<team>' } }, byTable],
+    [{ namespace: { lookup: 'team', key: '<rank>' }, roles: ['edit'] }, teams],
+    [{ cluster: true, roles: { lookup: 'ranks', key: '<rank>' } }, teams],
+    [{ namespace: '<vars.place>', roles: ['edit'] }, {}],
+  ]
+  const rules = templates.map(([grant, more], index) => ({ ...give(grant, more), name: `rule ${index}` }))
+  const policy = policyOf({ rules, tables, vars: { place: 'here' } })
+  const words = ['a', 'b', 'red', 'blue', 'dev', 'lead', 'x-red', 'web-x']
+  let given = 0
+  for (const team of words)
+    for (const rank of words) {
+      const claims = { groups: [`/teams/${team}/${rank}`], unit: [team, rank] }
+      const subject = { connector: 'corp', id: 'ada', claims, records: {}, authTime: NOW }
+      const held = decide(policy, subject, NOW).grants
+      const named = held.flatMap((grant) => ('namespace' in grant ? grant.namespace : []))
+      const all = possibleGrants(policy, prod, named).grants
+      for (const grant of held) {
+        given += 1
+        const place = all.find(
+          (each) => JSON.stringify({ ...each, roles: [] }) === JSON.stringify({ ...grant, roles: [] }),
+        )
+        const roles = place && 'roles' in place ? place.roles : []
+        assert.ok('roles' in grant && grant.roles.every((role) => roles.includes(role)), describeGrant(grant))
+      }
+    }
+  assert.ok(given > 200, `${given} grants`)
 })
