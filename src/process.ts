@@ -46,6 +46,7 @@ export async function runProcess(main: (words: readonly string[], io: Io) => Pro
     cwd: process.cwd(),
     columns: process.stdout.isTTY && !process.env['NO_COLOR'] ? process.stdout.columns : undefined,
     now: () => Math.floor(Date.now() / 1000),
+    parent: process.ppid,
     stop: stopSignal(),
     onHangup: (listener) => {
       if (hangups.push(listener) === 1) process.on('SIGHUP', () => hangups.forEach((each) => void each()))

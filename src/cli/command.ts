@@ -30,6 +30,8 @@ export interface Io {
   /** Columns of the terminal behind standard output; undefined where there is none, and then no colour is written. */
   readonly columns: number | undefined
   readonly now: Clock
+  /** The id of the process that started this one; absent where nobody needs it. */
+  readonly parent?: number
   /** Aborted by SIGINT or SIGTERM: finish what was accepted and return. A second signal ends the process at once. */
   readonly stop: AbortSignal
   /** Calls back at every SIGHUP, until the process ends. */

@@ -9,6 +9,7 @@ import {
   signInAt,
 } from './sign-in/cluster.ts'
 import { type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
+import { noteGiven, refusals } from './sign-in/given.ts'
 import type { Held } from './sign-in/session.ts'
 import { heldToken, tokenFor } from './sign-in/token.ts'
 import { instant } from './table.ts'
@@ -33,8 +34,7 @@ cluster's extension client.authentication.k8s.io/exec.`,
       const info = execInfo(io.env['KUBERNETES_EXEC_INFO'])
       const door = doorOf(args, io, info)
       try {
-        const held = heldToken(placeOf(io, door), door.resource, io.now()) ?? (await fetched(door, info, args, io))
-        io.out(credential(info, held))
+        io.out(credential(info, await given(door, info, args, io)))
         return exit.ok
       } catch (error) {
         if (!(error instanceof SignInRefused)) throw error
@@ -46,15 +46,49 @@ cluster's extension client.authentication.k8s.io/exec.`,
     },
   }
 
-  async function fetched(door: ClusterDoor, info: ExecInfo, args: Args, io: Io): Promise<Held> {
+  /** What is kept, or what is fetched; and where this kubectl comes back with what it was given a moment ago, another. */
+  async function given(door: ClusterDoor, info: ExecInfo, args: Args, io: Io): Promise<Held> {
+    const place = placeOf(io, door)
+    const { resource } = door
+    const kept = heldToken(place, { resource }, io.now())
+    // By hand or in a script the same shell may ask as often as it likes.
+    if (!info.byKubectl || io.parent === undefined) return kept ?? (await fetched(door, info, { args, io }))
+    const by = { parent: io.parent, now: io.now() }
+    const refused = kept === undefined ? 'none' : refusals(place, resource, kept, by)
+    if (refused === 'twice')
+      io.err(`lotse: ${door.target} refuses every token that it is shown; its operators can see why`)
+    const held =
+      kept === undefined
+        ? await fetched(door, info, { args, io })
+        : refused === 'once'
+          ? await fetched(door, info, { args, io, not: kept }).catch((error: unknown) => orKept(kept, error))
+          : kept
+    noteGiven(place, resource, held, { ...by, again: refused !== 'none' })
+    return held
+  }
+
+  async function fetched(
+    door: ClusterDoor,
+    info: ExecInfo,
+    { args, io, not }: { readonly args: Args; readonly io: Io; readonly not?: Held },
+  ): Promise<Held> {
     const ports = { fetch: await gatewayFetch(door.ca), sleep: patience(io.stop), say: io.err, now: io.now }
     const signIn = info.interactive ? () => signInAt(door, args, io, ports) : undefined
-    return await tokenFor(placeOf(io, door), door.resource, ports, signIn)
+    const want = { resource: door.resource, ...(not && { not }) }
+    return await tokenFor(placeOf(io, door), want, ports, signIn)
   }
+}
+
+/** A gateway that is down is no reason to give nothing: it may be good after all. */
+function orKept(kept: Held, error: unknown): Held {
+  if (error instanceof SignInRefused) throw error
+  return kept
 }
 
 /** What kubectl says. */
 interface ExecInfo {
+  /** It was kubectl, or another program with its library, that asked. */
+  readonly byKubectl: boolean
   readonly apiVersion: string
   /** Somebody is at the terminal. */
   readonly interactive: boolean
@@ -67,13 +101,18 @@ const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.
 /** @throws {UsageError} where it is for another program, or in another version */
 function execInfo(text: string | undefined): ExecInfo {
   // Run by hand: nobody is asked to sign in by what looks like a test.
-  if (!text) return { apiVersion: VERSIONS[0]!, interactive: false, cluster: {} }
+  if (!text) return { byKubectl: false, apiVersion: VERSIONS[0]!, interactive: false, cluster: {} }
   const object = parsed(text)
   const { interactive, cluster } = objectIn(object['spec'])
   const apiVersion = String(object['apiVersion'])
   if (!VERSIONS.includes(apiVersion))
     throw new UsageError(`the kubeconfig asks for ${apiVersion}; write apiVersion: ${VERSIONS[0]}`)
-  return { apiVersion, interactive: interactive === true, cluster: objectIn(objectIn(cluster)['config']) }
+  return {
+    byKubectl: true,
+    apiVersion,
+    interactive: interactive === true,
+    cluster: objectIn(objectIn(cluster)['config']),
+  }
 }
 
 const objectIn = (value: unknown): Readonly<Record<string, unknown>> =>

@@ -49,6 +49,9 @@ after(async () => {
   await idp.close()
 })
 
+/** The process that runs the plugin: another kubectl each time, where a test says nothing else. */
+let parent = 1
+
 interface Ran {
   readonly code: number
   readonly out: string
@@ -72,6 +75,7 @@ async function run(
     env: { LOTSE_CACHE: join(folder, 'cache'), LOTSE_ISSUER: gateway.issuer, LOTSE_CLIENT: CLIENT, ...env },
     cwd: folder,
     now: () => Math.floor(Date.now() / 1000),
+    parent,
     stop: new AbortController().signal,
   } as unknown as Io
   // Waiting for another process is not waiting for a person.
@@ -80,8 +84,12 @@ async function run(
   return { code, out: out.join('\n'), err: err.join('\n') }
 }
 
-const plugin = (env: Readonly<Record<string, string>>, does?: Does, words: readonly string[] = []) =>
-  run(credentialCommand, words, env, does)
+const plugin = (env: Readonly<Record<string, string>>, does?: Does, words: readonly string[] = []) => {
+  parent += 1
+  return run(credentialCommand, words, env, does)
+}
+/** The kubectl of the last run, once more: it keeps a token in its memory, so it was refused. */
+const again = (env: Readonly<Record<string, string>>, does?: Does) => run(credentialCommand, [], env, does)
 const there = (target = 'prod') => ({ KUBERNETES_EXEC_INFO: execInfo(true, { target }) })
 const away = (target = 'prod') => ({ KUBERNETES_EXEC_INFO: execInfo(false, { target }) })
 
@@ -199,6 +207,48 @@ test('who declines is asked once: kubectl runs the plugin ten times, and nine ar
   credentialOf(await plugin(there(), confirms))
 })
 
+test('a kubectl that comes back was refused: it gets one other token, and then is told that none will do', async () => {
+  await login()
+  const first = credentialOf(await plugin(away()))
+  const second = await again(away())
+  assert.notEqual(credentialOf(second).token, first.token)
+  assert.equal(second.err, '')
+  for (let n = 0; n < 8; n += 1) {
+    const more = await again(away())
+    assert.equal(credentialOf(more).token, credentialOf(second).token)
+    assert.match(more.err, /prod refuses every token that it is shown/)
+  }
+  const other = await plugin(away())
+  assert.deepEqual([credentialOf(other).token, other.err], [credentialOf(second).token, ''])
+  assert.notEqual(credentialOf(await again(away())).token, credentialOf(second).token)
+})
+
+test('a kubectl that comes back while the gateway is down gets what is kept, and after a minute it is no sign of anything', async () => {
+  await login()
+  const first = credentialOf(await plugin(away()))
+  store = 'down'
+  assert.equal(credentialOf(await again(away())).token, first.token)
+  store = 'well'
+  clock.advance(61)
+  assert.equal(credentialOf(await again(away())).token, first.token)
+})
+
+test('a kubectl that comes back after its sign-in was ended is asked once, by all of its ten runs', async () => {
+  await login()
+  credentialOf(await plugin(there()))
+  await gateway.ends.end({ kind: 'connector', id: 'corp' }, 'operator', { reference: 'test' })
+  clock.advance(2)
+  let asked = 0
+  for (let n = 0; n < 9; n += 1) {
+    const { code } = await again(there(), async (said) => {
+      asked += 1
+      await declines(said)
+    })
+    assert.equal(code, 1)
+  }
+  assert.equal(asked, 1)
+})
+
 test('a target at which she may nothing is asked for once in half a minute, and the others go on', async () => {
   await login()
   await gateway.reload(config.replace("      - { target: argo, group: 'argo-<team>' }\n", ''))
@@ -252,7 +302,7 @@ test('logout gives the refresh token back, and forgets; a second one finds nothi
   const again = await refresh(gateway, CLIENT, refreshToken, { resource: 'urn:lotse:target:prod' })
   assert.deepEqual([again.status, again.body['error']], [400, 'invalid_grant'])
   assert.deepEqual(
-    Object.keys(await cacheIn(join(folder, 'cache'))).filter((name) => !name.endsWith('.lock')),
+    Object.keys(await cacheIn(join(folder, 'cache'))).filter((name) => name.endsWith('.json')),
     [],
   )
   assert.equal((await run(() => logout, [])).err, 'Nobody is signed in.')

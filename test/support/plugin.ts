@@ -42,8 +42,9 @@ export function startLotse(
   env: Readonly<Record<string, string>>,
   program: readonly [string, ...string[]] = [process.execPath, join(root, 'src/main.ts')],
 ): Plugin {
-  const [command, ...args] = program
-  const child = spawn(command, [...args, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Each has a parent of its own, as each kubectl is one.
+  const shell = ['-c', '"$@"; exit $?', 'kubectl', ...program, ...words]
+  const child = spawn('/bin/sh', shell, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   let [out, err] = ['', '']
   const asked = Promise.withResolvers<string>()
   asked.promise.catch(() => {}) // most tests do not look
@@ -62,7 +63,16 @@ export function startLotse(
       resolve({ code, out, err })
     })
   })
-  return { asked: asked.promise, ended, kill: () => void child.kill('SIGKILL') }
+  return { asked: asked.promise, ended, kill: () => killGroup(child.pid) }
+}
+
+/** The shell and what it runs; nothing where they have ended. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 /** The token in what the plugin printed. */

@@ -15,10 +15,17 @@ export interface TokenPorts extends Pick<SignInPorts, 'fetch' | 'sleep'> {
   readonly now: () => number
 }
 
+/** What a token is wanted for. */
+export interface Want {
+  readonly resource: string
+  /** A token that its cluster refuses: another one is wanted. */
+  readonly not?: Held
+}
+
 /** The token that is kept for a resource; undefined where none is, or it ends in a moment. */
-export function heldToken(place: Place, resource: string, now: number): Held | undefined {
+export function heldToken(place: Place, { resource, not }: Want, now: number): Held | undefined {
   const held = readSession(place).tokens[resource]
-  return held !== undefined && held.until > now ? held : undefined
+  return held !== undefined && held.until > now && held.token !== not?.token ? held : undefined
 }
 
 /**
@@ -29,14 +36,15 @@ export function heldToken(place: Place, resource: string, now: number): Held | u
  */
 export function tokenFor(
   place: Place,
-  resource: string,
+  want: Want,
   ports: TokenPorts,
   signIn: (() => Promise<Granted>) | undefined,
 ): Promise<Held> {
+  const { resource } = want
   return underLock(
     place,
     ports.sleep,
-    () => heldToken(place, resource, ports.now()),
+    () => heldToken(place, want, ports.now()),
     async () => {
       refuseAgain(readSession(place), resource, ports.now())
       const next = await afterRefresh(place, resource, ports)
