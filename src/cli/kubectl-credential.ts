@@ -12,7 +12,7 @@ import { type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
 import { noteGiven, refusals } from './sign-in/given.ts'
 import type { Held } from './sign-in/session.ts'
 import { heldToken, tokenFor } from './sign-in/token.ts'
-import { instant } from './table.ts'
+import { instant, printable } from './table.ts'
 
 /** `lotse kubectl-credential`: what kubectl runs before it asks a cluster. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
 export const command: Command = credentialCommand(sleeper)
@@ -34,49 +34,65 @@ cluster's extension client.authentication.k8s.io/exec.`,
       const info = execInfo(io.env['KUBERNETES_EXEC_INFO'])
       const door = doorOf(args, io, info)
       try {
-        io.out(credential(info, await given(door, info, args, io)))
+        io.out(credential(info, await given({ door, info, args, io, sleep: patience(io.stop) })))
         return exit.ok
       } catch (error) {
         if (!(error instanceof SignInRefused)) throw error
-        const { target, issuer, client } = door
         io.err(`lotse: ${error.message}`)
-        io.err(`lotse: to sign in: lotse login ${target} --issuer ${issuer} --client ${client}`)
+        io.err(`lotse: to sign in: ${loginFor(door, io)}`)
         return exit.refused
       }
     },
   }
+}
 
-  /** What is kept, or what is fetched; and where this kubectl comes back with what it was given a moment ago, another. */
-  async function given(door: ClusterDoor, info: ExecInfo, args: Args, io: Io): Promise<Held> {
-    const place = placeOf(io, door)
-    const { resource } = door
-    const kept = heldToken(place, { resource }, io.now())
-    // By hand or in a script the same shell may ask as often as it likes.
-    if (!info.byKubectl || io.parent === undefined) return kept ?? (await fetched(door, info, { args, io }))
-    const by = { parent: io.parent, now: io.now() }
-    const refused = kept === undefined ? 'none' : refusals(place, resource, kept, by)
-    if (refused === 'twice')
-      io.err(`lotse: ${door.target} refuses every token that it is shown; its operators can see why`)
-    const held =
-      kept === undefined
-        ? await fetched(door, info, { args, io })
-        : refused === 'once'
-          ? await fetched(door, info, { args, io, not: kept }).catch((error: unknown) => orKept(kept, error))
-          : kept
-    noteGiven(place, resource, held, { ...by, again: refused !== 'none' })
-    return held
-  }
+/** The line that signs in, as it is pasted. */
+function loginFor({ target, issuer, client, ca }: ClusterDoor, io: Io): string {
+  const words = [
+    'lotse login',
+    target,
+    '--issuer',
+    issuer,
+    '--client',
+    client,
+    ...(ca === undefined ? [] : ['--ca', ca]),
+  ]
+  return printable([...words, ...(io.env['LOTSE_KEYSTONE'] ? ['--cluster'] : [])].join(' '))
+}
 
-  async function fetched(
-    door: ClusterDoor,
-    info: ExecInfo,
-    { args, io, not }: { readonly args: Args; readonly io: Io; readonly not?: Held },
-  ): Promise<Held> {
-    const ports = { fetch: await gatewayFetch(door.ca), sleep: patience(io.stop), say: io.err, now: io.now }
-    const signIn = info.interactive ? () => signInAt(door, args, io, ports) : undefined
-    const want = { resource: door.resource, ...(not && { not }) }
-    return await tokenFor(placeOf(io, door), want, ports, signIn)
-  }
+/** One run of the plugin. */
+interface Run {
+  readonly door: ClusterDoor
+  readonly info: ExecInfo
+  readonly args: Args
+  readonly io: Io
+  readonly sleep: SignInPorts['sleep']
+}
+
+/** What is kept, or what is fetched; and where this kubectl comes back with what it was given a moment ago, another. */
+async function given(run: Run): Promise<Held> {
+  const { door, info, io } = run
+  const place = placeOf(io, door)
+  const kept = heldToken(place, door, io.now())
+  // By hand or in a script the same shell may ask as often as it likes.
+  if (!info.byKubectl || io.parent === undefined) return kept ?? (await fetched(run))
+  const by = { parent: io.parent, now: io.now() }
+  const refused = kept === undefined ? 'none' : refusals(place, door.resource, kept, by)
+  const held = kept === undefined ? await fetched(run) : await unlessRefused(kept, refused, run)
+  noteGiven(place, door.resource, held, { ...by, again: refused !== 'none' })
+  return held
+}
+
+async function unlessRefused(kept: Held, refused: ReturnType<typeof refusals>, run: Run): Promise<Held> {
+  if (refused === 'twice')
+    run.io.err(`lotse: ${printable(run.door.target)} refuses every token that it is shown; its operators can see why`)
+  return refused === 'once' ? await fetched(run, kept).catch((error: unknown) => orKept(kept, error)) : kept
+}
+
+async function fetched({ door, info, args, io, sleep }: Run, not?: Held): Promise<Held> {
+  const ports = { fetch: await gatewayFetch(door.ca), sleep, say: io.err, now: io.now }
+  const signIn = info.interactive ? () => signInAt(door, args, io, ports) : undefined
+  return await tokenFor(placeOf(io, door), { resource: door.resource, ...(not && { not }) }, ports, signIn)
 }
 
 /** A gateway that is down is no reason to give nothing: it may be good after all. */

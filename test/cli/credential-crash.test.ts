@@ -97,5 +97,5 @@ test('what killed ones left unfinished is gone after the next write: it holds to
   await expire(env)
   await startLotse(['kubectl-credential'], env).ended
   const names = Object.keys(await cacheIn(folder))
-  assert.deepEqual(names.map((name) => name.replace(/^[0-9a-f]{32}/, '')).sort(), ['.json', '.lock'])
+  assert.deepEqual(names.map((name) => name.replace(/^[0-9a-f]{32}/, '')).sort(), ['.given', '.json', '.lock'])
 })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { fileOf, type Held, type Place } from './session.ts'
+import { givenFileOf, type Held, type Place, unfinishedOf } from './session.ts'
 
 /** Which process was given a token last. */
 interface Given {
@@ -17,12 +17,11 @@ interface Given {
 /** Seconds in which a process that comes back comes because it was refused: kubectl keeps a token in its memory. */
 const SOON = 60
 
-const fileFor = (place: Place) => fileOf(place).replace(/\.json$/, '.given')
 const digestOf = ({ token }: Held) => createHash('sha256').update(token).digest('hex').slice(0, 16)
 
 function lastGiven(place: Place): Partial<Given> {
   try {
-    return (JSON.parse(readFileSync(fileFor(place), 'utf8')) ?? {}) as Partial<Given>
+    return (JSON.parse(readFileSync(givenFileOf(place), 'utf8')) ?? {}) as Partial<Given>
   } catch {
     return {}
   }
@@ -49,12 +48,11 @@ export interface Asking {
 /** Remembers who was given what. A loss does no harm, so this neither waits for the disk nor fails. */
 export function noteGiven(place: Place, resource: string, held: Held, by: Asking & { readonly again: boolean }): void {
   const given: Given = { parent: by.parent, resource, digest: digestOf(held), at: by.now, again: by.again }
-  const file = fileFor(place)
-  const unfinished = `${file}.${by.parent}`
+  const unfinished = unfinishedOf(place)
   try {
     writeFileSync(unfinished, JSON.stringify(given), { mode: 0o600 })
-    renameSync(unfinished, file)
+    renameSync(unfinished, givenFileOf(place))
   } catch {
-    // A cache that cannot be written was told where a token had to be kept.
+    // A cache that cannot be written was told where a token had to be kept; who holds the lock may have swept this one away.
   }
 }

@@ -78,6 +78,12 @@ export const emptySession = ({ issuer, client, ca }: Where): Session => ({
   refused: {},
 })
 
+/** The file beside it that says who was given a token last; for it nobody takes the lock. */
+export const givenFileOf = (place: Place): string => fileOf(place).replace(/\.json$/, '.given')
+
+/** A file of a new name, to be renamed when it is whole; one that is left is swept away at the next write. */
+export const unfinishedOf = (place: Place): string => `${fileOf(place)}.${randomBytes(6).toString('hex')}.tmp`
+
 /** What this machine keeps of a sign-in; an empty one where nothing is kept, or what stands there was not written by us. */
 export function readSession(place: Place): Session {
   const read = sessionIn(fileOf(place))
@@ -118,7 +124,7 @@ function filesIn(folder: string): readonly string[] {
 export function writeSession(place: Place, session: Session): void {
   const file = fileOf(place)
   dropUnfinished(place)
-  const unfinished = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  const unfinished = unfinishedOf(place)
   const opened = openSync(unfinished, 'wx', 0o600)
   try {
     writeSync(opened, JSON.stringify(session))
@@ -132,7 +138,7 @@ export function writeSession(place: Place, session: Session): void {
 /** Takes away what is kept. Only who holds the lock calls this. */
 export function dropSession(place: Place): void {
   dropUnfinished(place)
-  rmSync(fileOf(place), { force: true })
+  for (const file of [fileOf(place), givenFileOf(place)]) rmSync(file, { force: true })
 }
 
 /** What processes left that were killed while they wrote; they hold tokens. */
