@@ -42,10 +42,12 @@ export interface World {
   close(): Promise<void>
 }
 
-const tls = selfSigned()
+/** The gateway’s certificate, which this process trusts. */
+export const tls = selfSigned()
 setDefaultCACertificates([...getCACertificates('default'), tls.cert])
 
-const config = (upstream: string, ports: Readonly<Record<Kind, number>>) => `
+/** Everything of the gateway’s configuration that a cluster of this group needs. */
+export const config = (upstream: string, ports: Readonly<Record<Kind, number>>) => `
 brand: { name: Cloud Nord }
 connectors:
   - { id: corp, type: oidc, label: Corp AG, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, scope: openid profile email groups, domain: corp, emailDomains: [corp.example], upstreamLogout: 'off' }
@@ -135,7 +137,7 @@ async function composed(parts: Pick<World, 'gateway' | 'operator' | 'clusters' |
 }
 
 /** Prints for the cluster and reads its flags from there. */
-async function flagsFor(kind: Kind, { lotse }: Operator, folder: string): Promise<readonly string[]> {
+export async function flagsFor(kind: Kind, { lotse }: Operator, folder: string): Promise<readonly string[]> {
   const flavour = kind === 'ids' ? '--flavour id-token' : ''
   const said = await lotse(`print ${kind} --out ${kind} ${flavour} --namespaces web,db --issuer-ca issuer-ca.pem`)
   if (said.code !== 0) throw new Error(said.err.join('\n'))
