@@ -298,6 +298,8 @@ test('dashboards are known by where they take answers; for others a client is wr
   const text = textOf('argocd/argocd-cm.yaml', cluster(), { clients: [kubectl, argo] })
   assert.deepEqual((read(text)['data'] as unknown as { url: string }).url, 'https://cd.example')
   assert.match(text, /clientID: argo\n/)
+  const flux = textOf('flux/web-config.yaml', cluster({ groupsPrefix: "it's:" }))
+  assert.match(flux, /groups: "claims\.groups\.map\(g, 'it\\\\'s:' \+ g\)"/)
   const headlamp = textOf('headlamp/values.yaml')
   assert.match(headlamp, /^# No client takes answers at …\/oidc-callback; write in clients: - \{ id: headlamp, /m)
 })

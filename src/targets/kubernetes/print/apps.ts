@@ -1,6 +1,7 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { type Yaml, yamlOf } from '../../yaml.ts'
+import { celText } from './authentication.ts'
 import { made, type Setting } from './setting.ts'
 
 /** A program with a web page that signs people in for a cluster. */
@@ -45,12 +46,10 @@ const apps: readonly App[] = [
     name: 'Headlamp',
     path: 'headlamp/values.yaml',
     answers: '/oidc-callback',
-    use: 'Values of the Helm chart; the secret stands in a Secret of yours. Its tokens go to the cluster as they are.',
+    use: 'Values of the Helm chart: helm upgrade … -f FILE --set config.oidc.clientSecret=SECRET. Its tokens go to the cluster as they are.',
     content: (setting, client, url) => ({
       config: {
         oidc: {
-          secret: { create: false },
-          externalSecret: { enabled: true, name: 'headlamp-oidc' },
           clientID: client,
           issuerURL: setting.issuer,
           callbackURL: `${url}/oidc-callback`,
@@ -81,8 +80,8 @@ const apps: readonly App[] = [
             clientSecret: '<CLIENT SECRET>',
             scopes: [...scopes, 'offline_access'],
             impersonation: {
-              username: `'${config.usernamePrefix}' + claims.preferred_username`,
-              groups: `claims.groups.map(g, '${config.groupsPrefix}' + g)`,
+              username: `${celText(config.usernamePrefix)} + claims.preferred_username`,
+              groups: `claims.groups.map(g, ${celText(config.groupsPrefix)} + g)`,
             },
           },
         },

@@ -34,8 +34,8 @@ export function authentication(setting: Setting, version: 'v1' | 'v1beta1'): str
 }
 
 /** A literal of CEL. */
-const cel = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`
-const list = (texts: readonly string[]) => `[${texts.map(cel).join(', ')}]`
+export const celText = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`
+const list = (texts: readonly string[]) => `[${texts.map(celText).join(', ')}]`
 
 /** An access token names its client (RFC 9068, section 2.2), an ID token never does, and nothing else of the gateway has a user. */
 function claimRules(setting: Setting): readonly Yaml[] {
@@ -58,7 +58,7 @@ function claimRules(setting: Setting): readonly Yaml[] {
       : [
           {
             // The library gives a second audience no azp: one audience, the client itself, is what an ID token has.
-            expression: `has(claims.client_id) || claims.aud == ${cel(idClient.id)}`,
+            expression: `has(claims.client_id) || claims.aud == ${celText(idClient.id)}`,
             message: 'the ID token is for more than this cluster',
           },
         ]),
@@ -86,9 +86,9 @@ function mappings({ config, issuer }: Setting): Yaml {
   const { usernamePrefix, groupsPrefix } = config
   const key = extraDomain(new URL(issuer).hostname)
   return {
-    username: { expression: `${cel(usernamePrefix)} + claims.preferred_username` },
+    username: { expression: `${celText(usernamePrefix)} + claims.preferred_username` },
     // Without dyn() the compiler does not know that the optional holds a list.
-    groups: { expression: `dyn(claims.?groups.orValue([])).map(g, ${cel(groupsPrefix)} + g)` },
+    groups: { expression: `dyn(claims.?groups.orValue([])).map(g, ${celText(groupsPrefix)} + g)` },
     uid: { expression: 'claims.sub' },
     extra: [
       { key: `${key}/session`, valueExpression: "claims.?sid.orValue('')" },

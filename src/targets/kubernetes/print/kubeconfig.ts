@@ -50,6 +50,7 @@ export function pluginClient(setting: Setting): ClientConfig | undefined {
   const fit = publicClients(setting).filter(
     (client) =>
       setting.accessClients.includes(client) &&
+      (client.target === undefined || client.target === setting.config.id) &&
       client.grants.includes('refresh') &&
       (client.grants.includes('device') || loopback(client) !== undefined),
   )
