@@ -37,48 +37,43 @@ export function authentication(setting: Setting, version: 'v1' | 'v1beta1'): str
 export const celText = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`
 const list = (texts: readonly string[]) => `[${texts.map(celText).join(', ')}]`
 
+/** A rule is an expression and what the kube-apiserver's log says where it does not hold. */
+const ruleOf = (expression: string, message: string) => ({ expression, message })
+
 /** An access token names its client (RFC 9068, section 2.2), an ID token never does, and nothing else of the gateway has a user. */
+function kindRules({ idClient, accessClients }: Setting): readonly Yaml[] {
+  const rules: Yaml[] = []
+  if (idClient === undefined)
+    rules.push(ruleOf('has(claims.client_id)', 'an access token of the gateway is wanted, and this is none'))
+  // One audience, the client itself, is what an ID token of the gateway has.
+  else
+    rules.push(
+      ruleOf(
+        `has(claims.client_id) || claims.aud == ${celText(idClient.id)}`,
+        'the ID token is for more than this cluster',
+      ),
+    )
+  if (accessClients.length === 0)
+    rules.push(ruleOf('!has(claims.client_id)', 'an ID token of the gateway is wanted, and this is none'))
+  else
+    rules.push(
+      ruleOf(
+        `!has(claims.client_id) || claims.client_id in ${list(accessClients.map(({ id }) => id))}`,
+        'the token was given to a client that is none of this cluster',
+      ),
+    )
+  return rules
+}
+
 function claimRules(setting: Setting): readonly Yaml[] {
-  const { config, idClient, accessClients } = setting
-  const clients = list(accessClients.map(({ id }) => id))
-  const kinds = [
-    ...(idClient === undefined
-      ? [{ expression: 'has(claims.client_id)', message: 'an access token of the gateway is wanted, and this is none' }]
-      : []),
-    ...(accessClients.length === 0
-      ? [{ expression: '!has(claims.client_id)', message: 'an ID token of the gateway is wanted, and this is none' }]
-      : [
-          {
-            expression: `!has(claims.client_id) || claims.client_id in ${clients}`,
-            message: 'the token was given to a client that is none of this cluster',
-          },
-        ]),
-    ...(idClient === undefined
-      ? []
-      : [
-          {
-            // The library gives a second audience no azp: one audience, the client itself, is what an ID token has.
-            expression: `has(claims.client_id) || claims.aud == ${celText(idClient.id)}`,
-            message: 'the ID token is for more than this cluster',
-          },
-        ]),
-  ]
+  const { ttl } = setting.config
   return [
-    ...kinds,
-    {
-      expression: '!has(claims.azp) || !has(claims.client_id) || claims.azp == claims.client_id',
-      message: 'azp names another client',
-    },
+    ...kindRules(setting),
+    ruleOf('!has(claims.azp) || !has(claims.client_id) || claims.azp == claims.client_id', 'azp names another client'),
     // Logout tokens of the gateway have the same issuer and audience.
-    { expression: '!has(claims.events)', message: 'this is a logout token' },
-    {
-      expression: `has(claims.iat) && claims.exp - claims.iat <= ${config.ttl}`,
-      message: `the token lives longer than ${config.ttl} seconds`,
-    },
-    {
-      expression: "has(claims.preferred_username) && claims.preferred_username != ''",
-      message: 'the token names no user',
-    },
+    ruleOf('!has(claims.events)', 'this is a logout token'),
+    ruleOf(`has(claims.iat) && claims.exp - claims.iat <= ${ttl}`, `the token lives longer than ${ttl} seconds`),
+    ruleOf("has(claims.preferred_username) && claims.preferred_username != ''", 'the token names no user'),
   ]
 }
 
@@ -103,12 +98,12 @@ function extraDomain(host: string): string {
 }
 
 const reserved = [
-  {
-    expression: "!user.username.startsWith('system:') && !user.username.startsWith('kubeadm:')",
-    message: 'the user name belongs to Kubernetes itself',
-  },
-  {
-    expression: "user.groups.all(g, !g.startsWith('system:') && !g.startsWith('kubeadm:'))",
-    message: 'a group belongs to Kubernetes itself',
-  },
+  ruleOf(
+    "!user.username.startsWith('system:') && !user.username.startsWith('kubeadm:')",
+    'the user name belongs to Kubernetes itself',
+  ),
+  ruleOf(
+    "user.groups.all(g, !g.startsWith('system:') && !g.startsWith('kubeadm:'))",
+    'a group belongs to Kubernetes itself',
+  ),
 ]
