@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
-import { answerCode, expire, startLotse } from '../../support/plugin.ts'
+import { answerCode, cacheIn, expire, startLotse } from '../../support/plugin.ts'
 import { root } from '../../support/runner.ts'
 import { person, pickPerson } from '../../support/sign-in.ts'
 import { output } from '../upstreams/server.ts'
@@ -53,6 +53,14 @@ for (const version of programs())
       for (const kind of KINDS) await assert.rejects(whoami(kind), /nobody is signed in/)
     })
 
+    test('a kubectl whose token is refused before it ends gets another one, and nobody is asked', async () => {
+      await login(['--device'], (address) => answerCode(address, 'confirm'))
+      await spoil(join(folder, 'cache'))
+      const met = startLotse(['--context', 'structured', 'get', '--raw', '/api'], env, [version.kubectl])
+      assert.match((await met.ended).err, /Unauthorized/, 'kubectl does not repeat what was refused')
+      assert.equal(await whoami('structured'), NAMES.structured)
+    })
+
     test('one sign-in by a browser on the same machine serves both clusters', async () => {
       await login(['--browser'], async (address) => {
         const who = person()
@@ -61,6 +69,16 @@ for (const version of programs())
       for (const kind of KINDS) assert.equal(await whoami(kind), NAMES[kind])
     })
   })
+
+/** Makes each token that is kept one that no key has signed, as after a key was revoked. */
+async function spoil(folder: string): Promise<void> {
+  for (const [name, { text }] of Object.entries(await cacheIn(folder))) {
+    if (!name.endsWith('.json')) continue
+    const session = JSON.parse(text) as { tokens: Record<string, { token: string }> }
+    for (const held of Object.values(session.tokens)) held.token = held.token.replace(/\.[^.]*$/, '.AAAA')
+    await writeFile(join(folder, name), JSON.stringify(session))
+  }
+}
 
 /** What the operator hands to people: printed again, now that the clusters have certificates. */
 async function printForPeople({ operator, gateway, cluster }: World): Promise<void> {
