@@ -28,8 +28,8 @@ export interface Leases {
   served(sub: string, target: string, reference: string): Promise<Arrival>
   /** The one entry of everything that may change what somebody is to have. Durable when it resolves. @param delay seconds */
   mark(sub: string, delay: number): Promise<void>
-  /** A recheck renewed a proof: marks its person where the rules say something else now. */
-  renewed(before: StoredProof, after: StoredProof): Promise<void>
+  /** A recheck renewed a proof: marks its person where the rules say something else now, which is `news`. */
+  renewed(before: StoredProof, after: StoredProof): Promise<'news' | 'as before'>
   /** Once a second: whoever is due. */
   tick(): Promise<void>
   /** Once a second: the passes that are due. */
@@ -122,12 +122,14 @@ export function openLeases(ports: LeasePorts): Leases {
     },
     async renewed(before, after) {
       const { targets, decide } = ports.world()
-      if (targets.size === 0) return
+      if (targets.size === 0) return 'as before'
       const [was, is] = [before, after].map(({ subject }) => {
         const { allowed, identity, grants, until } = decide(subject, now())
         return { allowed, identity, grants, until }
       })
-      if (!isDeepStrictEqual(was, is)) await due.mark(accountId(after.subject), 0)
+      if (isDeepStrictEqual(was, is)) return 'as before'
+      await due.mark(accountId(after.subject), 0)
+      return 'news'
     },
     async tick() {
       if (ports.world().targets.size === 0) return

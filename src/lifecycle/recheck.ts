@@ -6,7 +6,7 @@ import { accountId } from '../core/subject.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Store } from '../store/store.ts'
 import { type Gate, openGate } from './gate.ts'
-import type { ProofShelf, StoredProof } from './proofs.ts'
+import { groupOf, type ProofShelf, type StoredProof } from './proofs.ts'
 
 /** What a recheck needs of a connector; times in seconds. */
 export interface Recheckable {
@@ -25,14 +25,18 @@ export interface RecheckPorts {
   readonly connector: (id: string) => Recheckable | undefined
   /** Ends what rests on a proof that the upstream takes back. */
   readonly gone: (id: string) => Promise<void>
-  /** Told of each renewed proof, when it is stored: who keeps leases looks at what the rules say about it now. */
-  readonly renewed?: (before: StoredProof, after: StoredProof) => Promise<void>
+  /**
+   * Told of each renewed proof, when it is stored: who keeps leases looks at what the rules say about it now.
+   * @returns `news` where they say something else, and so would about the person's other sign-ins
+   */
+  readonly renewed?: (before: StoredProof, after: StoredProof) => Promise<'news' | 'as before'>
 }
 
 /** Keeps proofs fresh by asking their upstreams again. */
 export interface Rechecks {
   /**
-   * The proof, renewed where it is older than its connector wants. One question for one proof at a time, whoever asks.
+   * The proof, renewed where it is older than its connector wants. One question for one proof at a time, whoever asks. Where the answer
+   * is news about the person, her other sign-ins are asked about too, whatever their age; nobody waits for that.
    * @returns undefined where person or session are gone; everything that rested on the proof has then ended
    * @throws {LoginError} `upstream_unavailable` where the upstream did not answer and the grace is over
    */
@@ -62,14 +66,25 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
     return made
   }
 
-  const ask = (id: string, proof: StoredProof, via: Recheckable): Promise<StoredProof | undefined> => {
-    const known = running.get(id)
+  const ask = (proof: StoredProof, question: Question): Promise<StoredProof | undefined> => {
+    const known = running.get(question.id)
     if (known) return known
     const asked = gateOf(proof.subject.connector)
-      .pass(() => askUpstream(ports, { id, via }))
-      .finally(() => running.delete(id))
-    running.set(id, asked)
+      .pass(() => askUpstream(ports, question))
+      .finally(() => running.delete(question.id))
+    running.set(question.id, asked)
     return asked
+  }
+
+  /** What is gone for one sign-in of a person must not stand on another one until that is used. */
+  const askAboutOthers = async (id: string, { subject }: StoredProof, via: Recheckable): Promise<void> => {
+    for (const other of await ports.proofs.ids(groupOf.subject(accountId(subject)))) {
+      const proof = other === id ? undefined : await ports.proofs.get(other)
+      if (!proof || proof.goodUntil <= ports.now()) continue
+      await ask(proof, { id: other, via: { ...via, recheckAfter: 0 } }).catch((error: unknown) => {
+        ports.log('debug', 'another sign-in of a person is asked about later', { error: String(error) })
+      })
+    }
   }
 
   return {
@@ -78,8 +93,9 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
       if (!via) return proof // who is still signed in by a connector that was taken out is the rules' business
       const age = ports.now() - proof.provenAt
       if (age < via.recheckAfter) return proof
+      const news = () => void askAboutOthers(id, proof, via).catch(() => {}) // a store that fails: the next pass asks
       try {
-        return await within(PATIENCE, ask(id, proof, via))
+        return await within(PATIENCE, ask(proof, { id, via, news }))
       } catch (error) {
         // An answer that cannot be believed teaches as little as none; a store that fails is another matter (law 4).
         if (!(error instanceof LoginError) || error.code === 'unavailable') throw error
@@ -91,18 +107,24 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
   }
 }
 
+interface Question {
+  /** The proof's. */
+  readonly id: string
+  readonly via: Recheckable
+  /** Told where the answer is news about the person. */
+  readonly news?: () => void
+}
+
 /** Asks for all processes: the one that puts the claim down asks, the others wait for what it finds. */
-async function askUpstream(
-  ports: RecheckPorts,
-  { id, via }: { readonly id: string; readonly via: Recheckable },
-): Promise<StoredProof | undefined> {
+async function askUpstream(ports: RecheckPorts, question: Question): Promise<StoredProof | undefined> {
+  const { id, via } = question
   const claimed = await ports.store.add(kinds.Recheck, id, '', CLAIM)
-  if (!claimed) return await otherProcess(ports, id, via)
+  if (!claimed) return await otherProcess(ports, question)
   try {
     const current = await ports.proofs.get(id)
     // Another process may have renewed it, or ended it, since it was read.
     if (!current || isFresh(ports, current, via)) return current
-    return await renew(ports, { id, current, via })
+    return await renew(ports, current, question)
   } finally {
     await ports.store.delete(kinds.Recheck, id)
   }
@@ -110,7 +132,8 @@ async function askUpstream(
 
 async function renew(
   ports: RecheckPorts,
-  { id, current, via }: { readonly id: string; readonly current: StoredProof; readonly via: Recheckable },
+  current: StoredProof,
+  { id, via, news }: Question,
 ): Promise<StoredProof | undefined> {
   const connector = await via.open()
   const answer = (await connector.recheck?.(current)) ?? 'unknown'
@@ -118,22 +141,24 @@ async function renew(
   // What comes back must be the same person: anything else is somebody else's proof (law 2).
   if (answer === 'gone' || accountId(answer.subject) !== accountId(current.subject)) {
     await ports.gone(id)
+    news?.()
     return undefined
   }
   const { signedInAt, via: came } = current
   const renewed: StoredProof = { ...answer, signedInAt, via: came }
   // Refused where it was ended while the upstream was asked: an end is never undone.
   if (!(await ports.proofs.put(id, renewed))) return undefined
-  await ports.renewed?.(current, renewed)
+  if ((await ports.renewed?.(current, renewed)) === 'news') news?.()
   return renewed
 }
 
-async function otherProcess(ports: RecheckPorts, id: string, via: Recheckable): Promise<StoredProof | undefined> {
+async function otherProcess(ports: RecheckPorts, question: Question): Promise<StoredProof | undefined> {
+  const { id, via } = question
   for (let waited = 0; waited < PATIENCE; waited += LOOK) {
     await delay(LOOK)
     const proof = await ports.proofs.get(id)
     if (!proof || isFresh(ports, proof, via)) return proof
-    if (!(await ports.store.get(kinds.Recheck, id))) return askUpstream(ports, { id, via }) // it learnt nothing: ask ourselves
+    if (!(await ports.store.get(kinds.Recheck, id))) return askUpstream(ports, question) // it learnt nothing: ask ourselves
   }
   throw unanswered()
 }

@@ -96,6 +96,11 @@ async function seconds(count: number): Promise<void> {
   }
 }
 
+/** Seconds of the serving process, until it is so: what nobody waits for takes its turns. */
+async function soon(isSo: () => Promise<boolean>): Promise<void> {
+  for (let n = 0; n < 20 && !(await isSo()); n++) await seconds(1)
+}
+
 const sub = (id: string) => accountId({ connector: 'corp', id })
 const access = (id: string) => keystone.access(sub(id))
 const enabled = (id: string) => keystone.state.users.get(keystone.user(sub(id)) ?? '')?.enabled
@@ -125,6 +130,22 @@ test('a group that is gone upstream is a role that is gone, with old tokens, at 
   await seconds(1)
   assert.deepEqual(access('ada'), ['member in project web (Default)'])
   assert.ok(!keystone.valid(scoped))
+})
+
+test('what one sign-in of a person finds out ends what stood on her others, although nobody uses them', async () => {
+  await tokensOf(gateway, 'sky-cli', 'ada')
+  const { refresh_token: token } = await tokensOf(gateway, 'sky-cli', 'ada')
+  says('ada', ['/teams/web/dev'])
+  clock.advance(600)
+  const { status, body } = await refresh(gateway, 'sky-cli', token)
+  assert.equal(status, 200)
+  await soon(async () => !access('ada').includes('member in project db (Default)'))
+  assert.deepEqual(access('ada'), ['member in project web (Default)'])
+  there.splice(0, there.length)
+  clock.advance(600)
+  assert.equal((await refresh(gateway, 'sky-cli', body['refresh_token'] ?? '')).status, 400)
+  await soon(async () => enabled('ada') === false)
+  assert.deepEqual([enabled('ada'), access('ada')], [false, []])
 })
 
 test('without anybody using a token the pass finds out what upstream has changed', async () => {
