@@ -73,7 +73,7 @@ const options: readonly (readonly [name: string, value: string, why: string])[] 
 ]
 
 function globals(setting: Setting): string {
-  const { config, issuer, jwks, choice } = setting
+  const { config, issuer, jwks, choice, redirect } = setting
   const { identityProvider, protocol, domain, dashboards } = config
   const further = [...dashboards, LISTENER].map((each) => ansibleText(each)).join(', ')
   const head = [
@@ -106,6 +106,8 @@ keystone_federation_oidc_response_type: "id_token"
 keystone_federation_oidc_scopes: "openid email profile"
 keystone_federation_oidc_claim_delimiter: ";"
 keystone_federation_oidc_additional_options:
+  # websso without an identity provider in its address leads here; take it out where people shall choose between several
+  OIDCDiscoverURL: ${ansibleText(`${redirect}?iss=${encodeURIComponent(issuer)}`)}
 ${options.map(([name, value, why]) => `  # ${why}\n  ${name}: ${ansibleText(value)}`).join('\n')}
 
 # Where a token may be posted to: your dashboards, and the listener of the command line (v3websso).
