@@ -2,6 +2,7 @@ import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { freePort } from '../../support/gateway.ts'
 import { output, startServer } from '../upstreams/server.ts'
 import type { Kind } from './install.ts'
 
@@ -11,7 +12,18 @@ export interface Setup {
   readonly port: number
   /** PEM texts: of its Apache, and the authority that it and everything else here trusts beside the system's. */
   readonly tls: { readonly key: string; readonly cert: string }
-  readonly printed: Printed
+  readonly printed: Printed | ((place: Place) => Promise<Printed>)
+}
+
+/** What is known of a Keystone before it starts. */
+export interface Place {
+  readonly kind: Kind
+  /** `https://127.0.0.1:PORT`, without `/v3`. */
+  readonly url: string
+  /** Its own; readable by Apache. */
+  readonly folder: string
+  /** Where uwsgi listens beside its socket, as kolla-ansible has it. */
+  readonly wsgiPort: number
 }
 
 /** Paths of files that `lotse print` wrote; Apache and Keystone read nothing else about the gateway. */
@@ -20,15 +32,13 @@ export interface Printed {
   readonly apache: readonly string[]
   /** Read after the plain configuration of Keystone. */
   readonly keystone: string
+  /** Read in place of the whole virtual host. */
+  readonly site?: string
 }
 
-export interface Keystone {
-  readonly kind: Kind
-  /** `https://127.0.0.1:PORT`, without `/v3`. */
-  readonly url: string
-  readonly folder: string
+export interface Keystone extends Place {
   /** Starts it anew on the same database, with other files. */
-  restart(printed: Printed): Promise<void>
+  restart(files: Printed): Promise<void>
   /** Ends it and leaves everything as it is, for `restart`. */
   halt(): Promise<void>
   /** The end of what Apache and Keystone wrote down. */
@@ -41,26 +51,25 @@ const USER = 'www-data'
 
 /** A Keystone of its own behind an Apache of its own, with nobody in it but the administrator. @throws where it does not come up in 60 s */
 export async function startKeystone(setup: Setup): Promise<Keystone> {
-  const { kind, port } = setup
+  const { kind, port, printed } = setup
   const folder = await mkdtemp(join(tmpdir(), `lotse-keystone-${kind.name}-`))
   const url = `https://127.0.0.1:${port}`
-  const run = async (printed: Printed) => {
-    await writeFile(join(folder, 'federation.conf'), await readFile(printed.keystone))
-    await writeFile(join(folder, 'httpd.conf'), httpdConf(folder, kind, { port, printed }))
-    const program = { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(folder, kind)] }
+  const place: Place = { kind, url, folder, wsgiPort: await freePort() }
+  const run = async (files: Printed) => {
+    await writeFile(join(folder, 'federation.conf'), await readFile(files.keystone))
+    await writeFile(join(folder, 'httpd.conf'), httpdConf(folder, kind, { port, printed: files }))
+    const program = { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(place)] }
     return await startServer({ ...program, url, ready: '/v3' }, 60)
   }
   const clear = () => rm(folder, { recursive: true, force: true })
   try {
     await furnish(folder, setup)
-    let server = await run(setup.printed)
+    let server = await run(typeof printed === 'function' ? await printed(place) : printed)
     return {
-      kind,
-      url,
-      folder,
-      async restart(printed) {
+      ...place,
+      async restart(files) {
         await server.stop()
-        server = await run(printed)
+        server = await run(files)
       },
       halt: () => server.stop(),
       log: () => logs(folder),
@@ -104,8 +113,9 @@ async function furnish(folder: string, { kind, port, tls }: Setup) {
  * One shell, so that one signal to its group ends all. In a mount namespace of its own, where the system trusts the authority of
  * the test, as an operator's machine trusts his: mod_oauth2 knows no other way.
  */
-function starter(folder: string, { front, venv }: Kind): string {
-  const socket = ['--socket', `${folder}/uwsgi.sock`, '--chmod-socket=666', '--buffer-size', '65535']
+function starter({ folder, kind: { front, venv }, wsgiPort }: Place): string {
+  const port = ['--socket', `127.0.0.1:${wsgiPort}`]
+  const socket = ['--socket', `${folder}/uwsgi.sock`, ...port, '--chmod-socket=666', '--buffer-size', '65535']
   const workers = ['--master', '--processes', '2', '--threads', '1', '--die-on-term']
   const code = ['--virtualenv', venv, '--wsgi-file', `${folder}/keystone.wsgi`]
   const uwsgi = ['uwsgi-core', '--plugin', 'python3', ...socket, ...workers, ...code].join(' ')
@@ -155,36 +165,47 @@ policy_dirs = ${folder}/policy.d
 
 const modules = [
   ...['mpm_event', 'authz_core', 'authz_user', 'authn_core', 'env', 'headers', 'setenvif', 'socache_shmcb', 'ssl'],
-  ...['auth_openidc', 'oauth2'],
+  'auth_openidc',
 ]
 
-function httpdConf(folder: string, kind: Kind, { port, printed }: Pick<Setup, 'port' | 'printed'>): string {
+function httpdConf(
+  folder: string,
+  kind: Kind,
+  { port, printed }: { readonly port: number; readonly printed: Printed },
+): string {
   const load = (name: string) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
   const [more, on] = fronts[kind.front](folder)
+  // kolla-ansible's image has no mod_oauth2, which would take its AuthType auth-openidc for its own.
+  const bearer = printed.site === undefined ? ['oauth2'] : []
   return `ServerRoot "${folder}"
 ServerName 127.0.0.1
 PidFile "${folder}/httpd.pid"
-Listen 127.0.0.1:${port}
 User ${USER}
 Group ${USER}
 ErrorLog "${folder}/log/error.log"
 LogLevel warn
 LogFormat "%t \\"%r\\" %>s %b %D" short
-${[...modules, ...more].map(load).join('\n')}
+${[...modules, ...bearer, ...more].map(load).join('\n')}
 StartServers 1
 ServerLimit 2
 ThreadsPerChild 16
 MaxRequestWorkers 32
+${printed.site === undefined ? site(folder, { port, apache: printed.apache, on }) : `Include "${printed.site}"`}
+`
+}
+
+const site = (
+  folder: string,
+  { port, apache, on }: { readonly port: number; readonly apache: readonly string[]; readonly on: string },
+) => `Listen 127.0.0.1:${port}
 <VirtualHost 127.0.0.1:${port}>
   CustomLog "${folder}/log/access.log" short
   SSLEngine on
   SSLCertificateFile "${folder}/tls.crt"
   SSLCertificateKeyFile "${folder}/tls.key"
-${printed.apache.map((path) => `  Include "${path}"`).join('\n')}
+${apache.map((path) => `  Include "${path}"`).join('\n')}
 ${on}
-</VirtualHost>
-`
-}
+</VirtualHost>`
 
 /** Further modules, and the lines that hand requests on. */
 const fronts: Readonly<Record<Kind['front'], (folder: string) => readonly [readonly string[], string]>> = {

@@ -11,7 +11,8 @@ import { type Idp, type Person, startIdp } from '../../support/oidc-idp.ts'
 import { root } from '../../support/runner.ts'
 import { type Cloud, openCloud } from './cloud.ts'
 import { ADMIN_PASSWORD, type Kind } from './install.ts'
-import { type Keystone, startKeystone } from './server.ts'
+import { dressAsKolla, registerAsKolla } from './kolla.ts'
+import { type Keystone, type Place, type Printed, startKeystone } from './server.ts'
 
 const call = promisify(execFile)
 
@@ -77,14 +78,15 @@ export async function startWorld(kind: Kind, options: WorldOptions): Promise<Wor
     const chores = setInterval(() => void Promise.all([app.tick(), app.deliver(), app.end()]), 1000)
     closing.push(async () => clearInterval(chores))
     const printed = await print(gateway, config, options.flavour ?? 'apache')
-    const files = await startable(printed)
+    const files = (place: Place) => startable(printed, options.flavour === 'kolla' ? place : undefined)
     const keystone = await startKeystone({ kind, port: keystonePort, tls, printed: files })
     closing.push(() => keystone.stop())
     const dress = async (flavour: Flavour) => keystone.restart(await startable(await print(gateway, config, flavour)))
     const explain = <T>(claims: object) => explained<T>(gateway, claims)
     const world = { kind, idp, gateway, keystone, printed, dress, explain, ca: join(keystone.folder, 'ca.pem'), close }
-    await register(world)
-    return { ...world, cloud: await openCloud(keystone.url, ADMIN_PASSWORD) }
+    const cloud = await openCloud(keystone.url, ADMIN_PASSWORD)
+    await (options.flavour === 'kolla' ? registerAsKolla(cloud, keystone, printed) : register(world))
+    return { ...world, cloud }
   } catch (error) {
     await close()
     throw error
@@ -162,7 +164,10 @@ async function explained<T>({ folder }: TestGateway, claims: object): Promise<T>
 }
 
 /** The printed files that Apache and Keystone read. */
-export async function startable(printed: string) {
+export /** @param kolla where Apache is set up by kolla-ansible */
+async function startable(printed: string, kolla?: Place): Promise<Printed> {
+  if (kolla !== undefined) return await dressAsKolla(kolla, printed)
+
   const apache = await readdir(join(printed, 'apache')).catch(() => [])
   return {
     apache: apache.filter((name) => name.endsWith('.conf')).map((name) => join(printed, 'apache', name)),
