@@ -8,9 +8,12 @@ export interface Gates {
   of(target: string): Gate
 }
 
+/** What is told of a target that is down without asking it. */
+export const unanswered = () => new TargetUnavailable('down', 'the target is down; it is not asked again yet')
+
 const outage = {
   is: (error: unknown) => error instanceof TargetUnavailable && error.kind === 'down',
-  closed: () => new TargetUnavailable('down', 'the target is down; it is not asked again yet'),
+  closed: unanswered,
 }
 
 export function openGates({ now, log, meter }: { now: Clock; log: Log; meter: LeaseMeter }): Gates {

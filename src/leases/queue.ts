@@ -26,6 +26,8 @@ const MANY = 100
 /** Accounts settled in one round; who ends meanwhile waits for no more than these. */
 const TOGETHER = 50
 const IN_ONE_TURN = 50
+/** Seconds between two counts while no target answers. */
+const COUNTED = 10
 
 type Results = ReadonlyMap<string, Settled>
 
@@ -57,10 +59,12 @@ export function openQueue(ports: QueuePorts): Queue {
     mayTake,
     async tick() {
       const targets = [...ports.world().targets.values()]
-      if (targets.every(({ id }) => ports.gates.of(id).closed())) return
+      // Nothing could be done about what is read; how much it is tells an operator all the same.
+      const closed = targets.every(({ id }) => ports.gates.of(id).closed())
+      if (closed && ports.now() % COUNTED !== 0) return
       const { entries, marks } = await due.read()
       ports.meter.due(marks)
-      if (entries.length === 0) return
+      if (closed || entries.length === 0) return
       const results = new Map(
         await Promise.all(targets.map(async (target) => [target.id, await drain(target, entries)] as const)),
       )

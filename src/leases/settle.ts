@@ -1,7 +1,7 @@
 import type { Question, Step } from '../targets/live.ts'
 import { carryOut } from './carry.ts'
 import { type Claim, type Claims, openClaims } from './claims.ts'
-import type { Gates } from './gates.ts'
+import { type Gates, unanswered } from './gates.ts'
 import { accountKey, type Ledger } from './ledger.ts'
 import { isProven, questionOf, type Standing, standingOf } from './standing.ts'
 import type { EndOfLeases } from './timetable.ts'
@@ -64,6 +64,7 @@ export function openSettler(ports: SettlePorts): Settler {
       const results = new Map<string, Settled>()
       const held = new Map<string, Claim>()
       try {
+        if (ports.gates.of(order.target.id).closed()) throw unanswered()
         await Promise.all(order.subs.map((sub) => claimFor(claims, order.target.id, sub, { held, results })))
         let open: readonly string[] = [...held.keys()]
         for (let n = 0; n < ROUNDS && open.length > 0; n++)
