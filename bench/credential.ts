@@ -37,6 +37,13 @@ function once([program, ...args]: readonly [string, ...string[]], folder: string
   return milliseconds
 }
 
+/** What this machine needs to start Node and do nothing, at the moment. */
+function bare(): number {
+  const begun = performance.now()
+  spawnSync(process.execPath, ['-e', ''], { env: {} })
+  return performance.now() - begun
+}
+
 /** From exec to the end, the built files by this Node, and the single executable where `npm run build:cli` has made it. */
 export async function credential(): Promise<boolean> {
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
@@ -48,9 +55,12 @@ export async function credential(): Promise<boolean> {
   const folder = cache()
   const times = new Map<string, number[]>(programs.map(([name]) => [name, []]))
   for (const [, words] of programs) once(words, folder)
-  for (let n = 0; n < setting('ROUNDS', 20); n += 1)
+  const nothing: number[] = []
+  for (let n = 0; n < setting('ROUNDS', 20); n += 1) {
+    nothing.push(bare())
     for (const [name, words] of programs) times.get(name)?.push(once(words, folder))
-  for (const [name, all] of times)
+  }
+  for (const [name, all] of [...times, ['Node alone', nothing] as const])
     console.log(
       `  ${name.padEnd(12)}${median(all).toFixed(0)} ms (${Math.min(...all).toFixed(0)}–${Math.max(...all).toFixed(0)})`,
     )

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Args, type Io, type Option, UsageError } from '../command.ts'
-import { browserOpener } from './browser.ts'
 import type { Granted, SignInPorts } from './gateway.ts'
 import { cacheFolder, type Place, type Where } from './session.ts'
 
@@ -100,6 +99,7 @@ export async function gatewayFetch(ca: string | undefined): Promise<typeof globa
 /** Signs in by a browser on this machine, or by a code where it has no display; options say otherwise. */
 export async function signInAt(door: ClusterDoor, args: Args, io: Io, ports: SignInPorts): Promise<Granted> {
   const wanted = { scope: SCOPE, resource: door.resource }
+  const { browserOpener } = await import('./browser.ts')
   const open = args.flag('device') ? undefined : browserOpener(io.env)
   if (open !== undefined || args.flag('browser')) {
     const { byBrowser } = await import('./loopback.ts')

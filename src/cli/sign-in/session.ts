@@ -8,7 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { join } from 'node:path'
@@ -127,7 +127,7 @@ export function writeSession(place: Place, session: Session): void {
   const unfinished = unfinishedOf(place)
   const opened = openSync(unfinished, 'wx', 0o600)
   try {
-    writeSync(opened, JSON.stringify(session))
+    writeFileSync(opened, JSON.stringify(session))
     fsyncSync(opened)
   } finally {
     closeSync(opened)
