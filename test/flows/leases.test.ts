@@ -5,6 +5,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { accountId } from '../../src/core/subject.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
+import { addUser } from '../support/keystone/state.ts'
 import { type KeystoneStandIn, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
 import { type Operator, operator } from '../support/lotse.ts'
 import type { Idp, Person } from '../support/oidc-idp.ts'
@@ -299,15 +300,39 @@ test('what cannot be understood is said before anything is opened', async () => 
 })
 
 test("another gateway's users come over with their ids, and only when told to", async () => {
-  const old = [...keystone.state.users.keys()].length
+  const unique_id = 'f%3A1%3Acarol%2C%20her'
+  const federated = [{ idp_id: 'keycloak', protocols: [{ protocol_id: 'openid', unique_id }] }]
+  const { id } = addUser(keystone.state, { name: 'carol', domain_id: 'default', federated })
   const file = join(gateway.folder, 'people.csv')
-  await writeFile(file, '# old,connector,id\n"f:1:carol, her",corp,carol\n')
-  const absent = await at.lotse(`subjects adopt sky --csv ${file} --idp keycloak`)
-  assert.equal(absent.code, 1)
-  assert.match(absent.out.join('\n'), /absent +corp\/carol/)
-  assert.equal(keystone.state.users.size, old)
-  await writeFile(file, 'x,corp\n')
-  assert.match((await at.lotse(`subjects adopt sky --csv ${file} --idp keycloak`)).err.join(), /people\.csv:1/)
+  await writeFile(file, '# old,connector,id\n"f:1:carol, her",corp,carol\nnobody,corp,dave\n')
+  const adopt = `subjects adopt sky --csv ${file} --idp keycloak`
+  keystone.forget()
+  const look = await at.lotse(adopt)
+  assert.equal(look.code, 1, 'one of them is not there')
+  assert.match(look.out.join('\n'), /ready +corp\/carol.*\nabsent +corp\/dave/)
+  assert.equal(keystone.count.writes, 0)
+  assert.match((await at.lotse(`${adopt} --yes`)).out.join('\n'), /done +corp\/carol/)
+  assert.equal(keystone.user(sub('carol')), id)
+})
+
+const wrongFiles: readonly (readonly [text: string, says: RegExp])[] = [
+  ['x,corp\n', /people\.csv:1: not OLD UNIQUE ID/],
+  ['x,corp,a\ny,corp\n', /people\.csv:2/],
+  ['x,elsewhere,a\n', /no connector "elsewhere"/],
+  ['x,corp,a\nx,corp,b\n', /x stands there twice/],
+  ['x,corp,a\ny,corp,a\n', /corp\/a stands there twice/],
+]
+
+test('a file with something wrong in it moves nobody', async () => {
+  const file = join(gateway.folder, 'people.csv')
+  for (const [text, says] of wrongFiles) {
+    await writeFile(file, text)
+    keystone.forget()
+    const said = await at.lotse(`subjects adopt sky --csv ${file} --idp keycloak --yes`)
+    assert.equal(said.code, 1)
+    assert.match(said.err.join(), says)
+    assert.equal(keystone.count.reads, 0)
+  }
 })
 
 test('what rules or people need and nobody makes is said to the operator', async () => {
