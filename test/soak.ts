@@ -1,12 +1,19 @@
-/** `npm run soak -- NAME…`: test files that use `support/rounds.ts`, by name, with their full counts. */
-import { readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+/**
+ * `npm run soak -- NAME…`: test files that use `support/rounds.ts`, by name, with their full counts. Those of an interop group have its
+ * name in front: `test/interop/keystone/crash.test.ts` is `keystone-crash`.
+ */
+import { glob, readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { root, runTests, testFiles } from './support/runner.ts'
 
 const soaks = new Map<string, string>()
-for (const file of await testFiles()) {
+const files = [...(await testFiles())]
+for await (const file of glob('test/interop/*/*.test.ts', { cwd: root })) files.push(file)
+for (const file of files) {
   const text = await readFile(join(root, file), 'utf8')
-  if (text.includes('support/rounds.ts')) soaks.set(basename(file, '.test.ts'), file)
+  const name = basename(file, '.test.ts')
+  const group = file.startsWith('test/interop/') ? `${basename(dirname(file))}-` : ''
+  if (text.includes('support/rounds.ts')) soaks.set(group + name, file)
 }
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !soaks.has(name))

@@ -1,0 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { tokensOf } from '../../support/sign-in.ts'
+import { ask, type Json, type Told } from './cloud.ts'
+import { type Reconciled, subOf } from './reconciled.ts'
+import { exchange, scope } from './websso.ts'
+
+const json = { 'content-type': 'application/json' }
+
+/** Everything with which somebody gets at a project, as she has it after a sign-in on the command line. */
+export interface Holding {
+  /** Her id at Keystone. */
+  readonly user: string
+  readonly refreshToken: string
+  readonly unscoped: string
+  /** A token for the project. */
+  readonly scoped: string
+  readonly credential: { readonly id: string; readonly secret: string }
+  /** A token for the project, made by the application credential. */
+  readonly made: string
+}
+
+/** The user of a person at Keystone, as its administrator sees her. */
+export async function userOf({ cloud }: Reconciled, person: string, connector = 'corp') {
+  const who = { idp_id: 'lotse', protocol_id: 'openid', unique_id: subOf(person, connector) }
+  const { body } = await cloud.api('GET', `/users?${new URLSearchParams(who)}`)
+  return body.users[0] as { readonly id: string; readonly name: string; readonly enabled: boolean } | undefined
+}
+
+/** An application credential as a way in. */
+export function byCredential({ keystone }: Reconciled, { id, secret }: Holding['credential']): Promise<Told> {
+  const identity = { methods: ['application_credential'], application_credential: { id, secret } }
+  return ask(`${keystone.url}/v3/auth/tokens`, {
+    method: 'POST',
+    headers: json,
+    body: JSON.stringify({ auth: { identity } }),
+  })
+}
+
+/** Whether a token still does anything: 200 where it does. */
+export async function look({ keystone }: Reconciled, token: string): Promise<number> {
+  const headers = { 'x-auth-token': token, 'x-subject-token': token }
+  return (await ask(`${keystone.url}/v3/auth/tokens`, { headers })).status
+}
+
+/** A sign-in at a client of the gateway. */
+export const enter = ({ gateway }: Reconciled, client: string, person: string, connector = 'corp') =>
+  tokensOf(gateway, client, person, { connector })
+
+/** A sign-in by command line to a token for a project, and an application credential made with it. */
+export async function hold(world: Reconciled, person: string, project: string, connector = 'corp'): Promise<Holding> {
+  const { keystone } = world
+  const tokens = await enter(world, 'openstack', person, connector)
+  const login = told(await exchange(world, tokens.access_token), 201)
+  const place = { name: project, domain: 'corp' }
+  const scoped = await until(
+    `${person} has ${project}`,
+    () => scope(world, login.token, place),
+    ({ status }) => status === 201,
+  )
+  const user = login.body.token.user.id as string
+  const made = await ask(`${keystone.url}/v3/users/${user}/application_credentials`, {
+    method: 'POST',
+    headers: { ...json, 'x-auth-token': scoped.token },
+    body: JSON.stringify({ application_credential: { name: `${project}-${Date.now()}` } }),
+  })
+  const { id, secret } = told(made, 201).body.application_credential
+  const token = told(await byCredential(world, { id, secret }), 201).token
+  return {
+    ...{ user, unscoped: login.token, scoped: scoped.token, credential: { id, secret }, made: token },
+    refreshToken: tokens.refresh_token,
+  }
+}
+
+function told(answer: Told, status: number): Told {
+  if (answer.status !== status) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
+  return answer
+}
+
+/** Looks until it is so. @throws after 30 s, with what was seen last */
+export async function until<T>(
+  what: string,
+  see: () => Promise<T>,
+  isSo: (seen: T) => boolean,
+  seconds = 30,
+): Promise<T> {
+  const end = Date.now() + seconds * 1000
+  for (;;) {
+    const seen = await see()
+    if (isSo(seen)) return seen
+    if (Date.now() > end) throw new Error(`${what}: not so after ${seconds} s: ${JSON.stringify(seen)}`)
+    await delay(50)
+  }
+}
+
+/** Seconds from a moment until Keystone refuses each of them for the first time: the token for the project, and the credential. */
+export async function secondsToRefusal(
+  world: Reconciled,
+  { scoped, credential }: Pick<Holding, 'scoped' | 'credential'>,
+  since: number,
+) {
+  const passed = () => (Date.now() - since) / 1000
+  const dead = async (see: () => Promise<number>) => {
+    await until('refused', see, (status) => status >= 400)
+    return passed()
+  }
+  const [token, way] = await Promise.all([
+    dead(() => look(world, scoped)),
+    dead(async () => (await byCredential(world, credential)).status),
+  ])
+  return { token, credential: way }
+}
+
+/** The gateway has nothing left to do. */
+export async function settled(world: Reconciled): Promise<void> {
+  const looked = async () => {
+    const { code, out } = await world.lotse('reconcile --dry-run --json')
+    return {
+      code,
+      plans: JSON.parse(out.join('') || '[]').flatMap((target: Json) => target.plans) as readonly unknown[],
+    }
+  }
+  await until('nothing is left to do', looked, ({ code, plans }) => code === 0 && plans.length === 0)
+}
+
+/** What an administrator does: a project that the gateway did not make, and a role in it that it did not give. */
+export async function grantByHand({ cloud }: Reconciled, user: string): Promise<void> {
+  const domain_id = await cloud.domain('corp')
+  const { body: made } = await cloud.api('POST', '/projects', { project: { name: 'hand', domain_id } })
+  const { body: found } = await cloud.api('GET', '/roles?name=reader')
+  const path = `/projects/${made.project?.id}/users/${user}/roles/${found.roles[0].id}`
+  const { status } = await cloud.api('PUT', path)
+  if (status !== 204) throw new Error(`${path}: ${status}`)
+}
