@@ -1,9 +1,15 @@
 import { glob } from 'node:fs/promises'
 import { root, runTests } from '../support/runner.ts'
+import { installHorizon } from './keystone/horizon.ts'
 import { installKeystones } from './keystone/install.ts'
+import { installKolla } from './keystone/kolla.ts'
 
-/** Debian's Keystone, the newest from PyPI, and the Apache modules that people put before one. */
-export const install = async (): Promise<void> => void (await installKeystones())
+/** Debian's Keystone, the newest from PyPI, the Apache modules that people put before one, Horizon, and kolla-ansible's templates. */
+export async function install(): Promise<void> {
+  const kinds = await installKeystones()
+  await installKolla(kinds[0]?.venv ?? '')
+  await installHorizon()
+}
 
 /** Two real Keystones as consumers, each behind an Apache that has what `lotse print` wrote and nothing else about the gateway. */
 export async function run(budget: number): Promise<{ readonly passed: number; readonly failed: number }> {

@@ -16,8 +16,9 @@ interface Rendered {
   readonly mappings: readonly { readonly name: string; readonly file: string }[]
 }
 
-/** kolla-ansible's folder of roles, from its package. */
-function installKolla(python: string): Promise<string> {
+/** The package of kolla-ansible, unpacked; the folder. @param venv has the pip that fetches it */
+export function installKolla(venv: string): Promise<string> {
+  const python = join(venv, 'bin/python')
   return cached(`kolla-ansible-${VERSION}`, (folder) =>
     during(`kolla-ansible ${VERSION}, fetched by pip`, async () => {
       const quiet = ['--quiet', '--no-input', '--disable-pip-version-check', '--no-deps', '--dest', folder]
@@ -31,7 +32,7 @@ function installKolla(python: string): Promise<string> {
 /** Its templates, filled with the printed globals and what a deployment is asked for by everybody. */
 async function render({ kind, url, wsgiPort }: Pick<Place, 'kind' | 'url' | 'wsgiPort'>, printed: string) {
   const python = join(kind.venv, 'bin/python')
-  const folder = await installKolla(python)
+  const folder = await installKolla(kind.venv)
   const ansible = join(folder, `kolla_ansible-${VERSION}.data/data/share/kolla-ansible/ansible`)
   const facts = {
     enable_keystone_federation: true,
