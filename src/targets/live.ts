@@ -13,7 +13,10 @@ export interface Account {
   readonly sub: string
   /** Each lease, and what it is in words that people read. Noted before it is written, struck off after it was taken back. */
   readonly leases: Readonly<Record<Lease, string>>
-  /** The gateway locked the account, since nothing stood behind it any more. What somebody else locked stays locked. */
+  /**
+   * The gateway locked the account, or was about to, since nothing stood behind it any more. What somebody else locked stays locked; a
+   * target that can say whose lock it is goes by that alone.
+   */
   readonly locked: boolean
 }
 

@@ -1,20 +1,7 @@
-import type { Account, Lease, Question } from '../../live.ts'
-import type { KeystoneConfig } from '../options.ts'
-import type { KeystoneApi } from './api.ts'
-import type { Directory } from './directory.ts'
+import type { Lease, Question } from '../../live.ts'
+import { allPeople, type Looking, type People, somePeople } from './people.ts'
 import { plan } from './plan.ts'
-import {
-  holderOf,
-  homeOf,
-  leaseOf,
-  type Place,
-  placeKey,
-  type Seat,
-  type Snapshot,
-  seatsOf,
-  type UserSeen,
-} from './snapshot.ts'
-import { personOf, unlinkedUser } from './user.ts'
+import { holderOf, homeOf, leaseOf, type Place, placeKey, type Seat, type Snapshot, seatsOf } from './snapshot.ts'
 
 /** From so many accounts on everything is read at once. */
 const MANY = 20
@@ -41,12 +28,6 @@ interface Membership {
   readonly membership_expires_at?: string | null
 }
 
-export interface Looking {
-  readonly config: KeystoneConfig
-  readonly api: KeystoneApi
-  readonly directory: Directory
-}
-
 /** What is there for these accounts. Few: a handful of questions each. Many: every list once, whatever their number. */
 export async function observe(looking: Looking, questions: readonly Question[]): Promise<Snapshot> {
   const { config, directory } = looking
@@ -65,12 +46,14 @@ export async function observe(looking: Looking, questions: readonly Question[]):
     const users = await somePeople(looking, questions)
     return { ...rest, users, access: await someAccess(looking, users) }
   }
-  const presumed = await allPeople(looking, questions)
+  const { presumed, known } = await allPeople(looking, questions)
   const access = await allAccess(looking, groupsIn(questions, domains, found.groups, places))
   // Whose leases say who she is has only to be asked for where there is something to do: what is done is done to nobody else.
-  const first: Snapshot = { ...rest, users: presumed, access }
-  const open = questions.filter((question) => plan(config, question, { of: first }).length > 0)
-  const users = new Map(presumed)
+  const first: Snapshot = { ...rest, users: new Map([...known, ...presumed]), access }
+  const open = questions.filter(
+    (question) => presumed.has(question.account.sub) && plan(config, question, { of: first }).length > 0,
+  )
+  const users = new Map(first.users)
   for (const { account } of open) users.delete(account.sub)
   for (const [sub, user] of await somePeople(looking, open)) users.set(sub, user)
   return { ...first, users }
@@ -126,49 +109,6 @@ async function somePlaces(
   )
   const of = (kind: Place['kind']) => found.flat().flatMap((each) => (each.kind === kind ? [each.row] : []))
   return { projects: byName('project', of('project')), groups: byName('group', of('group')) }
-}
-
-type People = ReadonlyMap<string, UserSeen>
-
-/** Each by a question of her own. */
-async function somePeople(looking: Looking, questions: readonly Question[]): Promise<People> {
-  const people = new Map<string, UserSeen>()
-  await Promise.all(
-    questions.map(async ({ account }) => {
-      const user = (await personOf(looking, account.sub)) ?? (await unlinkedHolder(looking, account))
-      if (user !== undefined) people.set(account.sub, user)
-    }),
-  )
-  return people
-}
-
-const holdersOf = ({ leases }: Account) => [...new Set(Object.keys(leases).map(holderOf))]
-
-async function unlinkedHolder({ api }: Looking, account: Account): Promise<UserSeen | undefined> {
-  for (const id of holdersOf(account)) {
-    const user = await unlinkedUser(api, id)
-    if (user !== undefined) return user
-  }
-  return undefined
-}
-
-/** By the users whom their leases name, which costs one list; a question for each of those who have none or several. */
-async function allPeople(looking: Looking, questions: readonly Question[]): Promise<People> {
-  const { identityProvider, protocol } = looking.config
-  const query = new URLSearchParams({ idp_id: identityProvider, protocol_id: protocol })
-  const rows = await looking.api.rows<UserSeen>('users', `/users?${query}`)
-  const byId = new Map(rows.map((row) => [row.id, row]))
-  const presumed = new Map<string, UserSeen>()
-  const missing: Question[] = []
-  for (const question of questions) {
-    const { account, wanted } = question
-    const [holder, another] = holdersOf(account)
-    const user = another === undefined ? byId.get(holder ?? '') : undefined
-    if (user !== undefined) presumed.set(account.sub, user)
-    // Who is gone, locked and without a lease has nothing that could be taken.
-    else if (holder !== undefined || wanted !== 'gone' || !account.locked) missing.push(question)
-  }
-  return new Map([...presumed, ...(await somePeople(looking, missing))])
 }
 
 type Access = Snapshot['access']

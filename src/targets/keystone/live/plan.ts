@@ -44,7 +44,7 @@ const step = (kind: Step['kind'], says: string, does: Op, lease?: Lease): Step =
 
 /**
  * What has to be done for one account. What somebody else granted or locked stays as it is: only leases are taken back, only what
- * is not there yet is given, and only our own lock is opened.
+ * is not there yet is given, and only our own lock is opened: whose it is stands at Keystone, so the ledger's word is not needed for it.
  */
 export function plan(config: KeystoneConfig, { account, wanted }: Question, { of }: Observed): readonly Step[] {
   const seen = of as Snapshot // what `observe` made
@@ -53,7 +53,7 @@ export function plan(config: KeystoneConfig, { account, wanted }: Question, { of
   const take = (lease: Lease) => step('take', held[lease] ?? lease, { op: 'take', lease }, lease)
   if (wanted === 'gone') {
     // The lock first: it cuts every token at once, and what follows may take a while.
-    const lock = user?.enabled ? [step('lock', 'user', enable(user, false))] : []
+    const lock = user?.enabled ? [step('lock', 'user', change(user, { enabled: false, lotse_locked: true }))] : []
     return [...lock, ...Object.keys(held).sort().map(take)]
   }
   if (user?.unlinked) return [step('prepare', 'federated identity of the user', { op: 'link', user: user.id, sub })]
@@ -64,9 +64,11 @@ export function plan(config: KeystoneConfig, { account, wanted }: Question, { of
     .sort()
     .map(take)
   // An administrator has locked her out: that stands, and nothing is given meanwhile.
-  if (user !== undefined && !user.enabled && !account.locked) return takes
+  if (user !== undefined && !user.enabled && user.lotse_locked !== true) return takes
   const prepares = preparesOf(config, seen, { sub, wanted, seats, user })
   if (user === undefined || prepares.length > 0) return [...takes, ...prepares]
+  // Where she has nothing to do she stays locked.
+  if (!user.enabled && leases.size === 0) return takes
   const has = seen.access.get(user.id) ?? new Set()
   const gives = [...leases].filter(([lease]) => !has.has(lease)).sort(byLease)
   return [
@@ -74,11 +76,15 @@ export function plan(config: KeystoneConfig, { account, wanted }: Question, { of
     ...gives.map(([lease, says]) => step('give', says, { op: 'give', lease }, lease)),
     ...tidy({ account, wanted, user }),
     // Last, so that she finds everything in its place.
-    ...(user.enabled ? [] : [step('unlock', 'user', enable(user, true))]),
+    ...(user.enabled ? [] : [step('unlock', 'user', change(user, { enabled: true, lotse_locked: false }))]),
   ]
 }
 
-const enable = ({ id: user }: UserSeen, enabled: boolean): Op => ({ op: 'change', user, change: { enabled } })
+const change = ({ id: user }: UserSeen, change: Readonly<Record<string, unknown>>): Op => ({
+  op: 'change',
+  user,
+  change,
+})
 
 const byLease = ([one]: readonly [Lease, string], [other]: readonly [Lease, string]) => (one < other ? -1 : 1)
 
@@ -147,7 +153,7 @@ interface Known {
 }
 
 /**
- * Name and e-mail address, which Keystone does not take over from a later sign-in. A name is changed only where a lease says who she is:
+ * The mark of a lock that is open, and name and e-mail address, which Keystone does not take over from a later sign-in. A name is changed only where a lease says who she is:
  * should Keystone lose her identity on the way, that finds her again.
  */
 function tidy({ account, wanted: { identity }, user }: Known): readonly Step[] {
@@ -161,6 +167,10 @@ function tidy({ account, wanted: { identity }, user }: Known): readonly Step[] {
       : [step('tidy', `name of the user: ${name}`, { op: 'rename', user: user.id, sub, name })]),
     ...(email === undefined || user.email === email
       ? []
-      : [step('tidy', `address of the user: ${email}`, { op: 'change', user: user.id, change: { email } })]),
+      : [step('tidy', `address of the user: ${email}`, change(user, { email }))]),
+    // Else it would say "ours" of the lock that an administrator closes next.
+    ...(user.enabled && user.lotse_locked === true
+      ? [step('tidy', 'mark of a lock that somebody opened', change(user, { lotse_locked: false }))]
+      : []),
   ]
 }

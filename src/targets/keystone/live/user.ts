@@ -15,7 +15,20 @@ export async function personOf({ api, config }: Looking, sub: string): Promise<U
 }
 
 interface Whole extends UserSeen {
-  readonly federated?: readonly unknown[]
+  readonly federated?: readonly {
+    readonly idp_id: string
+    readonly protocols: readonly { readonly protocol_id: string; readonly unique_id: string }[]
+  }[]
+}
+
+/** Every `sub` whose sign-in reaches the user of this id. @throws {TargetUnavailable} */
+export async function subsOf({ api, config }: Looking, id: string): Promise<readonly string[]> {
+  const { body } = await api.send('GET', `/users/${id}`)
+  const { user } = (body ?? {}) as { user?: Whole }
+  return (user?.federated ?? [])
+    .filter(({ idp_id }) => idp_id === config.identityProvider)
+    .flatMap(({ protocols }) => protocols)
+    .flatMap(({ protocol_id, unique_id }) => (protocol_id === config.protocol ? [unique_id] : []))
 }
 
 /** The user of this id, where she has no federated identity at all. @throws {TargetUnavailable} */
