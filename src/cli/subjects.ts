@@ -20,9 +20,10 @@ so with their projects, credentials and everything that they own. Each line of t
 
     OLD UNIQUE ID,CONNECTOR,ID AT THE UPSTREAM
 
-The old unique id is what Keystone knows her by (GET /v3/users/ID, federated); the connector and the id are by which the
-gateway will know her (lotse sessions prints them, lotse explain takes them). Nobody is moved by a name or an address:
-anybody could have those.
+The old unique id is her id at the other identity provider, as that writes it: f:1:eve, where Keystone itself shows it
+percent-encoded, as f%3A1%3Aeve (GET /v3/users/ID, federated). The connector and the id are by which the gateway will
+know her (lotse sessions prints them, lotse explain takes them). Nobody is moved by a name or an address: anybody could
+have those.
 
 Without --yes nothing is changed, and each line is said to be ready, done, absent (nobody is known by the old id) or taken
 (she has signed in through the gateway before, and has a second user). Exits with 1 where a line is absent or taken.`,
