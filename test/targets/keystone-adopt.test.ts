@@ -49,4 +49,15 @@ describe('users of another identity provider', async () => {
     assert.equal(keystone.user('sub-2'), own)
     assert.deepEqual(await adoption.move({ from: old('nobody'), sub: 'sub-3' }), { state: 'absent' })
   })
+
+  it('keep their old identity where somebody signs in by the new one in the same moment', async () => {
+    const id = person('race', 'f-race')
+    const racing: typeof fetch = async (input, init) => {
+      if (init?.method === 'PATCH') keystone.login('sub-race', { name: 'race' })
+      return await fetch(input, init)
+    }
+    const ports = { now: () => Math.floor(Date.now() / 1000), fetch: racing, log: () => {} }
+    const finding = await openAdoption(config, ports).move({ from: old('f-race'), sub: 'sub-race' })
+    assert.deepEqual(finding, { state: 'taken', user: id, by: keystone.user('sub-race') })
+  })
 })
