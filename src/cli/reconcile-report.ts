@@ -1,6 +1,7 @@
 import { describeGrant } from '../core/grants.ts'
+import { takes } from '../leases/carry.ts'
 import type { Passed, PassOptions } from '../leases/pass.ts'
-import { type Planned, takes } from '../leases/settle.ts'
+import type { Planned } from '../leases/settle.ts'
 import { count, tableOf } from './table.ts'
 
 /** Lines of a table for people; programs get all. */

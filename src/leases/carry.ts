@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../audit.ts'
 import type { Line } from '../lifecycle/lines.ts'
-import type { Account, Step } from '../targets/live.ts'
-import type { Claim } from './claims.ts'
+import { type Account, type Step, TargetUnavailable } from '../targets/live.ts'
+import { type Claim, HOLDS } from './claims.ts'
 import type { Ledger } from './ledger.ts'
 import type { LeasePorts } from './world.ts'
 
@@ -18,37 +18,88 @@ export interface Work {
 export interface Hands {
   readonly ledger: Ledger
   readonly claim: Claim
-  /** Applies one step. @throws {TargetUnavailable} */
+  /** Holds the claim, and applies one step. @throws {TargetUnavailable} {ClaimLost} */
   readonly apply: (step: Step) => Promise<void>
 }
 
+/** What changes access for the worse. */
+export const takes = ({ kind }: Step): boolean => kind === 'take' || kind === 'lock'
+
+/** The same steps in the order in which they are carried out: what is taken waits for nothing. */
+export const inOrder = (steps: readonly Step[]): readonly Step[] => [
+  ...steps.filter(takes),
+  ...steps.filter((step) => !takes(step)),
+]
+
 /**
- * Carries out one plan. What is given, or locked, stands in the ledger before it is done, what is taken, or unlocked, is struck off after:
- * a crash at any point leaves a ledger that names all that the gateway wrote, and perhaps more, which the next round gives or takes.
- * What cannot be written down is not given; what is taken is taken first, and its line waits for an audit log that takes it.
+ * Carries out one plan: what is taken and locked, then the audit lines of what is given, then all else. What is given, or locked, stands
+ * in the ledger before it is done, what is taken, or unlocked, is struck off after: a crash at any point leaves a ledger that names all
+ * that the gateway wrote, and perhaps more, which the next round gives or takes. What cannot be written down is not given; what is taken
+ * is taken all the same, and its line waits for an audit log that takes it. A step that the target refuses holds up no other one.
  * @throws {TargetUnavailable} {ClaimLost} {StoreUnavailable} with what was done before that written down
  */
 export async function carryOut(
   ports: Pick<LeasePorts, 'audit' | 'lines' | 'log' | 'now' | 'random'>,
-  { ledger, claim, apply }: Hands,
+  hands: Hands,
   work: Work,
 ): Promise<void> {
-  const { target, sub, steps, reference } = work
-  await ledger.change(target, sub, (account) => steps.reduce(noted, account))
-  for (const event of givingEvents(work)) await ports.audit(reference, event)
+  const { target, sub, reference } = work
+  const steps = inOrder(work.steps)
+  await hands.ledger.change(target, sub, (account) => steps.reduce(noted, account))
   const lines = openCuts(ports, work)
   await lines.keep()
-  const done: Step[] = []
+  const carried: Carried = { tried: [], done: [], refusals: [] }
   try {
-    for (const step of steps) {
-      await claim.hold()
-      await apply(step)
-      done.push(step)
-    }
+    await each(hands.apply, steps.filter(takes), carried)
+    for (const event of givingEvents(work)) await ports.audit(reference, event)
+    await each(
+      hands.apply,
+      steps.filter((step) => !takes(step)),
+      carried,
+    )
+    // A last step that took too long may have met what another process did meanwhile.
+    await hands.claim.hold()
   } finally {
-    await ledger.change(target, sub, (account) => done.reduce(struck, account))
-    await lines.write(done)
+    await hands.ledger.change(target, sub, (account) => settled(account, carried))
+    await lines.write(carried.done)
   }
+  const [refusal] = carried.refusals
+  if (refusal) throw refusal
+}
+
+/** How far a plan was carried out. */
+interface Carried {
+  /** Perhaps done: nobody knows what a target did that did not answer. */
+  readonly tried: Step[]
+  readonly done: Step[]
+  readonly refusals: TargetUnavailable[]
+}
+
+async function each(apply: Hands['apply'], steps: readonly Step[], carried: Carried): Promise<void> {
+  for (const step of steps) {
+    try {
+      await apply(step)
+      carried.tried.push(step)
+      carried.done.push(step)
+    } catch (error) {
+      if (error instanceof TargetUnavailable) carried.tried.push(step)
+      if (!(error instanceof TargetUnavailable) || error.kind !== 'refused') throw error
+      carried.refusals.push(error)
+    }
+  }
+}
+
+/** The ledger after a plan. What was given is noted again: where the claim ran out, another process may have struck it off before it was there. */
+const settled = (account: Account, { tried, done }: Carried): Account =>
+  done.reduce(struck, tried.reduce(noted, account))
+
+/** Notes a step that was done long after its round was given up. */
+export async function noteLate(
+  ledger: Ledger,
+  { target, sub }: Pick<Work, 'target' | 'sub'>,
+  step: Step,
+): Promise<void> {
+  await ledger.change(target, sub, (account) => noted(account, step))
 }
 
 /** The ledger before a step is done. */
@@ -87,12 +138,14 @@ function cuttingEvents({ target, sub, steps }: Pick<Work, 'target' | 'sub' | 'st
 /** The lines about what is taken: kept before, and written for what was taken after all. */
 function openCuts(ports: Pick<LeasePorts, 'lines' | 'log' | 'now' | 'random'>, work: Work) {
   const kept = new Map<AuditEvent['event'], Line>()
+  // Another process writes it only when this one must have died: its claim would have been prolonged.
+  const notBefore = ports.now() + 2 * HOLDS
   const tell = (error: unknown) =>
     ports.log('error', 'the audit log does not take the lines of what was taken; they wait', { error: String(error) })
   return {
     async keep() {
       for (const event of cuttingEvents(work)) {
-        const line = { id: `lease ${ports.random()}`, reference: work.reference, event, at: ports.now() }
+        const line = { id: `lease ${ports.random()}`, reference: work.reference, event, at: ports.now(), notBefore }
         kept.set(event.event, line)
         await ports.lines.keep(line)
       }

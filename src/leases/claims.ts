@@ -4,7 +4,10 @@ import type { Store } from '../store/store.ts'
 
 /** One process alone works on an account. */
 export interface Claim {
-  /** Before each change at the target. @throws {ClaimLost} where another process may be at it by now */
+  /**
+   * Right before each change at the target, when nothing is left to wait for: a change may take `STEP` seconds from here.
+   * @throws {ClaimLost} where another process may be at it by now
+   */
   hold(): Promise<void>
   release(): Promise<void>
 }
@@ -22,7 +25,9 @@ export interface Claims {
 }
 
 /** Seconds for which a claim holds unless it is prolonged: so long an account waits when the process that worked on it died. */
-const HOLDS = 30
+export const HOLDS = 30
+/** Seconds that one change may take; so much at least is left of a claim that was held. */
+export const STEP = 25
 const MOST = 100_000
 
 export function openClaims(store: Store, now: Clock, random: () => string): Claims {
@@ -33,14 +38,18 @@ export function openClaims(store: Store, now: Clock, random: () => string): Clai
       if (!(await store.add(kinds.Settling, key, token, HOLDS))) return undefined
       return {
         async hold() {
-          if (now() < until - HOLDS / 2) return
+          if (now() < until - STEP) return
           const next = now() + HOLDS
-          if (!(await store.swap(kinds.Settling, key, token, token, HOLDS)))
-            throw new ClaimLost(`lost the claim on ${key}`)
+          const ours = until > 0 && (await store.swap(kinds.Settling, key, token, token, HOLDS))
+          if (!ours) throw new ClaimLost('another process may be at this account: the claim on it ran out')
           until = next
         },
         // One that ran out may be another process's by now.
-        release: async () => (now() < until ? store.delete(kinds.Settling, key) : undefined),
+        async release() {
+          const ours = now() < until
+          until = 0 // what still waits for its turn finds no claim
+          if (ours) await store.delete(kinds.Settling, key)
+        },
       }
     },
     taken: async () => new Set((await store.list(kinds.Settling, MOST)).map(({ id }) => id)),

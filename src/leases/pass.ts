@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { accountId } from '../core/subject.ts'
 import { groupOf, type StoredProof } from '../lifecycle/proofs.ts'
+import { takes } from './carry.ts'
 import type { Guard } from './guard.ts'
-import { type Planned, type Settled, type SettlePorts, type Settler, takes } from './settle.ts'
+import type { Planned, Settled, SettlePorts, Settler } from './settle.ts'
 import { isProven, judge, type Standing, standingOf } from './standing.ts'
 import type { LiveTarget } from './world.ts'
 

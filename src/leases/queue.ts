@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { takes } from './carry.ts'
 import type { Due, DueEntry } from './due.ts'
 import { isDown, tellFailures, waitAfter } from './failures.ts'
 import type { Guard } from './guard.ts'
-import { type Planned, type Settled, type SettlePorts, type Settler, takes } from './settle.ts'
+import type { Planned, Settled, SettlePorts, Settler } from './settle.ts'
 import { isProven, type Standing, standingOf } from './standing.ts'
 import type { LiveTarget } from './world.ts'
 

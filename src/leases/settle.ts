@@ -1,6 +1,6 @@
-import type { Question, Step } from '../targets/live.ts'
-import { carryOut } from './carry.ts'
-import { type Claim, type Claims, openClaims } from './claims.ts'
+import { type Question, type Step, TargetUnavailable } from '../targets/live.ts'
+import { carryOut, noteLate, takes } from './carry.ts'
+import { type Claim, type Claims, openClaims, STEP } from './claims.ts'
 import { type Gates, unanswered } from './gates.ts'
 import { accountKey, type Ledger } from './ledger.ts'
 import { isProven, questionOf, type Standing, standingOf } from './standing.ts'
@@ -46,9 +46,6 @@ export interface Looked {
 
 /** A project, a user, what they get, and one to spare. */
 const ROUNDS = 5
-
-/** What changes access for the worse. */
-export const takes = ({ kind }: Step): boolean => kind === 'take' || kind === 'lock'
 
 export interface SettlePorts extends LeasePorts {
   readonly ledger: Ledger
@@ -154,7 +151,11 @@ async function oneRound(
   if (!all.some(({ kind }) => kind === 'unlock' || kind === 'prepare')) await agree(ports, target, question)
   if (steps.length === 0) return keeps ? 'held' : 'done'
   const claim = held.get(sub) as Claim // only who was claimed is asked about
-  const apply = (step: Step) => ports.gates.of(target.id).pass(() => target.live.apply(step))
+  const apply = (step: Step) =>
+    ports.gates.of(target.id).pass(async () => {
+      await claim.hold()
+      await inTime(target.live.apply(step), () => noteLate(ports.ledger, { target: target.id, sub }, step))
+    })
   await carryOut(ports, { ledger: ports.ledger, claim, apply }, { target: target.id, sub, steps, reference })
   // Without one the plan was whole: each of its steps was acknowledged, and asking again would find just that.
   return steps.some(({ kind }) => kind === 'prepare') ? 'again' : keeps ? 'held' : 'done'
@@ -164,4 +165,19 @@ async function oneRound(
 async function agree({ ledger }: SettlePorts, target: LiveTarget, { account, wanted }: Question): Promise<void> {
   if (account.locked && wanted !== 'gone')
     await ledger.change(target.id, account.sub, (now) => ({ ...now, locked: false }))
+}
+
+/** Waits for a step for as long as a claim holds. @param late told where it was done after that */
+async function inTime(step: Promise<void>, late: () => Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), STEP * 1000)
+  })
+  try {
+    if ((await Promise.race([step, over])) !== 'late') return
+    step.then(late).catch(() => {}) // whatever comes of it, the next pass looks at what is there
+    throw new TargetUnavailable('down', `a change was not answered within ${STEP} s`)
+  } finally {
+    clearTimeout(timer)
+  }
 }

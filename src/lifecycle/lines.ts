@@ -10,6 +10,8 @@ export interface Line {
   readonly event: AuditEvent
   /** Unix seconds. */
   readonly at: number
+  /** Unix seconds before which only the process that kept it may write it, since it is about to happen; `at` where absent. */
+  readonly notBefore?: number
 }
 
 /** Seconds for which a line waits for an audit log that takes it. */
@@ -51,11 +53,21 @@ export function openLines(store: Store, audit: Audit): Lines {
     },
     async write(lines) {
       for (const { id } of lines) near.delete(id) // what is not taken now waits for anybody
-      for (const line of lines) await one(line)
+      const left = [...lines]
+      try {
+        for (let line = left[0]; line; line = left[0]) {
+          await one(line)
+          left.shift()
+        }
+      } catch (error) {
+        // It has happened: whoever finds a log that takes it need not wait.
+        for (const { notBefore, ...line } of left) if (notBefore !== undefined) await waiting.put(line.id, line)
+        throw error
+      }
     },
     async flush(before) {
       for (const { value } of await waiting.list(BATCH)) {
-        if (value.at < before && !near.has(value.id)) await one(value)
+        if ((value.notBefore ?? value.at) < before && !near.has(value.id)) await one(value)
       }
     },
   }

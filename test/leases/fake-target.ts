@@ -18,12 +18,19 @@ export interface Person {
 export interface FakeTarget {
   readonly live: Live
   readonly people: Map<string, Person>
-  /** Questions and changes so far. */
-  readonly counts: { reads: number; writes: number }
+  /** Questions and changes so far; `lists` are the questions that read whole lists. */
+  readonly counts: { reads: number; lists: number; writes: number }
   /** What happens at each call: throws to make it fail. Before the call acts, and after it. */
   before: () => Promise<void> | void
   after: () => Promise<void> | void
+  /** Before whole lists are read. */
+  list: () => Promise<void> | void
+  /** Before one step is done, by its words: throws to refuse it, waits to let it hang. */
+  step: (step: Step, sub: string) => Promise<void> | void
 }
+
+/** Up to so many accounts are asked about one by one, more by whole lists. */
+const FEW = 20
 
 const leasesOf = (grants: readonly Grant[]): readonly Lease[] =>
   grants.flatMap((grant) =>
@@ -67,9 +74,11 @@ export function fakeTarget(options: Partial<Pick<Live, 'every' | 'ifUnreachable'
   const people = new Map<string, Person>()
   const fake: FakeTarget = {
     people,
-    counts: { reads: 0, writes: 0 },
+    counts: { reads: 0, lists: 0, writes: 0 },
     before: () => {},
     after: () => {},
+    list: () => {},
+    step: () => {},
     live: {
       every: 900,
       ifUnreachable: 'go-on',
@@ -78,6 +87,10 @@ export function fakeTarget(options: Partial<Pick<Live, 'every' | 'ifUnreachable'
       async observe(questions) {
         await fake.before()
         fake.counts.reads += 1
+        if (questions.length > FEW) {
+          fake.counts.lists += 1
+          await fake.list()
+        }
         const asked = questions.map(({ account }) => account.sub)
         const copy: Snapshot = new Map(
           [...people]
@@ -88,10 +101,12 @@ export function fakeTarget(options: Partial<Pick<Live, 'every' | 'ifUnreachable'
         return { of: copy }
       },
       plan: (question, { of }) => plan(question, of as Snapshot),
-      async apply({ does }) {
+      async apply(step) {
+        const does = step.does as Does
         await fake.before()
+        await fake.step(step, does.sub)
         fake.counts.writes += 1
-        act(people, does as Does)
+        act(people, does)
         await fake.after()
       },
     },
@@ -113,6 +128,31 @@ function act(people: Map<string, Person>, { sub, make, give, take, enabled }: Do
 
 export const down = () => {
   throw new TargetUnavailable('down', 'nobody answers')
+}
+
+export const refused = () => {
+  throw new TargetUnavailable('refused', '403: you are not authorized')
+}
+
+/** A step that hangs until it is let go. */
+export function hanging() {
+  let go = () => {}
+  let reached = () => {}
+  const wait = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  const there = new Promise<void>((resolve) => {
+    reached = resolve
+  })
+  return {
+    go: () => go(),
+    /** Somebody hangs. */
+    there,
+    wait: () => {
+      reached()
+      return wait
+    },
+  }
 }
 
 /** What somebody has by the gateway's own hand, as its ledger says. */

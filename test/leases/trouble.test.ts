@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { hanging, refused } from './fake-target.ts'
+import { type Ground, startGround, subOf } from './world.ts'
+
+let ground: Ground
+beforeEach(async () => {
+  ground = await startGround()
+})
+afterEach(() => ground.close())
+
+const by = { reference: 'test' }
+const ada = subOf('ada')
+const names = () => ground.events.map(({ event }) => event)
+
+test('what was given after its claim had run out is in the ledger, and taken back', async () => {
+  const [slow, other] = [ground.process(), ground.process()]
+  const { go, there, wait } = hanging()
+  let first = true
+  ground.target.step = ({ kind }) => {
+    if (kind !== 'give' || !first) return
+    first = false
+    return wait()
+  }
+  await ground.signIn('p', 'ada', ['web', 'db'])
+  const arriving = slow.leases.arrived(ada, ['cloud'], 'r')
+  await there
+  ground.now += 31
+  await other.ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  await ground.pass(other.leases, 3)
+  assert.equal(await ground.state('ada'), 'locked')
+  go()
+  await arriving
+  assert.equal(await ground.state('ada'), 'locked db:member', 'the target did it all the same')
+  assert.deepEqual(await ground.ledger('ada'), ['locked', 'db:member'])
+  await ground.pass(other.leases, 3)
+  assert.equal(await ground.state('ada'), 'locked')
+  assert.deepEqual(await ground.ledger('ada'), ['locked'])
+})
+
+test('a take that is refused holds up no other take, and no give', async () => {
+  const { leases } = ground.process()
+  await ground.signIn('p', 'ada', ['a', 'web', 'db'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  ground.target.step = ({ kind, lease }) => {
+    if (kind === 'take' && lease === 'a:member') refused()
+  }
+  await ground.signIn('p', 'ada', ['x'])
+  await leases.mark(ada, 0)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'open a:member x:member')
+  assert.deepEqual(await ground.ledger('ada'), ['a:member', 'x:member'])
+  assert.ok(ground.logs.some(({ level, message }) => level === 'error' && message.startsWith('a target refuses')))
+})
+
+test('a lock that is refused holds up no take', async () => {
+  const { leases, ends } = ground.process()
+  await ground.signIn('p', 'ada', ['web', 'db'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  ground.target.step = ({ kind }) => {
+    if (kind === 'lock') refused()
+  }
+  await ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'open')
+  ground.target.step = () => {}
+  await ground.pass(leases, 120)
+  assert.equal(await ground.state('ada'), 'locked')
+})
+
+test('a give that is refused keeps nobody locked', async () => {
+  const { leases, ends } = ground.process()
+  await ground.signIn('p', 'ada', ['web'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  await ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  await ground.pass(leases)
+  ground.target.step = ({ kind, lease }) => {
+    if (kind === 'give' && lease === 'db:member') refused()
+  }
+  await ground.signIn('q', 'ada', ['db', 'web'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  assert.equal(await ground.state('ada'), 'open web:member')
+})
+
+test('a full audit log keeps nobody in whose new rights cannot be written down', async () => {
+  const { leases } = ground.process()
+  await ground.signIn('p', 'ada', ['web'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  ground.audit = 'full'
+  await ground.signIn('p', 'ada', ['db'])
+  await leases.mark(ada, 0)
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'open')
+})
+
+test('a line about what a command takes is written once, when it is taken', async () => {
+  const [command, serving] = [ground.process(), ground.process()]
+  await ground.signIn('p', 'ada', ['web'])
+  await command.leases.arrived(ada, ['cloud'], 'r')
+  await command.ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  const { go, there, wait } = hanging()
+  ground.target.step = ({ kind }) => (kind === 'lock' ? wait() : undefined)
+  ground.events.length = 0
+  const target = ground.world.targets.get('cloud')
+  assert.ok(target)
+  const passing = command.leases.pass(target, { how: 'all', reference: 'command' })
+  await there
+  ground.now += 4
+  await serving.ends.resume()
+  assert.deepEqual(names(), [], 'nothing was taken yet')
+  go()
+  await passing
+  ground.now += 120
+  await serving.ends.resume()
+  assert.deepEqual(names(), ['account.locked', 'lease.taken'])
+})
