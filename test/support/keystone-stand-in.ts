@@ -25,7 +25,7 @@ export interface StandInOptions {
   readonly names?: 'exact' | 'folded'
   /** What the login of a disabled federated user gives: `valid` tokens before Keystone 26.1, `worthless` ones since (default). */
   readonly disabledLogin?: 'valid' | 'worthless'
-  /** Rows of users, projects and groups in one answer; no limit by default. */
+  /** Rows of one answer; no limit by default. Pages go on here, which those of Keystone 30 do in some lists only. */
   readonly pageSize?: number
   /** Seconds that tokens say they live; 3600 by default. */
   readonly tokenSeconds?: number
@@ -222,7 +222,7 @@ function route(world: World, asked: Asked, options: StandInOptions): Reply {
   if (path === '/auth/projects') return ownProjects(world, actor)
   for (const [verb, pattern, handler] of adminRoutes) {
     const parts = verb === method ? pattern.exec(path) : null
-    if (parts) return handler(world, { parts: parts.slice(1), query, body, actor })
+    if (parts) return handler(world, { path, parts: parts.slice(1), query, body, actor })
   }
   throw new Refusal(404, `The stand-in has no ${method} ${path}`)
 }

@@ -3,7 +3,7 @@ import { targetFields } from '../../src/config/schema.ts'
 import type { Grant, Identity } from '../../src/core/decision.ts'
 import { mergeGrants } from '../../src/core/grants.ts'
 import { openLiveKeystone } from '../../src/targets/keystone/live/live.ts'
-import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import { type KeystoneConfig, keystoneOptions, type ReconcileOptions } from '../../src/targets/keystone/options.ts'
 import type { Account, Live, Question, Wanted } from '../../src/targets/live.ts'
 import { type KeystoneStandIn, type StandInOptions, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
 
@@ -13,6 +13,18 @@ export interface World {
   readonly keystone: KeystoneStandIn
   readonly live: Live
   readonly logs: string[]
+}
+
+/** A target as the loader leaves it: with secrets in the place of references. */
+export function keystoneConfig(
+  url: string,
+  user: NonNullable<ReconcileOptions['user']>,
+  more: Readonly<Record<string, unknown>> = {},
+): KeystoneConfig {
+  const written = { id: 'cloud', url, reconcile: { perSecond: 1000, ...more } }
+  const config = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
+  Object.assign(config.reconcile ?? {}, { user })
+  return config
 }
 
 /** What stands between the gateway and Keystone, beside its sign-ins. @param ask asks Keystone */
@@ -25,10 +37,8 @@ export async function start(
 ): Promise<World> {
   const keystone = await startKeystoneStandIn(options)
   const { name, password, scope } = keystone.admin
-  const reconcile = { user: { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } } }
-  const written = { id: 'cloud', url: keystone.url, reconcile: { perSecond: 1000, ...more } }
-  const config: KeystoneConfig = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
-  Object.assign(config.reconcile ?? {}, reconcile) // as the loader leaves it: secrets in the place of references
+  const user = { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } }
+  const config = keystoneConfig(keystone.url, user, more)
   const logs: string[] = []
   const log = (_level: string, message: string, fields?: unknown) =>
     void logs.push(`${message} ${JSON.stringify(fields)}`)

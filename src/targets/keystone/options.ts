@@ -107,6 +107,10 @@ export function schemaOf({ mappingSchema, reconcile: writes }: KeystoneConfig): 
   return mappingSchema ?? (writes === undefined ? '3.0' : '2.0')
 }
 
+/** The address of its Identity API, with the version, however the configuration writes it. */
+export const apiOf = ({ url: written }: Pick<KeystoneOptions, 'url'>): string =>
+  `${written.replace(/\/+$/, '').replace(/\/v3$/, '')}/v3`
+
 /** What the options contradict each other in; empty where all is well. */
 export function keystoneProblems({
   mappingSchema,

@@ -5,6 +5,8 @@ export type Body = Readonly<Record<string, unknown>>
 
 /** One request, past its token. */
 export interface Call {
+  /** Below /v3, without the query. */
+  readonly path: string
   readonly parts: readonly string[]
   readonly query: URLSearchParams
   readonly body: Body
@@ -64,7 +66,12 @@ export const found = <T>(all: ReadonlyMap<string, T>, kind: string, id = ''): T 
   return value
 }
 
-export function paged(world: World, { query }: Call, kind: string, rows: readonly { readonly id: string }[]): Reply {
+export function paged(
+  world: World,
+  { path, query }: Call,
+  kind: string,
+  rows: readonly { readonly id: string }[],
+): Reply {
   const size = Math.min(Number(query.get('limit') ?? Infinity), world.pageSize)
   const sorted = size === Infinity ? rows : [...rows].sort((a, b) => (a.id < b.id ? -1 : 1))
   const marker = query.get('marker')
@@ -73,8 +80,8 @@ export function paged(world: World, { query }: Call, kind: string, rows: readonl
   const next = new URLSearchParams(query)
   next.set('marker', page.at(-1)?.id ?? '')
   const links = {
-    next: page.length < rest.length ? `${world.url}/${kind}?${next}` : null,
-    self: `${world.url}/${kind}`,
+    next: page.length < rest.length ? `${world.url}${path}?${next}` : null,
+    self: `${world.url}${path}`,
     previous: null,
   }
   return { status: 200, body: { [kind]: page, links, ...(page.length < rest.length && { truncated: true }) } }

@@ -60,7 +60,8 @@ interface Made {
 }
 
 /**
- * What cannot be made hinders nothing else: the operator is told, and grants in it wait. 409 may mean that somebody made it a moment ago;
+ * What cannot be made (403, 400, or 500 to a name at which Keystone falls over) hinders nothing else: the operator is told, and grants in it
+ * wait. 409 may mean that somebody made it a moment ago;
  * or that the database takes another name for this one, which no look finds and no rule means.
  */
 async function make({ api, block }: Hands, { kind, own, key, what }: Made): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Check } from '../../../core/ports.ts'
 import type { LivePorts } from '../../live.ts'
 import type { PrintWorld } from '../../target.ts'
-import type { KeystoneConfig } from '../options.ts'
+import { apiOf, type KeystoneConfig } from '../options.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -42,7 +42,7 @@ export const isObject = (value: unknown): value is Json =>
 
 /** @param api the configured address, with or without its version */
 export function openAsked(config: KeystoneConfig, world: PrintWorld, ports: Pick<LivePorts, 'fetch'>): Asked {
-  const api = `${config.url.replace(/\/+$/, '').replace(/\/v3$/, '')}/v3`
+  const api = apiOf(config)
   return {
     config,
     world,
