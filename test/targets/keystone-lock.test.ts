@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { mergeGrants } from '../../src/core/grants.ts'
-import type { Question, Wanted } from '../../src/targets/live.ts'
+import type { Question, Step, Wanted } from '../../src/targets/live.ts'
 import { changeUser, removeUser } from '../support/keystone/state.ts'
 import { ada, federated, group, ledger, project, start, wanted } from './keystone-live-world.ts'
 import { chance } from './world.ts'
@@ -134,7 +134,7 @@ it('few are told the same as many, whatever stands at Keystone', async (t) => {
       for (const question of questions) {
         const alone = live.plan(question, await live.observe([question]))
         const among = live.plan(question, all)
-        assert.deepEqual(among, alone, JSON.stringify(question))
+        assert.deepEqual(among.map(told), alone.map(told), JSON.stringify(question))
         steps += alone.length
         for (const { kind } of alone) kinds.add(kind)
       }
@@ -145,6 +145,9 @@ it('few are told the same as many, whatever stands at Keystone', async (t) => {
   t.diagnostic(`${steps} steps: ${[...kinds].sort()}`)
   assert.equal(kinds.size, 6)
 })
+
+/** A step without the lane in which it waits. */
+const told = ({ does, ...step }: Step) => ({ ...step, op: (does as { readonly op: unknown }).op })
 
 it('many who are gone and locked cost no question each', async () => {
   const { keystone, live } = await start()

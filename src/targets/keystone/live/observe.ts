@@ -5,6 +5,7 @@ import { holderOf, homeOf, leaseOf, type Place, placeKey, type Seat, type Snapsh
 
 /** From so many accounts on everything is read at once. */
 const MANY = 20
+export const areMany = (questions: readonly Question[]): boolean => questions.length > MANY
 
 interface Row {
   readonly id: string
@@ -38,7 +39,7 @@ export async function observe(looking: Looking, questions: readonly Question[]):
     directory.roles(seats.flatMap((seat) => seat.roles)),
   ])
   const places = seats.flatMap(({ kind, name, domain }): Place[] => (kind === 'domain' ? [] : [{ kind, name, domain }]))
-  const many = questions.length > MANY
+  const many = areMany(questions)
   const found = many ? await allPlaces(looking) : await somePlaces(looking, domains, places)
   tellMissing(looking, { seats, homes }, { domains, ...found })
   const rest = { domains, roles, ...found, blocked: directory.blocked() }
