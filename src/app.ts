@@ -62,10 +62,12 @@ export interface App {
   deliver(): Promise<void>
   /** Once a second: what ran out ends, and so does what a crash or a command left to end. */
   end(): Promise<void>
-  /** Once a second: whoever waits to be looked at, at targets into which the gateway writes. */
+  /** Once a second: begins with whoever waits to be looked at, at targets into which the gateway writes. */
   settle(): Promise<void>
-  /** Once a second, apart from `settle`, as it may take minutes: looks at everybody there where that is due. */
+  /** Once a second: begins to look at everybody there where that is due. */
   reconcile(): Promise<void>
+  /** Resolves when what `settle` and `reconcile` began is done: a slow target holds up nothing but this. */
+  idle(): Promise<void>
 }
 
 /** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
@@ -278,5 +280,6 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     },
     settle: lifecycle.leases.tick,
     reconcile: lifecycle.leases.passes,
+    idle: lifecycle.leases.idle,
   }
 }

@@ -82,6 +82,7 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   opened.defer(everySecond(housekeeping, log))
   opened.defer(everySecond(app.deliver, log))
   opened.defer(everySecond(app.end, log))
+  opened.defer(app.idle)
   opened.defer(everySecond(app.settle, log))
   opened.defer(everySecond(app.reconcile, log))
   serving.now = true

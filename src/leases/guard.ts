@@ -1,43 +1,66 @@
 import type { Clock } from '../core/ports.ts'
 import type { Live } from '../targets/live.ts'
+import type { Standing } from './standing.ts'
+
+/** Somebody behind whom a proof stands, by a connector of its own limits. */
+export type Person = Pick<Standing, 'sub' | 'connector'>
 
 /**
- * Stops changed rules, or claims that are suddenly empty, from taking much from many at once. What ends because its proof has ended is
- * never asked about here.
+ * Stops changed rules, or claims that are suddenly empty, from taking much from many at once at one target. What ends because its proof
+ * has ended is never asked about here. Each connector is counted for itself: whoever steers an upstream, or a tenant's rules, holds up
+ * nothing for people of another one.
  */
 export interface Guard {
-  /** Whether a pass may take from all of these; where not, nothing is taken from anybody until a pass may again. */
-  pass(subs: readonly string[], accounts: number): boolean
+  /**
+   * Of whom a pass may not take; nothing is taken from people of their connectors until a pass may again.
+   * @param accounts everybody whom the gateway keeps there, by connector
+   */
+  pass(people: readonly Person[], accounts: ReadonlyMap<string, number>): ReadonlySet<string>
   /** Whether one more may lose something now, between two passes. */
-  one(sub: string): boolean
+  one(person: Person): boolean
   /** Whether the last pass may not. */
-  holding(): boolean
+  holding(person: Person): boolean
+}
+
+interface Counted {
+  /** Whoever lost something lately, and when; Unix seconds. */
+  readonly lately: Map<string, number>
+  held: boolean
+  /** As many accounts as the last pass found. */
+  known: number
 }
 
 /** @param limits asked anew at each use: a reload may change them */
 export function openGuard(now: Clock, limits: () => Pick<Live, 'every' | 'atOnce'>): Guard {
-  /** Whoever lost something lately, and when; Unix seconds. */
-  const lately = new Map<string, number>()
-  let held = false
-  /** As many as the last pass found. */
-  let known = 0
-
-  const admit = (subs: readonly string[], accounts: number): boolean => {
+  const all = new Map<string, Counted>()
+  const of = ({ connector = '' }: Pick<Person, 'connector'>): Counted => {
+    const known = all.get(connector) ?? { lately: new Map(), held: false, known: 0 }
+    all.set(connector, known)
+    return known
+  }
+  const admit = ({ lately, known }: Counted, subs: readonly string[]): boolean => {
     const { every, atOnce } = limits()
     for (const [sub, at] of lately) if (at <= now() - every) lately.delete(sub)
-    const most = Math.max(atOnce.accounts, Math.floor((atOnce.percent * accounts) / 100))
+    const most = Math.max(atOnce.accounts, Math.floor((atOnce.percent * known) / 100))
     if (subs.length > 0 && new Set([...lately.keys(), ...subs]).size > most) return false
     for (const sub of subs) lately.set(sub, now())
     return true
   }
 
   return {
-    pass(subs, accounts) {
-      known = accounts
-      held = !admit(subs, accounts)
-      return !held
+    pass(people, accounts) {
+      const bySource = Map.groupBy(people, ({ connector }) => connector ?? '')
+      const held = new Set<string>()
+      for (const connector of new Set([...all.keys(), ...accounts.keys(), ...bySource.keys()])) {
+        const counted = of({ connector })
+        counted.known = accounts.get(connector) ?? 0
+        const subs = (bySource.get(connector) ?? []).map(({ sub }) => sub)
+        counted.held = !admit(counted, subs)
+        if (counted.held) for (const sub of subs) held.add(sub)
+      }
+      return held
     },
-    one: (sub) => !held && admit([sub], known),
-    holding: () => held,
+    one: (person) => !of(person).held && admit(of(person), [person.sub]),
+    holding: (person) => of(person).held,
   }
 }

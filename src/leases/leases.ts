@@ -30,10 +30,12 @@ export interface Leases {
   mark(sub: string, delay: number): Promise<void>
   /** A recheck renewed a proof: marks its person where the rules say something else now, which is `news`. */
   renewed(before: StoredProof, after: StoredProof): Promise<'news' | 'as before'>
-  /** Once a second: whoever is due. */
+  /** Once a second: begins with whoever is due. */
   tick(): Promise<void>
-  /** Once a second: the passes that are due. */
+  /** Once a second: begins the passes that are due. */
   passes(): Promise<void>
+  /** Resolves when all that was begun is done. */
+  idle(): Promise<void>
   /** The configuration is another one: passes are due at once. */
   reloaded(): void
   /** One pass now, for an operator. @throws {TargetUnavailable} */
@@ -44,6 +46,8 @@ export interface Leases {
 const PATIENCE = 2000
 /** Milliseconds between two tries where another process is at the same account. */
 const LOOK = 100
+/** Sign-ins that are settled at one target at once. */
+const IN_LINE = 100
 /** Seconds for which a client that stands for itself is not looked at again. */
 const SERVED = 60
 
@@ -68,13 +72,23 @@ export function openLeases(ports: LeasePorts): Leases {
   const queue = openQueue({ ...passPorts, due, askForPass: schedule.now })
   const served = new Map<string, { readonly wanted: unknown; readonly at: number }>()
 
+  const arriving = new Map<string, number>()
+
   /** Until it is done, or somebody else has been at it for too long. */
   const settled = async (target: LiveTarget, sub: string, reference: string): Promise<Settled> => {
-    for (let waited = 0; ; waited += LOOK) {
-      const order = { target, subs: [sub], reference, mayTake: queue.mayTake(target) }
-      const state = (await settler.settle(order)).get(sub) ?? 'done'
-      if (state !== 'busy' || waited >= PATIENCE) return state
-      await delay(LOOK)
+    const before = arriving.get(target.id) ?? 0
+    // Whoever came before them waits no longer, and is still in line at a target that is slow: the queue does it.
+    if (before >= IN_LINE) return new Error('too many others wait for this target')
+    arriving.set(target.id, before + 1)
+    try {
+      for (let waited = 0; ; waited += LOOK) {
+        const order = { target, subs: [sub], reference, mayTake: queue.mayTake(target) }
+        const state = (await settler.settle(order)).get(sub) ?? 'done'
+        if ((state !== 'busy' && state !== 'more') || waited >= PATIENCE) return state
+        if (state === 'busy') await delay(LOOK)
+      }
+    } finally {
+      arriving.set(target.id, (arriving.get(target.id) ?? 1) - 1)
     }
   }
 
@@ -118,7 +132,7 @@ export function openLeases(ports: LeasePorts): Leases {
       return arrival
     },
     async mark(sub, seconds) {
-      if (ports.world().targets.size > 0) await due.mark(sub, seconds)
+      await due.mark(sub, seconds, [...ports.world().targets.keys()])
     },
     async renewed(before, after) {
       const { targets, decide } = ports.world()
@@ -128,19 +142,26 @@ export function openLeases(ports: LeasePorts): Leases {
         return { allowed, identity, grants, until }
       })
       if (isDeepStrictEqual(was, is)) return 'as before'
-      await due.mark(accountId(after.subject), 0)
+      await due.mark(accountId(after.subject), 0, [...targets.keys()])
       return 'news'
     },
     async tick() {
       if (ports.world().targets.size === 0) return
-      await ends.each((sub) => due.mark(sub, 0))
+      await ends.each((sub) => due.mark(sub, 0, [...ports.world().targets.keys()]))
       await queue.tick()
     },
-    passes: () => schedule.tick(),
+    async passes() {
+      schedule.tick()
+    },
+    async idle() {
+      await Promise.all([queue.idle(), schedule.idle()])
+    },
     reloaded: () => schedule.now(),
     pass: onePass,
   }
 }
+
+const WHY = { busy: 'another process is at it', more: 'there is much to do' } as const
 
 interface Late {
   readonly target: LiveTarget
@@ -157,7 +178,7 @@ async function lateAt(
   const all = targets.map(async (target) => {
     const state = await settle(target)
     if (state === 'done' || state === 'held') late.delete(target)
-    else late.set(target, state === 'busy' ? 'another process is at it' : state.message)
+    else late.set(target, state instanceof Error ? state.message : WHY[state])
   })
   const patience = new AbortController()
   await Promise.race([Promise.all(all), delay(PATIENCE, undefined, { signal: patience.signal })])

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { collection, kinds } from '../store/collection.ts'
 import type { Store } from '../store/store.ts'
@@ -11,7 +12,9 @@ interface Entered extends Account {
 /** What the gateway wrote at its targets, and so may take back; what is not in it was written by others. */
 export interface Ledger {
   get(target: string, sub: string): Promise<Account | undefined>
-  /** Every account at a target. */
+  /** The accounts of some people at a target, by sub. */
+  some(target: string, subs: readonly string[]): Promise<ReadonlyMap<string, Account>>
+  /** Every account at a target. Reads those of all targets: for what is done now and then. */
   all(target: string): Promise<readonly Account[]>
   /** Changes an account, or begins it; writes nothing where nothing changes. @param change pure */
   change(target: string, sub: string, change: (account: Account) => Account): Promise<Account>
@@ -19,6 +22,8 @@ export interface Ledger {
 
 /** Accounts of all targets: far more than any cloud has. */
 const MOST = 5_000_000
+/** Accounts read in one turn of the event loop, so that requests come in between. */
+const IN_ONE_TURN = 50
 
 /** What somebody has of whom nothing is known yet. */
 export const noAccount = (sub: string): Account => ({ sub, leases: {}, locked: false })
@@ -30,6 +35,16 @@ export function openLedger(store: Store): Ledger {
   const entries = collection<Entered>(store, kinds.Account)
   return {
     get: (target, sub) => entries.get(accountKey(target, sub)),
+    async some(target, subs) {
+      const found = new Map<string, Account>()
+      for (let at = 0; at < subs.length; at += IN_ONE_TURN) {
+        const keys = subs.slice(at, at + IN_ONE_TURN).map((sub) => accountKey(target, sub))
+        for (const account of await Promise.all(keys.map((key) => entries.get(key))))
+          if (account) found.set(account.sub, account)
+        await nextTurn()
+      }
+      return found
+    },
     async all(target) {
       return (await entries.list(MOST)).flatMap(({ value }) => (value.target === target ? [value] : []))
     },

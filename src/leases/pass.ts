@@ -3,7 +3,7 @@ import { accountId } from '../core/subject.ts'
 import { groupOf, type StoredProof } from '../lifecycle/proofs.ts'
 import { takes } from './carry.ts'
 import type { Guard } from './guard.ts'
-import type { Planned, Settled, SettlePorts, Settler } from './settle.ts'
+import { FEW, type Order, type Planned, type SettlePorts, type Settler } from './settle.ts'
 import { isProven, judge, type Standing, standingOf } from './standing.ts'
 import type { LiveTarget } from './world.ts'
 
@@ -28,15 +28,19 @@ export interface Passed {
   /** Accounts from which changed rules would take more than they may at once; nothing is taken from them. */
   readonly held: ReadonlySet<string>
   /** Who is not settled, and why; empty for a look. */
-  readonly left: ReadonlyMap<string, Exclude<Settled, 'done' | 'held'>>
+  readonly left: ReadonlyMap<string, Left>
 }
+
+type Left = 'busy' | Error
 
 /** Proofs read in one turn of the event loop, so that requests come in between. */
 const IN_ONE_TURN = 50
 /** Upstreams asked at once; each has a gate of its own. */
 const RECHECKS = 32
-/** Accounts settled together: as many as their claims can be held for, at the pace that targets take. */
-const TOGETHER = 100
+/** Accounts after which it is told how far a pass is. */
+const TOLD = 100
+/** Times twenty steps for one person: what is still to be done after that the queue does. */
+const ROUNDS = 50
 
 export interface PassPorts extends SettlePorts {
   readonly settler: Settler
@@ -49,23 +53,41 @@ export interface PassPorts extends SettlePorts {
  */
 export async function pass(ports: PassPorts, target: LiveTarget, options: PassOptions): Promise<Passed> {
   const standings = await everybody(ports, target, options.how)
-  const { plans, busy, accounts } = await ports.settler.look(target, standings)
-  const taken = plans.filter(({ standing, steps }) => isProven(standing) && steps.some(takes))
-  const subs = taken.map(({ standing }) => standing.sub)
-  const free = options.how === 'all' || ports.guard(target.id).pass(subs, accounts)
-  const held = new Set(free ? [] : subs)
-  const left = new Map<string, Exclude<Settled, 'done' | 'held'>>(busy.map((sub) => [sub, 'busy']))
+  const { plans, unknown, busy, kept } = await ports.settler.look(target, standings)
+  const accounts = kept.length
+  const taken = plans.flatMap(({ standing, steps }) => (isProven(standing) && steps.some(takes) ? [standing] : []))
+  const counts = countBy(kept.flatMap(({ connector }) => connector ?? []))
+  const held = options.how === 'all' ? new Set<string>() : ports.guard(target.id).pass(taken, counts)
+  const left = new Map<string, Left>(busy.map((sub) => [sub, 'busy']))
   if (options.how === 'look') return { target: target.id, accounts, plans, held, left: new Map() }
-  for (let at = 0; at < plans.length && !options.stop?.aborted; at += TOGETHER) {
-    options.progress?.(at, plans.length)
-    const some = plans.slice(at, at + TOGETHER).map(({ standing }) => standing.sub)
-    const order = { target, subs: some, reference: options.reference, mayTake: () => free }
-    for (const [sub, settled] of await ports.settler.settle(order)) {
-      if (settled !== 'done' && settled !== 'held') left.set(sub, settled)
-    }
+  const mayTake = (standing: Standing) => options.how === 'all' || !ports.guard(target.id).holding(standing)
+  const open = [...plans.map(({ standing }) => standing.sub), ...unknown]
+  for (let at = 0; at < open.length && !options.stop?.aborted; at += FEW) {
+    if (at % TOLD === 0) options.progress?.(at, open.length)
+    const order = { target, subs: open.slice(at, at + FEW), reference: options.reference, mayTake }
+    for (const [sub, why] of await toTheEnd(ports.settler, order)) left.set(sub, why)
   }
-  if (plans.length > 0) options.progress?.(plans.length, plans.length)
+  if (open.length > 0) options.progress?.(open.length, open.length)
   return { target: target.id, accounts, plans, held, left }
+}
+
+/** Settles some accounts, however much there is to do. @returns who is not settled, and why */
+async function toTheEnd(settler: Settler, order: Order): Promise<ReadonlyMap<string, Left>> {
+  const left = new Map<string, Left>()
+  let subs = order.subs
+  for (let n = 0; n < ROUNDS && subs.length > 0; n++) {
+    const results = [...(await settler.settle({ ...order, subs }))]
+    for (const [sub, state] of results) if (state === 'busy' || state instanceof Error) left.set(sub, state)
+    subs = results.flatMap(([sub, state]) => (state === 'more' ? [sub] : []))
+  }
+  for (const sub of subs) left.set(sub, 'busy')
+  return left
+}
+
+function countBy(names: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return counts
 }
 
 /** What stands behind everybody who has, or may have, something at a target. */

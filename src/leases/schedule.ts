@@ -1,12 +1,16 @@
 import type { Due } from './due.ts'
-import { isDown, tellFailures, waitAfter } from './failures.ts'
+import { isDown, tellFailures } from './failures.ts'
 import type { Gates } from './gates.ts'
+import { eachAlone } from './loops.ts'
 import type { Passed, PassOptions } from './pass.ts'
 import type { LeasePorts, LiveTarget } from './world.ts'
 
 /** Runs a pass at each target as often as it wants: the net below everything that marks. */
 export interface Schedule {
-  tick(): Promise<void>
+  /** Begins the passes that are due, at each target by itself: a slow one holds up no other. */
+  tick(): void
+  /** Resolves when what was begun is done. */
+  idle(): Promise<void>
   /** Every pass is due. */
   now(): void
 }
@@ -31,11 +35,15 @@ export function openSchedule(ports: SchedulePorts): Schedule {
     const before = heldBefore.get(target) ?? 0
     heldBefore.set(target, count)
     if (count === 0) return
-    log('error', 'changed rules or claims would take from too many accounts at once; nothing is taken from anybody', {
-      target,
-      accounts: count,
-      advice: `'lotse reconcile ${target} --dry-run' shows it, '--yes' carries it out`,
-    })
+    log(
+      'error',
+      'changed rules or claims would take from too many accounts at once; nothing is taken from people of that connector',
+      {
+        target,
+        accounts: count,
+        advice: `'lotse reconcile ${target} --dry-run' shows it, '--yes' carries it out`,
+      },
+    )
     if (count !== before) await audit('leases', { event: 'reconcile.held', target, accounts: count })
   }
 
@@ -45,8 +53,12 @@ export function openSchedule(ports: SchedulePorts): Schedule {
     const began = asked
     try {
       const { held, left } = await ports.pass(target, { how: 'guarded', reference: 'leases' })
-      for (const [sub, why] of left) await due.mark(sub, waitAfter(why), [id])
-      tellFailures(log, id, left.values())
+      for (const sub of left.keys()) await due.mark(sub, 1, [id])
+      tellFailures(
+        log,
+        id,
+        [...left.values()].filter((why) => why !== 'busy'),
+      )
       next.set(id, asked === began ? now() + live.every : 0)
       if (left.size === 0) meter.passed(id, now())
       await tellHeld(id, held.size)
@@ -56,10 +68,13 @@ export function openSchedule(ports: SchedulePorts): Schedule {
     }
   }
 
+  const passing = eachAlone<string>((target, error) => tellFailures(log, target, [error]))
+
   return {
-    async tick() {
-      await Promise.all([...ports.world().targets.values()].map(one))
+    tick() {
+      for (const target of ports.world().targets.values()) passing.begin(target.id, () => one(target))
     },
+    idle: passing.idle,
     now() {
       asked++
       next.clear()

@@ -11,6 +11,8 @@ export interface Standing {
   readonly sub: string
   /** As people write it, `connector/id`; undefined where nothing stands behind her any more. */
   readonly who: string | undefined
+  /** By which she came; undefined as above. */
+  readonly connector: string | undefined
   /** What the rules say about each of her proofs, as far as it allows her anything; the newest first. */
   readonly decisions: readonly Decision[]
   /** Unix seconds: when the rules say something else about the same proofs; Infinity where they do not. */
@@ -50,6 +52,7 @@ export function judge(ports: Pick<LeasePorts, 'now' | 'world'>, sub: string, pro
   return {
     sub,
     who: first && whoIs(first),
+    connector: first?.connector,
     decisions: decisions.filter(({ allowed }) => allowed),
     until: Math.min(...decisions.map(({ until }) => until)),
     left: subjects.some(({ connector }) => !connectors.has(connector)),

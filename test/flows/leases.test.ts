@@ -94,6 +94,7 @@ async function seconds(count: number): Promise<void> {
     await gateway.app.end()
     await gateway.app.settle()
     await gateway.app.reconcile()
+    await gateway.app.idle()
   }
 }
 
@@ -278,6 +279,7 @@ test('an operator reconciles beside the gateway, and both do each thing once', a
   for (const id of names.slice(0, 10)) await tokensOf(gateway, 'kubectl', id)
   const before = keystone.seen.length
   await Promise.all([gateway.app.settle(), at.lotse('reconcile'), gateway.app.reconcile(), at.lotse('reconcile --yes')])
+  await gateway.app.idle()
   await seconds(3)
   for (const id of names.slice(0, 10)) {
     assert.equal(access(id).filter((each) => each.startsWith('member')).length, 2, id)

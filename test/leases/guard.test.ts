@@ -134,3 +134,24 @@ test('few at a time are taken from, as the time goes by', async () => {
   await lose(people(40).slice(20))
   assert.equal(having(), 0)
 })
+
+test('whoever steers the claims of one upstream holds up nothing for people of another', async () => {
+  ground.world = { ...ground.world, connectors: new Set(['corp', 'acme']) }
+  const { leases } = await crowd(60)
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  const change = async (proof: string, id: string, connector: string, projects: readonly string[]) => {
+    const subject = { connector, id, claims: { projects, admit: ['yes'] }, records: {}, authTime: ground.now }
+    const via = { client: 'cli', address: '::1' }
+    const times = { provenAt: ground.now, goodUntil: ground.now + 90_000, signedInAt: ground.now }
+    await shelf.put(proof, { subject, ...times, via })
+    await leases.mark(subOf(id, connector), 0)
+  }
+  await change('bob', 'bob', 'acme', ['secret', 'x'])
+  await ground.pass(leases)
+  for (const id of people(60)) await change(id, id, 'corp', [])
+  await ground.pass(leases, 60)
+  assert.equal(having(), 40)
+  await change('bob', 'bob', 'acme', ['x'])
+  await ground.pass(leases)
+  assert.deepEqual([...(ground.target.people.get(subOf('bob', 'acme'))?.has ?? [])], ['x:member'])
+})

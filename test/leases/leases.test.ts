@@ -146,7 +146,9 @@ test('a pass over ten thousand accounts that are as they should be writes nothin
   })
   const before = { ...ground.target.counts }
   const began = performance.now()
-  await ground.process(reading).leases.passes()
+  const { leases } = ground.process(reading)
+  await leases.passes()
+  await leases.idle()
   const took = performance.now() - began
   assert.deepEqual(writes, [])
   assert.equal(ground.target.counts.writes, before.writes)

@@ -86,7 +86,9 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
       for (let n = 0; n < seconds; n++) {
         ground.now += 1
         await leases.tick()
+        await leases.idle()
         await leases.passes()
+        await leases.idle()
       }
     },
     close: () => ground.store.close(),
