@@ -26,7 +26,10 @@ know her (lotse sessions prints them, lotse explain takes them). Nobody is moved
 have those.
 
 Without --yes nothing is changed, and each line is said to be ready, done, absent (nobody is known by the old id) or taken
-(she has signed in through the gateway before, and has a second user). Exits with 1 where a line is absent or taken.`,
+(she has signed in through the gateway before, and has a second user). Exits with 1 where a line is absent or taken.
+
+Whoever was moved keeps what she has until she signs in through the gateway for the first time; from then on the gateway
+locks her when nothing stands behind her any more. Who never signs in is never locked: look at what is left after a while.`,
   options: {
     ...configOption,
     csv: { value: 'FILE', help: 'whom to move' },
