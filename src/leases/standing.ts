@@ -44,9 +44,10 @@ export function judge(ports: Pick<LeasePorts, 'now' | 'world'>, sub: string, pro
   const live = proofs
     .filter(({ goodUntil }) => goodUntil > now)
     .sort((one, other) => other.signedInAt - one.signedInAt || other.provenAt - one.provenAt)
-    .map(({ subject }) => subject)
+  const [latest] = live.toSorted((one, other) => other.provenAt - one.provenAt)
+  const people = live.map(({ subject }) => (latest ? toldBy(latest.subject, subject) : subject))
   const service = serviceOf(sub, now)
-  const subjects = service ? [...live, service] : live
+  const subjects = service ? [...people, service] : people
   const [first] = subjects
   const decisions = subjects.map((subject) => decide(subject, now))
   return {
@@ -58,6 +59,12 @@ export function judge(ports: Pick<LeasePorts, 'now' | 'world'>, sub: string, pro
     left: subjects.some(({ connector }) => !connectors.has(connector)),
   }
 }
+
+/**
+ * A sign-in with what its upstream says about the person by now: all proofs of one person are of one connector, and what a later one
+ * disproves stands on no earlier one. How she signed in, and when, is each sign-in's own.
+ */
+const toldBy = ({ claims, records }: Subject, subject: Subject): Subject => ({ ...subject, claims, records })
 
 const whoIs = ({ connector, id }: Subject) => `${connector}/${id}`
 

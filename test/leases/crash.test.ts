@@ -55,9 +55,8 @@ async function expected(
 ): Promise<[state: string[], ledger: string[]]> {
   const shelf = openProofShelf(ground.store, () => ground.now)
   const live = (await Promise.all(proofs.map((each) => shelf.get(each)))).flatMap((proof) => proof ?? [])
-  const leases = [...new Set(live.flatMap(({ subject }) => subject.claims['projects'] ?? []))].map(
-    (each) => `${each}:member`,
-  )
+  const [latest] = live.toSorted((one, other) => other.signedInAt - one.signedInAt || other.provenAt - one.provenAt)
+  const leases = (latest?.subject.claims['projects'] ?? []).map((each) => `${each}:member`)
   const known = (await ground.state(id)) !== 'nobody'
   const manual = id === 'ada' ? ['ops:reader'] : []
   if (live.length > 0) return [['open', ...leases, ...manual].sort(), leases.sort()]
