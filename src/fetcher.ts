@@ -40,6 +40,8 @@ export class FetchError extends TypeError {
   }
 }
 
+/** Headers that prove who asks; the last two are Keystone's. */
+const CREDENTIALS = ['authorization', 'cookie', 'x-auth-token', 'x-subject-token']
 /** Redirects that a request without a body may take, each checked like the first address. */
 const REDIRECTS = 3
 /** Milliseconds for which an unused connection is kept: less than the 5 s after which many servers close theirs. */
@@ -73,7 +75,7 @@ export function createFetcher(options: FetcherOptions): typeof globalThis.fetch 
       if (outgoing.body || hops >= REDIRECTS)
         throw new FetchError('FETCH_REDIRECT', `${url.origin} redirects too often, or a POST`)
       // Credentials are for the origin for which they were meant.
-      if (next.origin !== url.origin) for (const name of ['authorization', 'cookie']) delete outgoing.headers[name]
+      if (next.origin !== url.origin) for (const name of CREDENTIALS) delete outgoing.headers[name]
       url = next
     }
   }

@@ -120,10 +120,11 @@ test('redirects end, are given as they are, or are refused, as was asked', async
 test('credentials do not follow a redirect to another origin', async () => {
   const elsewhere = `http://localhost:${port(server)}/here`
   await make()(`${origin}/to?u=${encodeURIComponent(elsewhere)}`, {
-    headers: { authorization: 'Bearer t', 'x-own': '1' },
+    headers: { authorization: 'Bearer t', 'x-auth-token': 't', 'X-Subject-Token': 't', 'x-own': '1' },
   })
   assert.equal(seen.at(-1)?.path, '/here')
-  assert.equal(seen.at(-1)?.headers['authorization'], undefined)
+  for (const name of ['authorization', 'x-auth-token', 'x-subject-token'])
+    assert.equal(seen.at(-1)?.headers[name], undefined, name)
   assert.equal(seen.at(-1)?.headers['x-own'], '1')
 })
 

@@ -53,7 +53,7 @@ export async function exchange(door: KeystoneDoor, accessToken: string, fetch: F
 
 /** The projects that a token can be for. */
 export async function projectsOf({ api, token }: KeystoneSession, fetch: Fetch): Promise<readonly Project[]> {
-  const response = await fetch(`${api}/auth/projects`, { headers: { 'x-auth-token': token } })
+  const response = await fetch(`${api}/auth/projects`, { redirect: 'manual', headers: { 'x-auth-token': token } })
   if (response.status !== 200) throw new Error(`Keystone does not list projects: status ${response.status}`)
   const { projects } = asObject(JSON.parse(await response.text()))
   return (Array.isArray(projects) ? projects : []).map(asObject).map((project) => ({
@@ -72,6 +72,7 @@ export async function scoped(
   const auth = { identity: { methods: ['token'], token: { id: token } }, scope: { project: { id: project.id } } }
   const response = await fetch(`${api}/auth/tokens?nocatalog`, {
     method: 'POST',
+    redirect: 'manual',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ auth }),
   })

@@ -28,6 +28,8 @@ interface Keystone {
   projects: readonly Project[]
   /** The status of the exchange. */
   status: number
+  /** Whereto it redirects who asks for her projects; empty where it answers. */
+  elsewhere: string
   /** Access tokens that came. */
   readonly bearers: string[]
   close(): Promise<void>
@@ -39,6 +41,7 @@ async function startKeystone(): Promise<Keystone> {
     url: await listening(server),
     projects: [],
     status: 201,
+    elsewhere: '',
     bearers: [],
     close: closing(server),
   }
@@ -65,6 +68,8 @@ async function answer(keystone: Keystone, req: IncomingMessage, res: ServerRespo
     if (keystone.status !== 201) return void send(keystone.status, { error: { message: 'not\u001b[2J you' } })
     return void send(201, { token: { expires_at: expires } }, { 'x-subject-token': 'unscoped-token' })
   }
+  if (pathname === '/v3/auth/projects' && keystone.elsewhere !== '')
+    return void res.writeHead(302, { location: keystone.elsewhere }).end()
   if (pathname === '/v3/auth/projects') return void send(200, { projects: keystone.projects })
   if (pathname !== '/v3/auth/tokens') return void send(404, { error: { message: 'no such identity provider' } })
   const chunks: Buffer[] = []
@@ -96,7 +101,7 @@ before(async () => {
   await writeFile(join(folder, 'gateway.yaml'), yaml.replace('https://keystone.example', keystone.url))
 })
 beforeEach(() => {
-  Object.assign(keystone, { projects: [web, db], status: 201 })
+  Object.assign(keystone, { projects: [web, db], status: 201, elsewhere: '' })
   keystone.bearers.length = 0
 })
 after(async () => {
@@ -188,6 +193,18 @@ test('a project that she has not is said with those that she has; nothing is pri
   const { code, out, err } = await login([...direct(), '--project', 'secret'])
   assert.deepEqual([code, out], [1, ''])
   assert.match(err, /You have no project secret; there are:/)
+})
+
+test('a Keystone that sends her on for her projects gets her token taken to nobody else', async (t) => {
+  const asked: string[] = []
+  const other = createServer((req, res) => {
+    asked.push(req.url ?? '')
+    res.writeHead(200).end('{"projects":[]}')
+  })
+  t.after(closing(other))
+  keystone.elsewhere = await listening(other)
+  await assert.rejects(login([...direct(), '--project', 'web']), /does not list projects: status 302/)
+  assert.deepEqual(asked, [])
 })
 
 test('the configuration of the gateway says everything, variables say the rest, and options win', async () => {
