@@ -219,9 +219,10 @@ async function lotse(folder: string, line: string): Promise<Said> {
 async function setUp(world: Pick<Reconciled, 'kind' | 'keystone'> & { readonly printed: string }): Promise<void> {
   const { kind, keystone, printed } = world
   const shell = shellOf({ kind, keystone, ca: join(keystone.folder, 'ca.pem') })
-  const env = { ...shell, ...administrator(keystone.url), LOTSE_RECONCILE_PASSWORD: files()['lotse'] }
+  const env = { ...shell, ...administrator(keystone.url), TYPED: files()['lotse'] }
+  const type = join(import.meta.dirname, 'type.py')
   for (const name of ['register.sh', 'reconciler.sh'])
-    await call('bash', [join(printed, 'keystone', name)], { env, timeout: 300_000 })
+    await call('python3', [type, 'bash', join(printed, 'keystone', name)], { env, timeout: 300_000 })
   if (kind.name !== 'debian') return // newer ones allow as much by themselves
   const policies = join(printed, 'keystone/policy.d')
   for (const name of await readdir(policies))

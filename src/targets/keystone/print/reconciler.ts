@@ -48,7 +48,7 @@ function script(setting: Setting, reconcile: ReconcileOptions): string {
       setting,
       'Makes the account by which the gateway writes users, groups and roles. Run it as cloud administrator, once.',
     ),
-    'The password is asked for, or taken from LOTSE_RECONCILE_PASSWORD; it is the one that the configuration names.',
+    'The password is asked for: it is the one that the configuration names. (As an argument everybody on the machine could read it.)',
   ]
   const credential =
     reconcile.applicationCredential === undefined
@@ -66,8 +66,7 @@ ${comments(head)}
 set -euo pipefail
 
 if ! openstack user show --domain ${domain} -f value -c id -- ${name} 2>/dev/null; then
-  if [ -n "\${LOTSE_RECONCILE_PASSWORD-}" ]; then secret=(--password "$LOTSE_RECONCILE_PASSWORD"); else secret=(--password-prompt); fi
-  openstack user create --domain ${domain} -f value -c id "\${secret[@]}" -- ${name}
+  openstack user create --domain ${domain} -f value -c id --password-prompt -- ${name}
 fi
 ${roles(reconcile, account).join('\n')}
 ${credential}`
