@@ -213,6 +213,14 @@ describe('a Keystone into which the gateway writes', () => {
     assert.equal(keystone().refuse(project('service')), undefined)
   })
 
+  it('refuses groups that carry the names of the cloud itself: the roles of such a group are not seen here', () => {
+    for (const name of ['admin', 'Service', 'ádmin', 'ａｄｍｉｎ'])
+      assert.match(written().refuse(group(name)) ?? '', /adminRoles says no/, name)
+    assert.equal(keystone({ reconcile: {}, adminRoles: true }).refuse(group('admin')), undefined)
+    assert.equal(written().refuse(group('admins')), undefined)
+    assert.equal(keystone().refuse(group('admin')), undefined)
+  })
+
   it('puts everybody into one domain where its mapping cannot name one', () => {
     const claims = keystone({ reconcile: {}, mappingSchema: '1.0', domain: 'people' }).claims(
       decision([], { domain: 'corp' }),

@@ -55,8 +55,11 @@ function refuse(config: KeystoneConfig, grant: Grant): string | undefined {
       ? 'a Keystone mapping carries no domain roles; they need reconcile'
       : `a Keystone has no ${kind} roles`
   const named = 'domain' in grant ? grant.domain : undefined
-  if (config.reconcile !== undefined && 'project' in grant && ['admin', 'service'].includes(folded(grant.project)))
+  if (config.reconcile !== undefined && 'project' in grant && isCloudsOwn(grant.project))
     return `the project ${grant.project} is the cloud's own; the gateway writes nothing into it`
+  // Its roles were given by others, and are not seen here: a captured name must not lead into the cloud's own team (law 15).
+  if (config.reconcile !== undefined && 'group' in grant && isCloudsOwn(grant.group) && !config.adminRoles)
+    return `the group ${grant.group} may be the cloud's own; the target's adminRoles says no`
   return (
     (named === undefined ? undefined : badDomain(named)) ??
     ('project' in grant ? impossibleName('project', grant.project, longest.project) : undefined) ??
@@ -64,6 +67,9 @@ function refuse(config: KeystoneConfig, grant: Grant): string | undefined {
     ('roles' in grant ? badRoles(config, grant.roles) : undefined)
   )
 }
+
+/** How installers call what the cloud itself needs, in any writing that a database may take for it. */
+const isCloudsOwn = (name: string): boolean => ['admin', 'service'].includes(folded(name))
 
 /** Keystone keeps a domain `Federated` for itself and answers 500 to another one, in any case of letters. */
 function badDomain(domain: string): string | undefined {
