@@ -41,6 +41,29 @@ describe('users of another identity provider', async () => {
     assert.equal(keystone.user('sub-did'), id)
   })
 
+  it('keep all that they were known by when somebody takes the new id in between', async () => {
+    const one = {
+      idp_id: 'keycloak',
+      protocols: [
+        { protocol_id: 'openid', unique_id: 'f-4' },
+        { protocol_id: 'saml2', unique_id: 'f-4s' },
+      ],
+    }
+    const { id } = addUser(keystone.state, { name: 'eve', domain_id: 'default', federated: [one] })
+    let taken = false
+    const racing: typeof fetch = (input, init) => {
+      if (init?.method === 'PATCH' && !taken) {
+        taken = true
+        keystone.login('sub-4', { name: 'eve.new' })
+      }
+      return fetch(input, init)
+    }
+    const raced = openAdoption(config, { now: () => Math.floor(Date.now() / 1000), fetch: racing, log: () => {} })
+    const own = () => keystone.user('sub-4')
+    assert.deepEqual(await raced.move({ from: old('f-4'), sub: 'sub-4' }), { state: 'taken', user: id, by: own() })
+    assert.deepEqual(keystone.state.users.get(id)?.federated, [one])
+  })
+
   it('stay where they are when somebody else is known by the new id, or nobody by the old one', async () => {
     const id = person('ben', 'f-2')
     keystone.login('sub-2', { name: 'ben.new' })

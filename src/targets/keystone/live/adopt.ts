@@ -62,12 +62,10 @@ export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption
       const found = await look(move)
       if (found.state !== 'ready') return found
       const federated = identityOf(ours(move.sub))
-      // Looked at before, since Keystone takes the old identity away before it finds that the new one is somebody's; else it comes back.
+      const before = await identitiesOf(api, found.user)
+      // Looked at before, since Keystone takes what she was known by away before it finds that the new one is somebody's; then all of it comes back.
       const { status } = await api.send('PATCH', `/users/${found.user}`, { user: { federated } })
-      if (status === 409)
-        await api.send('PATCH', `/users/${found.user}`, {
-          user: { federated: identityOf({ ...move.from, uniqueId: stored(move.from.uniqueId) }) },
-        })
+      if (status === 409) await api.send('PATCH', `/users/${found.user}`, { user: { federated: before } })
       return await look(move)
     },
   }
@@ -76,6 +74,12 @@ export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption
 const identityOf = ({ identityProvider, protocol, uniqueId }: OldIdentity) => [
   { idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] },
 ]
+
+/** Everything by which a user is known, as Keystone keeps it. */
+async function identitiesOf(api: KeystoneApi, id: string): Promise<readonly unknown[]> {
+  const { body } = await api.send('GET', `/users/${id}`)
+  return ((body ?? {}) as { user?: { federated?: readonly unknown[] } }).user?.federated ?? []
+}
 
 async function userOf(
   api: KeystoneApi,
