@@ -43,7 +43,7 @@ export const packages: Readonly<Record<string, string>> = {
   '/usr/lib/apache2/modules/mod_wsgi.so': 'libapache2-mod-wsgi-py3',
   '/usr/lib/apache2/modules/mod_auth_openidc.so': 'libapache2-mod-auth-openidc',
   '/usr/lib/apache2/modules/mod_oauth2.so': 'libapache2-mod-oauth2',
-  '/usr/lib/python3/dist-packages/ensurepip': 'python3-venv',
+  '/var/lib/dpkg/info/python3-venv.list': 'python3-venv',
   chromium: 'chromium',
 }
 
