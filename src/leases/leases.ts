@@ -28,8 +28,11 @@ export interface Leases {
   served(sub: string, target: string, reference: string): Promise<Arrival>
   /** The one entry of everything that may change what somebody is to have. Durable when it resolves. @param delay seconds */
   mark(sub: string, delay: number): Promise<void>
-  /** A recheck renewed a proof: marks its person where the rules say something else now, which is `news`. */
-  renewed(before: StoredProof, after: StoredProof): Promise<'news' | 'as before'>
+  /**
+   * A recheck renewed a proof: marks its person where the rules say something else now, which is `news`.
+   * @param before undefined where it did not count any more
+   */
+  renewed(before: StoredProof | undefined, after: StoredProof): Promise<'news' | 'as before'>
   /** Once a second: begins with whoever is due. */
   tick(): Promise<void>
   /** Once a second: begins the passes that are due. */
@@ -137,8 +140,9 @@ export function openLeases(ports: LeasePorts): Leases {
     async renewed(before, after) {
       const { targets, decide } = ports.world()
       if (targets.size === 0) return 'as before'
-      const [was, is] = [before, after].map(({ subject }) => {
-        const { allowed, identity, grants, until } = decide(subject, now())
+      const [was, is] = [before, after].map((proof) => {
+        if (!proof) return undefined
+        const { allowed, identity, grants, until } = decide(proof.subject, now())
         return { allowed, identity, grants, until }
       })
       if (isDeepStrictEqual(was, is)) return 'as before'

@@ -96,6 +96,9 @@ async function everybody(ports: PassPorts, target: LiveTarget, how: PassOptions[
   const leased = new Set(accounts.filter(({ leases }) => Object.keys(leases).length > 0).map(({ sub }) => sub))
   const proofs = await liveProofs(ports)
   if (how !== 'look') await recheckAll(ports, proofs, leased)
+  const silent = await ports.proofs.allSilent()
+  for (const own of proofs.values())
+    for (const [id, { provenAt }] of own) if (silent.get(id) === provenAt) own.delete(id)
   const standings = new Map<string, Standing>()
   for (const sub of new Set([...proofs.keys(), ...ports.world().services])) {
     standings.set(sub, judge(ports, sub, [...(proofs.get(sub)?.values() ?? [])]))
@@ -129,16 +132,18 @@ async function liveProofs(ports: PassPorts): Promise<Map<string, Map<string, Sto
 
 /**
  * Asks upstreams again about whoever has leases, so that these end when the upstream says so, although nobody uses a token meanwhile. An
- * upstream that does not answer changes nothing.
+ * upstream that does not answer changes nothing before the grace is over.
  */
 async function recheckAll(
-  { rechecks, log }: PassPorts,
+  { rechecks, log, proofs: shelf }: PassPorts,
   proofs: Map<string, Map<string, StoredProof>>,
   leased: ReadonlySet<string>,
 ): Promise<void> {
   if (!rechecks) return
+  // Those, too, whose leases were taken since their upstream did not answer: it may again.
+  const silent = await shelf.allSilent()
   const due = [...proofs].flatMap(([sub, own]) =>
-    leased.has(sub) ? [...own].map((each) => [sub, ...each] as const) : [],
+    [...own].flatMap(([id, proof]) => (leased.has(sub) || silent.has(id) ? [[sub, id, proof] as const] : [])),
   )
   const one = async () => {
     for (let next = due.pop(); next; next = due.pop()) {

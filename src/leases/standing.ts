@@ -26,10 +26,15 @@ export const isProven = ({ who }: Standing): boolean => who !== undefined
 
 type StandingPorts = Pick<LeasePorts, 'proofs' | 'now' | 'world'>
 
-/** Reads what stands behind somebody. */
+/** Reads what stands behind somebody: no proof that no token is given on either, since its upstream has not answered for too long. */
 export async function standingOf(ports: StandingPorts, sub: string): Promise<Standing> {
   const ids = await ports.proofs.ids(groupOf.subject(sub))
-  const proofs = await Promise.all(ids.map((id) => ports.proofs.get(id)))
+  const proofs = await Promise.all(
+    ids.map(async (id) => {
+      const proof = await ports.proofs.get(id)
+      return proof && (await ports.proofs.isSilent(id, proof)) ? undefined : proof
+    }),
+  )
   return judge(
     ports,
     sub,

@@ -42,6 +42,16 @@ export interface ProofShelf {
   put(id: string, proof: StoredProof): Promise<boolean>
   /** The ids of the proofs in a group. */
   ids(group: string): Promise<readonly string[]>
+  /**
+   * A proof is past its grace and its upstream does not answer: no token is given on it, and nothing stands at a target by it, until it is
+   * proven anew. One that is `unaskable` stays good.
+   */
+  silent(id: string, proof: StoredProof): Promise<void>
+  /** The upstream cannot be asked about this proof, whatever becomes of it: an outage says nothing about it. */
+  unaskable(id: string, proof: StoredProof): Promise<void>
+  isSilent(id: string, proof: StoredProof): Promise<boolean>
+  /** When each silent proof was proven, by id. */
+  allSilent(): Promise<ReadonlyMap<string, number>>
   /** Says that a group was ended, so that sign-ins on the way, and a client's own tokens, do not survive it. */
   markEnded(group: string, at: number): Promise<void>
   /** When a client's tokens were ended last; Unix seconds, 0 where it is long ago. */
@@ -53,15 +63,32 @@ export interface ProofShelf {
 /** Seconds for which an end is remembered: longer than a sign-in is on the way, and than a token of a client's own lives. */
 const REMEMBERED = 86_400
 
+/** Instead of the time at which a proof was proven. */
+const UNASKABLE = -1
+/** Proofs of all who are signed in: far more than there are. */
+const MOST = 1_000_000
+
 export function openProofShelf(store: Store, now: Clock): ProofShelf {
   const stored = collection<StoredProof>(store, kinds.Proof)
   const ends = collection<number>(store, kinds.EndedAt, REMEMBERED)
+  const silent = collection<number>(store, kinds.Silent)
+  const note = async (id: string, proof: StoredProof, value: number): Promise<void> => {
+    if ((await silent.get(id)) === value) return
+    await silent.put(id, value, ttlOf(proof, now()), { groups: [groupOf.proof(id)] })
+  }
   return {
     get: (id) => stored.get(id),
     put: (id, proof) => stored.put(id, proof, ttlOf(proof, now()), { groups: groupsOf(id, proof) }),
     async ids(group) {
       return (await store.members(group)).flatMap(({ kind, id }) => (kind === kinds.Proof.name ? [id] : []))
     },
+    async silent(id, proof) {
+      if ((await silent.get(id)) !== UNASKABLE) await note(id, proof, proof.provenAt)
+    },
+    unaskable: (id, proof) => note(id, proof, UNASKABLE),
+    isSilent: async (id, { provenAt }) => (await silent.get(id)) === provenAt,
+    allSilent: async () =>
+      new Map((await silent.list(MOST)).flatMap(({ id, value }) => (value === UNASKABLE ? [] : [[id, value]]))),
     async markEnded(group, at) {
       await ends.update(group, (before) => Math.max(before ?? 0, at))
     },

@@ -27,9 +27,10 @@ export interface RecheckPorts {
   readonly gone: (id: string) => Promise<void>
   /**
    * Told of each renewed proof, when it is stored: who keeps leases looks at what the rules say about it now.
+   * @param before undefined where it did not count any more, since its upstream had not answered for too long
    * @returns `news` where they say something else, and so would about the person's other sign-ins
    */
-  readonly renewed?: (before: StoredProof, after: StoredProof) => Promise<'news' | 'as before'>
+  readonly renewed?: (before: StoredProof | undefined, after: StoredProof) => Promise<'news' | 'as before'>
 }
 
 /** Keeps proofs fresh by asking their upstreams again. */
@@ -71,6 +72,10 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
     if (known) return known
     const asked = gateOf(proof.subject.connector)
       .pass(() => askUpstream(ports, question))
+      .catch(async (error: unknown) => {
+        if (learntNothing(error) && isOver(ports, proof)) await ports.proofs.silent(question.id, proof)
+        throw error
+      })
       .finally(() => running.delete(question.id))
     running.set(question.id, asked)
     return asked
@@ -97,10 +102,10 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
       try {
         return await within(PATIENCE, ask(proof, { id, via, news }))
       } catch (error) {
-        // An answer that cannot be believed teaches as little as none; a store that fails is another matter (law 4).
-        if (!(error instanceof LoginError) || error.code === 'unavailable') throw error
+        // A store that fails is another matter (law 4).
+        if (!learntNothing(error)) throw error
         ports.log('debug', 'a recheck learnt nothing', { connector: proof.subject.connector, detail: error.message })
-        if (age <= via.recheckAfter + via.recheckGrace) return proof
+        if (!isOver(ports, proof)) return proof
         throw error.code === 'upstream_unavailable' ? error : unanswered(error)
       }
     },
@@ -137,7 +142,12 @@ async function renew(
 ): Promise<StoredProof | undefined> {
   const connector = await via.open()
   const answer = (await connector.recheck?.(current)) ?? 'unknown'
-  if (answer === 'unknown') return current
+  const silent = isOver(ports, current) && (await ports.proofs.isSilent(id, current))
+  if (answer === 'unknown') {
+    await ports.proofs.unaskable(id, current)
+    if (silent) await ports.renewed?.(undefined, current)
+    return current
+  }
   // What comes back must be the same person: anything else is somebody else's proof (law 2).
   if (answer === 'gone' || accountId(answer.subject) !== accountId(current.subject)) {
     await ports.gone(id)
@@ -148,7 +158,7 @@ async function renew(
   const renewed: StoredProof = { ...answer, signedInAt, via: came }
   // Refused where it was ended while the upstream was asked: an end is never undone.
   if (!(await ports.proofs.put(id, renewed))) return undefined
-  if ((await ports.renewed?.(current, renewed)) === 'news') news?.()
+  if ((await ports.renewed?.(silent ? undefined : current, renewed)) === 'news') news?.()
   return renewed
 }
 
@@ -165,6 +175,16 @@ async function otherProcess(ports: RecheckPorts, question: Question): Promise<St
 
 const isFresh = (ports: RecheckPorts, proof: StoredProof, via: Recheckable) =>
   ports.now() - proof.provenAt < via.recheckAfter
+
+/** An answer that cannot be believed teaches as little as none. */
+const learntNothing = (error: unknown): error is LoginError =>
+  error instanceof LoginError && error.code !== 'unavailable'
+
+/** Older than its connector lets it be without an answer. */
+function isOver({ connector, now }: RecheckPorts, { subject, provenAt }: StoredProof): boolean {
+  const via = connector(subject.connector)
+  return via !== undefined && now() - provenAt > via.recheckAfter + via.recheckGrace
+}
 
 const unanswered = (cause?: unknown) =>
   new LoginError('upstream_unavailable', 'a recheck learnt nothing in time', cause === undefined ? {} : { cause })

@@ -36,6 +36,8 @@ export const kinds = {
   Attempts: { name: 'Attempts', durable: false },
   /** The upstream's answer on which tokens rest. Groups: see lifecycle/proofs.ts. */
   Proof: { name: 'Proof', durable: true },
+  /** When a proof was proven that is past its grace and whose upstream does not answer; -1 where it cannot be asked. By the proof's id. */
+  Silent: { name: 'Silent', durable: true },
   /** Something that is to end, and why; until all of it has ended. */
   Ending: { name: 'Ending', durable: true },
   /** When a person or a connector was ended last: sign-ins that began before do not count any more. */

@@ -8,6 +8,7 @@ import type { World } from '../../src/leases/world.ts'
 import { type Ends, openEnds } from '../../src/lifecycle/end.ts'
 import { openLines } from '../../src/lifecycle/lines.ts'
 import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
+import { openRechecks, type Recheckable, type Rechecks } from '../../src/lifecycle/recheck.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type FakeTarget, fakeTarget, leasesIn } from './fake-target.ts'
@@ -22,8 +23,10 @@ export interface Ground {
   /** Says no to each later audit line. */
   audit: 'takes' | 'full'
   world: World
+  /** The one upstream; a later process asks it again. */
+  upstream?: Recheckable
   /** Leases as one process has them; a second call is another process, or the same after a crash. @param store another view of it */
-  process(store?: Store): { leases: Leases; ends: Ends }
+  process(store?: Store): { leases: Leases; ends: Ends; rechecks: Rechecks }
   /** A sign-in; its proof is good for 1000 s. */
   signIn(proof: string, id: string, projects: readonly string[]): Promise<string>
   /** What a person has at the target, and what the ledger says of her. */
@@ -108,6 +111,10 @@ function openProcess(ground: Ground, store: Store) {
   const lines = openLines(store, audit)
   const meter = { due: () => {}, target: () => {}, passed: () => {}, held: () => {} }
   const ports = { store, proofs, lines, audit, log, now, random }
-  const leases = openLeases({ ...ports, meter, world: () => ground.world })
-  return { leases, ends: openEnds({ ...ports, refuseFor: 3600, touched: leases.mark }) }
+  const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
+  const renewed: Leases['renewed'] = (before, after) => leases.renewed(before, after)
+  const rechecks = openRechecks({ ...ports, connector: () => ground.upstream, gone, renewed })
+  const leases = openLeases({ ...ports, meter, rechecks, world: () => ground.world })
+  const ends = openEnds({ ...ports, refuseFor: 3600, touched: leases.mark })
+  return { leases, ends, rechecks }
 }
