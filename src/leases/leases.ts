@@ -6,6 +6,7 @@ import { openDue } from './due.ts'
 import { openGates } from './gates.ts'
 import { type Guard, openGuard } from './guard.ts'
 import { openLedger } from './ledger.ts'
+import { tellOrphans } from './orphans.ts'
 import { type Passed, type PassOptions, pass } from './pass.ts'
 import { openQueue } from './queue.ts'
 import { openSchedule } from './schedule.ts'
@@ -35,7 +36,7 @@ export interface Leases {
   renewed(before: StoredProof | undefined, after: StoredProof): Promise<'news' | 'as before'>
   /** Once a second: begins with whoever is due. */
   tick(): Promise<void>
-  /** Once a second: begins the passes that are due. */
+  /** Once a second: begins the passes that are due; at first, and after a reload, says where leases were left behind. */
   passes(): Promise<void>
   /** Resolves when all that was begun is done. */
   idle(): Promise<void>
@@ -75,6 +76,8 @@ export function openLeases(ports: LeasePorts): Leases {
   const queue = openQueue({ ...passPorts, due, askForPass: schedule.now })
   const served = new Map<string, { readonly wanted: unknown; readonly at: number }>()
 
+  /** Whether it was looked for what was left behind. */
+  let looked = false
   const arriving = new Map<string, number>()
 
   /** Until it is done, or somebody else has been at it for too long. */
@@ -156,11 +159,17 @@ export function openLeases(ports: LeasePorts): Leases {
     },
     async passes() {
       schedule.tick()
+      if (looked) return
+      looked = true
+      await tellOrphans(log, ledger, new Set(ports.world().targets.keys()))
     },
     async idle() {
       await Promise.all([queue.idle(), schedule.idle()])
     },
-    reloaded: () => schedule.now(),
+    reloaded() {
+      looked = false
+      schedule.now()
+    },
     pass: onePass,
   }
 }

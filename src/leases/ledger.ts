@@ -16,6 +16,8 @@ export interface Ledger {
   some(target: string, subs: readonly string[]): Promise<ReadonlyMap<string, Account>>
   /** Every account at a target. Reads those of all targets: for what is done now and then. */
   all(target: string): Promise<readonly Account[]>
+  /** By target, how many accounts there have something that the gateway is to take back. */
+  open(): Promise<ReadonlyMap<string, number>>
   /** Changes an account, or begins it; writes nothing where nothing changes. @param change pure */
   change(target: string, sub: string, change: (account: Account) => Account): Promise<Account>
 }
@@ -47,6 +49,14 @@ export function openLedger(store: Store): Ledger {
     },
     async all(target) {
       return (await entries.list(MOST)).flatMap(({ value }) => (value.target === target ? [value] : []))
+    },
+    async open() {
+      const counts = new Map<string, number>()
+      for (const { value } of await entries.list(MOST)) {
+        if (value.locked && Object.keys(value.leases).length === 0) continue
+        counts.set(value.target, (counts.get(value.target) ?? 0) + 1)
+      }
+      return counts
     },
     async change(target, sub, change) {
       const key = accountKey(target, sub)
