@@ -141,6 +141,19 @@ describe('a Keystone into which the gateway writes', async () => {
     await assert.rejects(proxied.apply(step), { name: 'TargetUnavailable' })
   })
 
+  it('falls over one name, and makes the rest for everybody', async () => {
+    const book = ledger('s-fell')
+    keystone.fail({ method: 'POST', path: '/projects', answer: 500 })
+    keystone.forget()
+    await book.settle(live, wanted(project('fell'), project('web')))
+    assert.deepEqual(keystone.access('s-fell'), ['member in project web (corp)'])
+    assert.ok(logs.some((line) => line.includes('project fell (corp)') && line.includes('500')))
+    const tries = keystone.seen.filter(
+      ({ method, path, status }) => method === 'POST' && path === '/projects' && status === 500,
+    )
+    assert.equal(tries.length, 1)
+  })
+
   it('makes nobody who would get nothing', async () => {
     await ledger('s-none').settle(live, wanted(project('web', ['wizard'])))
     assert.equal(keystone.user('s-none'), undefined)

@@ -59,6 +59,7 @@ function steps(server: ApiServer, run: string): readonly Step[] {
     (change: Json): Body =>
     () => ({ user: change })
   const domain = () => ({ domain: { name: `c-${run}`, description: 'x' } })
+  const locked = ['user', 'enabled', 'lotse_locked', 'email'] as const
   const assignments = ['role_assignments', 'role', 'user', 'scope'] as const
   const rows: readonly Row[] = [
     ['a domain is made', 'POST /domains', domain, ['domain', 'enabled', 'description'], 'corp'],
@@ -180,9 +181,11 @@ function steps(server: ApiServer, run: string): readonly Step[] {
       ['user', 'id', 'name', 'federated'],
     ],
     ['she is known by that alone', `GET ${identity('ada')}`, undefined, ['users', 'id']],
-    ['locked', 'PATCH /users/{ada}', patch({ enabled: false }), ['user', 'enabled']],
-    ['locked, in a list', `GET ${identity('ada-moved')}`, undefined, ['users', 'id', 'enabled']],
-    ['unlocked', 'PATCH /users/{ada}', patch({ enabled: true }), ['user', 'enabled']],
+    ['locked, and by whom', 'PATCH /users/{ada}', patch({ enabled: false, lotse_locked: true }), locked],
+    ['locked, in a list', `GET ${identity('ada-moved')}`, undefined, ['users', 'id', 'enabled', 'lotse_locked']],
+    ['locked, and shown by her id', 'GET /users/{ada}', undefined, locked],
+    ['unlocked', 'PATCH /users/{ada}', patch({ enabled: true, lotse_locked: false }), locked],
+    ['unlocked, in a list', `GET ${identity('ada-moved')}`, undefined, ['users', 'id', 'enabled', 'lotse_locked']],
     [
       'a user with a password',
       'POST /users',
