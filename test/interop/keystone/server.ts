@@ -22,7 +22,7 @@ export interface Place {
   readonly url: string
   /** Its own; readable by Apache. */
   readonly folder: string
-  /** Where uwsgi listens beside its socket, as kolla-ansible has it. */
+  /** Where uwsgi listens beside its socket, where `site` is kolla-ansible's. */
   readonly wsgiPort: number
 }
 
@@ -46,10 +46,13 @@ export interface Keystone extends Place {
   stop(): Promise<void>
 }
 
+/** Seconds; a machine with other work needs more than the five that it takes alone. */
+const PATIENCE = 150
+
 /** Debian's user for web servers, who has nothing. */
 const USER = 'www-data'
 
-/** A Keystone of its own behind an Apache of its own, with nobody in it but the administrator. @throws where it does not come up in 60 s */
+/** A Keystone of its own behind an Apache of its own, with nobody in it but the administrator. @throws where it does not come up, with what it wrote down */
 export async function startKeystone(setup: Setup): Promise<Keystone> {
   const { kind, port, printed } = setup
   const folder = await mkdtemp(join(tmpdir(), `lotse-keystone-${kind.name}-`))
@@ -58,8 +61,10 @@ export async function startKeystone(setup: Setup): Promise<Keystone> {
   const run = async (files: Printed) => {
     await writeFile(join(folder, 'federation.conf'), await readFile(files.keystone))
     await writeFile(join(folder, 'httpd.conf'), httpdConf(folder, kind, { port, printed: files }))
-    const program = { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(place)] }
-    return await startServer({ ...program, url, ready: '/v3' }, 60)
+    const program = { command: 'unshare', args: ['--mount', 'sh', '-euc', starter(place, files)] }
+    return await startServer({ ...program, url, ready: '/v3' }, PATIENCE).catch(async (error: unknown) => {
+      throw new Error(`${kind.label} did not start:\n${await logs(folder)}`, { cause: error })
+    })
   }
   const clear = () => rm(folder, { recursive: true, force: true })
   try {
@@ -79,9 +84,8 @@ export async function startKeystone(setup: Setup): Promise<Keystone> {
       },
     }
   } catch (error) {
-    const said = await logs(folder)
     await clear()
-    throw new Error(`${kind.label} did not start:\n${said}`, { cause: error })
+    throw error
   }
 }
 
@@ -113,8 +117,8 @@ async function furnish(folder: string, { kind, port, tls }: Setup) {
  * One shell, so that one signal to its group ends all. In a mount namespace of its own, where the system trusts the authority of
  * the test, as an operator's machine trusts his: mod_oauth2 knows no other way.
  */
-function starter({ folder, kind: { front, venv }, wsgiPort }: Place): string {
-  const port = ['--socket', `127.0.0.1:${wsgiPort}`]
+function starter({ folder, kind: { front, venv }, wsgiPort }: Place, { site }: Printed): string {
+  const port = site === undefined ? [] : ['--socket', `127.0.0.1:${wsgiPort}`]
   const socket = ['--socket', `${folder}/uwsgi.sock`, ...port, '--chmod-socket=666', '--buffer-size', '65535']
   const workers = ['--master', '--processes', '2', '--threads', '1', '--die-on-term']
   const code = ['--virtualenv', venv, '--wsgi-file', `${folder}/keystone.wsgi`]
