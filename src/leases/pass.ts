@@ -27,7 +27,7 @@ export interface Passed {
   readonly plans: readonly Planned[]
   /** Accounts from which changed rules would take more than they may at once; nothing is taken from them. */
   readonly held: ReadonlySet<string>
-  /** Who is not settled, and why; empty for a look. */
+  /** Who is not settled, and why; for a look, whom somebody is at now. */
   readonly left: ReadonlyMap<string, Left>
 }
 
@@ -59,7 +59,7 @@ export async function pass(ports: PassPorts, target: LiveTarget, options: PassOp
   const counts = countBy(kept.flatMap(({ connector }) => connector ?? []))
   const held = options.how === 'all' ? new Set<string>() : ports.guard(target.id).pass(taken, counts)
   const left = new Map<string, Left>(busy.map((sub) => [sub, 'busy']))
-  if (options.how === 'look') return { target: target.id, accounts, plans, held, left: new Map() }
+  if (options.how === 'look') return { target: target.id, accounts, plans, held, left }
   const mayTake = (standing: Standing) => options.how === 'all' || !ports.guard(target.id).holding(standing)
   const open = [...plans.map(({ standing }) => standing.sub), ...unknown]
   for (let at = 0; at < open.length && !options.stop?.aborted; at += FEW) {
