@@ -100,7 +100,7 @@ export async function secondsToRefusal(
 ) {
   const passed = () => (Date.now() - since) / 1000
   const dead = async (see: () => Promise<number>) => {
-    await until('refused', see, (status) => status >= 400)
+    await until('refused', see, (status) => status >= 400, 60)
     return passed()
   }
   const [token, way] = await Promise.all([
@@ -110,16 +110,14 @@ export async function secondsToRefusal(
   return { token, credential: way }
 }
 
-/** The gateway has nothing left to do. */
+/** The gateway has nothing left to do, and is at nobody. */
 export async function settled(world: Reconciled): Promise<void> {
   const looked = async () => {
     const { code, out } = await world.lotse('reconcile --dry-run --json')
-    return {
-      code,
-      plans: JSON.parse(out.join('') || '[]').flatMap((target: Json) => target.plans) as readonly unknown[],
-    }
+    const targets = JSON.parse(out.join('') || '[]') as Json[]
+    return { code, open: targets.flatMap(({ plans, left }) => [...plans, ...left]) }
   }
-  await until('nothing is left to do', looked, ({ code, plans }) => code === 0 && plans.length === 0)
+  await until('nothing is left to do', looked, ({ code, open }) => code === 0 && open.length === 0, 60)
 }
 
 /** What an administrator does: a project that the gateway did not make, and a role in it that it did not give. */

@@ -77,6 +77,6 @@ atEachReconciled({ people: ['ada', 'bob', 'eve'], reconcile: 'ifUnreachable: go-
     t.diagnostic(
       `signed in within ${first.toFixed(1)} s, and ${again.toFixed(1)} s once it was known to be down; the queue was empty ${drained.toFixed(1)} s after Keystone answered again`,
     )
-    assert.ok(drained < 45)
+    assert.ok(drained < 90)
   })
 })

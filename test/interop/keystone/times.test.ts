@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { groupOf, openProofShelf } from '../../../src/lifecycle/proofs.ts'
 import { openEmbedded } from '../../../src/store/embedded.ts'
@@ -60,30 +60,29 @@ function inWords(all: readonly number[]): string {
 }
 
 atEachReconciled({ people }, (world, kind) => {
-  const rows: string[] = []
-  const tell = (cause: string, all: readonly Seconds[]) => {
+  const tell = (t: TestContext, cause: string, all: readonly Seconds[]) => {
     const [tokens, credentials] = [all.map(({ token }) => token), all.map(({ credential }) => credential)]
-    rows.push(`| ${kind.label} | ${cause} | ${inWords(tokens)} | ${inWords(credentials)} |`)
+    t.diagnostic(`| ${kind.label} | ${cause} | ${inWords(tokens)} | ${inWords(credentials)} |`)
     // A second to hear of it and one to write, on a machine that does nothing else; this one may be busy.
-    assert.ok(Math.max(...tokens, ...credentials) < 20, rows.at(-1))
+    assert.ok(Math.max(...tokens, ...credentials) < 30)
   }
 
   for (const [cause, end] of Object.entries(causes))
-    test(`${TIMES} times, from ${cause} to a refused call`, async () => {
+    test(`${TIMES} times, from ${cause} to a refused call`, async (t) => {
       const all: Seconds[] = []
       for (const person of people) {
         world().upstream.says(person, ['/teams/web/dev', '/teams/db/dev'])
         const holding = await hold(world(), person, 'web')
         all.push(await secondsToRefusal(world(), holding, await end(world(), person, holding)))
       }
-      tell(cause, all)
+      tell(t, cause, all)
     })
 
   test(`${TIMES} times, from the end of a proof to a refused call`, async (t) => {
     const all: Seconds[] = []
     await Promise.all(
       people.map(async (person, n) => {
-        await delay(n * 4000)
+        await delay(n * 15_000) // one after the other: they would wait for each other at Keystone
         world().upstream.says(person, ['/teams/web/dev'])
         const holding = await hold(world(), person, 'web', 'brief')
         const end = await endOf(world(), person)
@@ -95,7 +94,6 @@ atEachReconciled({ people }, (world, kind) => {
       all.every(({ token, credential }) => token >= 0 && credential >= 0),
       'and not before',
     )
-    tell('a proof that ran out', all)
-    for (const row of rows) t.diagnostic(row)
+    tell(t, 'a proof that ran out', all)
   })
 })
