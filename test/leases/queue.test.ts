@@ -237,3 +237,20 @@ test('sign-ins that nobody waits for any longer do not pile up at a slow target'
   await ground.pass(leases, 5)
   assert.equal(await ground.state('person-149'), 'open web:member')
 })
+
+test('whoever is settled too slowly again and again is told of, once it happens often', async () => {
+  const { leases } = ground.process()
+  await ground.signIn('p', 'ada', ['web', 'db'])
+  ground.target.step = ({ kind }) => {
+    if (kind === 'give') ground.now += 31
+  }
+  const told = () => ground.logs.filter(({ message }) => message.includes('answers too slowly')).length
+  await leases.mark(ada, 0)
+  for (let n = 0; n < 40; n++) {
+    ground.target.people.get(ada)?.has.clear()
+    ground.now += 1
+    await leases.tick()
+    await leases.idle()
+  }
+  assert.equal(told(), 1)
+})

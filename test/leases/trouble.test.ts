@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { down, hanging, refused } from './fake-target.ts'
+import { hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
 
 let ground: Ground
