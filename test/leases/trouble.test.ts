@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
+import { afterEach, beforeEach, mock, test } from 'node:test'
 import { hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
 
@@ -36,6 +36,33 @@ test('what was given after its claim had run out is in the ledger, and taken bac
   await ground.pass(other.leases, 3)
   assert.equal(await ground.state('ada'), 'locked')
   assert.deepEqual(await ground.ledger('ada'), ['locked'])
+})
+
+test('a step that is not answered is waited for no longer than its claim holds, and noted when it comes after all', async () => {
+  const { leases, ends } = ground.process()
+  const { go, there, wait } = hanging()
+  ground.target.step = ({ kind }) => (kind === 'give' ? wait() : undefined)
+  await ground.signIn('p', 'ada', ['web'])
+  await leases.mark(ada, 0)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  await leases.tick()
+  await there
+  mock.timers.tick(25_000)
+  await leases.idle()
+  mock.timers.reset()
+  assert.ok(ground.logs.some(({ message }) => message.startsWith('a target does not answer')))
+  await ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  await ground.pass(leases, 20)
+  assert.deepEqual([await ground.state('ada'), ...(await ground.ledger('ada'))], ['locked', 'locked'])
+  go()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(
+    [await ground.state('ada'), ...(await ground.ledger('ada'))],
+    ['locked web:member', 'locked', 'web:member'],
+  )
+  leases.reloaded()
+  await ground.pass(leases)
+  assert.equal(await ground.state('ada'), 'locked')
 })
 
 test('a take that is refused holds up no other take, and no give', async () => {
