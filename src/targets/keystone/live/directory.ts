@@ -26,15 +26,19 @@ interface Named {
   readonly name: string
 }
 
-export function openDirectory(target: string, api: KeystoneApi, { now, log }: LivePorts): Directory {
-  const believed = { domains: new Map<string, string>(), roles: new Map<string, string>() }
+export function openDirectory(
+  target: string,
+  api: Pick<KeystoneApi, 'rows' | 'ownDomain'>,
+  { now, log }: Pick<LivePorts, 'now' | 'log'>,
+): Directory {
+  const believed: Record<'domains' | 'roles', ReadonlyMap<string, string>> = { domains: new Map(), roles: new Map() }
   const until = { domains: 0, roles: 0 }
   const blocked = new Map<string, number>()
   const told = new Set<string>()
 
   const read = async (kind: 'domains' | 'roles', names: readonly string[]) => {
-    const known = believed[kind]
-    if (now() >= until[kind]) known.clear()
+    // Never emptied: whoever looked before may still be reading the rest, and would find every domain and role gone.
+    const known = now() < until[kind] ? believed[kind] : new Map<string, string>()
     if (names.every((name) => known.has(name))) return known
     const rows = kind === 'roles' ? await api.rows<Named>('roles', '/roles') : await domainsOf(api)
     until[kind] = now() + BELIEVED
@@ -71,7 +75,7 @@ export function openDirectory(target: string, api: KeystoneApi, { now, log }: Li
 }
 
 /** A domain's manager may not list domains at an old Keystone; she knows her own. */
-async function domainsOf(api: KeystoneApi): Promise<readonly Named[]> {
+async function domainsOf(api: Pick<KeystoneApi, 'rows' | 'ownDomain'>): Promise<readonly Named[]> {
   const own = await api.ownDomain()
   try {
     return await api.rows<Named>('domains', '/domains')
