@@ -50,7 +50,9 @@ export const enter = ({ gateway }: Reconciled, client: string, person: string, c
 export async function hold(world: Reconciled, person: string, project: string, connector = 'corp'): Promise<Holding> {
   const { keystone } = world
   const tokens = await enter(world, 'openstack', person, connector)
-  const login = told(await exchange(world, tokens.access_token), 201)
+  // Who comes while her user is being made, after the gateway stopped waiting for that, is told 409 once.
+  const entered = () => exchange(world, tokens.access_token)
+  const login = told(await until('signed in', entered, ({ status }) => status !== 409), 201)
   const place = { name: project, domain: 'corp' }
   const scoped = await until(
     `${person} has ${project}`,

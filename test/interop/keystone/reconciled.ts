@@ -232,6 +232,7 @@ async function setUp(world: Pick<Reconciled, 'kind' | 'keystone'> & { readonly p
 
 async function served(at: Place): Promise<Serving> {
   const serving = serve(at)
+  process.once('exit', () => serving.child.kill('SIGKILL')) // it must not outlive this process, however that ends
   await serving.logged('serving')
   return serving
 }
