@@ -50,15 +50,14 @@ export const enter = ({ gateway }: Reconciled, client: string, person: string, c
 export async function hold(world: Reconciled, person: string, project: string, connector = 'corp'): Promise<Holding> {
   const { keystone } = world
   const tokens = await enter(world, 'openstack', person, connector)
-  // Who comes while her user is being made, after the gateway stopped waiting for that, is told 409 once.
-  const entered = () => exchange(world, tokens.access_token)
-  const login = told(await until('signed in', entered, ({ status }) => status !== 409), 201)
   const place = { name: project, domain: 'corp' }
-  const scoped = await until(
-    `${person} has ${project}`,
-    () => scope(world, login.token, place),
-    ({ status }) => status === 201,
-  )
+  // Where the gateway did not get to it in the two seconds that a sign-in waits, Keystone says 409 while her user is being made, and gives
+  // a token that never works while she is disabled: she comes again.
+  const come = async () => {
+    const login = await exchange(world, tokens.access_token)
+    return { login, scoped: login.status === 201 ? await scope(world, login.token, place) : login }
+  }
+  const { login, scoped } = await until(`${person} is in ${project}`, come, (seen) => seen.scoped.status === 201)
   const user = login.body.token.user.id as string
   const made = await ask(`${keystone.url}/v3/users/${user}/application_credentials`, {
     method: 'POST',
