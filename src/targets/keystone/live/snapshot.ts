@@ -10,7 +10,10 @@ export interface UserSeen {
   readonly email?: string | null
   readonly domain_id?: string
   readonly enabled: boolean
-  /** Whose lock it is where she is not enabled: written with it in one request, so that no crash can part the two. */
+  /**
+   * Whose lock it is where she is not enabled: written with it in one request, so that no crash can part the two. Whoever may set it at
+   * Keystone may enable her there as well, so it opens nothing to anybody.
+   */
   readonly lotse_locked?: unknown
   /** Known by her leases alone: Keystone lost her federated identity halfway through a change of her name, and a sign-in would make another user. */
   readonly unlinked?: true
