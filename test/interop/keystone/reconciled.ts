@@ -230,9 +230,16 @@ async function setUp(world: Pick<Reconciled, 'kind' | 'keystone'> & { readonly p
   await keystone.restart(await startable(printed))
 }
 
+const started = new Set<Serving>()
+
+// A gateway must not outlive this process, however that ends.
+process.once('exit', () => {
+  for (const { child } of started) child.kill('SIGKILL')
+})
+
 async function served(at: Place): Promise<Serving> {
   const serving = serve(at)
-  process.once('exit', () => serving.child.kill('SIGKILL')) // it must not outlive this process, however that ends
+  started.add(serving)
   await serving.logged('serving')
   return serving
 }
