@@ -16,7 +16,7 @@ import { rounds } from '../support/rounds.ts'
 import { type Place, type Serving, serve } from '../support/serving.ts'
 import { authorization, toldAt } from '../support/sign-in.ts'
 
-const sessions = rounds(60, 1000)
+const sessions = rounds(160, 1000)
 const WIDTH = 8
 const clients = ['portal', 'wiki'] as const
 const ada = accountId({ connector: 'up', id: 'ada' })
