@@ -10,7 +10,7 @@ import { type Holding, hold, secondsToRefusal } from './holding.ts'
 import { atEachReconciled, type Reconciled, subOf } from './reconciled.ts'
 
 /** How often each is measured. */
-const TIMES = rounds(3, 10)
+const TIMES = rounds(1, 10)
 const people = Array.from({ length: TIMES }, (_, n) => `p${n}`)
 
 type Seconds = Awaited<ReturnType<typeof secondsToRefusal>>
