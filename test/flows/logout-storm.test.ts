@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { after, before, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +17,7 @@ import { rounds } from '../support/rounds.ts'
 import { type Place, type Serving, serve } from '../support/serving.ts'
 import { authorization, toldAt } from '../support/sign-in.ts'
 
-const sessions = rounds(160, 1000)
+const sessions = rounds(60, 1000)
 const WIDTH = 8
 const clients = ['portal', 'wiki'] as const
 const ada = accountId({ connector: 'up', id: 'ada' })
@@ -131,6 +132,22 @@ async function left(): Promise<number> {
   return length
 }
 
+/**
+ * From now on each sign-in takes the store some milliseconds to delete, as on a slow disk: so few are over, on a busy machine, before
+ * whoever kills has looked. @returns undoes it
+ */
+function slowStore(): () => void {
+  const change = (sql: string) => {
+    const db = new DatabaseSync(join(at.folder, 'lotse.db'), { timeout: 5000 })
+    db.exec(sql)
+    db.close()
+  }
+  const counting =
+    'with recursive n(i) as (values(0) union all select i + 1 from n where i < 50000) select count(*) from n'
+  change(`create trigger slow after delete on entry when old.kind = 'Proof' begin ${counting}; end`)
+  return () => change('drop trigger slow')
+}
+
 const sayLogout = () =>
   fetch(`${at.issuer}/logout/back/up`, {
     method: 'POST',
@@ -150,6 +167,7 @@ test(`one logout token ends ${sessions} sessions of a person, though the gateway
   const stop = keepComing()
   t.after(stop)
   await delay(200)
+  const asFastAsEver = slowStore()
   const answer = sayLogout().then(
     ({ status }) => `status ${status}`,
     () => 'none',
@@ -157,6 +175,7 @@ test(`one logout token ends ${sessions} sessions of a person, though the gateway
   const first = await killAt(sessions - 1)
   gateway = serve(at)
   const second = await killAt(sessions / 2)
+  asFastAsEver()
   gateway = serve(at)
   await gateway.logged('serving')
   const again = await comeIn('ada')
@@ -172,8 +191,7 @@ test(`one logout token ends ${sessions} sessions of a person, though the gateway
 
   for (const other of others) assert.equal(await renew(at, 'portal', other), 'tokens', 'nobody else is ended')
   assert.equal(told.portal.has(again.sid), false)
-  // On a busy machine the quick run's few are over before a kill: only the full count must be hit twice.
-  if (sessions >= 1000) assert.ok(first > 0 && second > 0, 'both kills came in the middle')
+  assert.ok(first > 0 && second > 0, 'both kills came in the middle')
 
   const twice = clients.flatMap((client) => [...told[client].values()].filter((count) => count > 1)).length
   const inMs = (part: number) => `${quantile(took, part).toFixed(0)} ms`
