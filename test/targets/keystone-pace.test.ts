@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { type Lane, openPace } from '../../src/targets/keystone/live/pace.ts'
 import type { Question } from '../../src/targets/live.ts'
@@ -9,7 +11,10 @@ function turnstile(perSecond: number) {
   const timers: { readonly at: number; readonly run: () => void }[] = []
   let now = 0
   const passed: { readonly lane: Lane; readonly name: string; readonly at: number }[] = []
-  const pace = openPace(perSecond, (milliseconds, run) => void timers.push({ at: now + milliseconds, run }))
+  const pace = openPace(perSecond, (milliseconds, run) => {
+    timers.push({ at: now + milliseconds, run })
+    return { ref: () => {} }
+  })
   const settle = async () => {
     for (let n = 0; n < 40; n++) await Promise.resolve()
   }
@@ -87,6 +92,15 @@ test('a pass alone is not slower than three quarters of the pace, and at one in 
   slow.ask('few', 'sign-in')
   await slow.until(1000)
   assert.deepEqual(slow.names(), ['pass', 'sign-in'])
+})
+
+test('a command that waits for its turn, and for nothing else, is not over', async () => {
+  const pace = JSON.stringify(new URL('../../src/targets/keystone/live/pace.ts', import.meta.url))
+  const program = `import { openPace } from ${pace}
+    const pace = openPace(2)
+    for (let n = 0; n < 4; n++) await pace(n % 2 ? 'many' : 'few', async () => {})`
+  const [code] = await once(spawn(process.execPath, ['--input-type=module', '-e', program]), 'exit')
+  assert.equal(code, 0)
 })
 
 test('a sign-in at a Keystone to which a pass writes goes before the steps of the pass', async () => {

@@ -13,10 +13,12 @@ export type Pace = <T>(lane: Lane, work: () => Promise<T>) => Promise<T>
  * what one of them was about is not long ago when it passes.
  * @param perSecond at least 1
  */
-export function openPace(perSecond: number, after = wait): Pace {
+export function openPace(perSecond: number, after: (milliseconds: number, run: () => void) => Timer = wait): Pace {
   const reserved = perSecond > 1 ? Math.ceil(perSecond / 4) : 0
   const waiting: Readonly<Record<Lane, (() => void)[]>> = { few: [], many: [] }
   const inside = { few: 0, many: 0 }
+  /** Of those inside, the first to leave first. */
+  const leaving: Timer[] = []
   const mayEnter = (lane: Lane) =>
     waiting[lane].length > 0 &&
     inside.few + inside.many < perSecond &&
@@ -24,14 +26,18 @@ export function openPace(perSecond: number, after = wait): Pace {
   const admit = () => {
     for (;;) {
       const lane = mayEnter('few') ? 'few' : mayEnter('many') ? 'many' : undefined
-      if (lane === undefined) return
+      if (lane === undefined) break
       inside[lane]++
-      after(SECOND, () => {
+      const leave = () => {
+        leaving.shift()
         inside[lane]--
         admit()
-      })
+      }
+      leaving.push(after(SECOND, leave))
       waiting[lane].shift()?.()
     }
+    // A command has nothing else on its way while it waits here, and a process that waits for nothing ends.
+    if (waiting.few.length + waiting.many.length > 0) leaving[0]?.ref()
   }
   const turn = (lane: Lane) =>
     new Promise<void>((resolve) => {
@@ -51,8 +57,13 @@ export function openPace(perSecond: number, after = wait): Pace {
   }
 }
 
-function wait(milliseconds: number, run: () => void): void {
-  setTimeout(run, milliseconds).unref()
+/** A timer that keeps no process, until it is told to. */
+interface Timer {
+  ref(): unknown
+}
+
+function wait(milliseconds: number, run: () => void): Timer {
+  return setTimeout(run, milliseconds).unref()
 }
 
 /** At most so many at a time. */
