@@ -22,6 +22,8 @@ export interface Door {
   inside: Inside | undefined
   /** Method and path of each request. */
   readonly asked: string[]
+  /** Tokens that strangers got and did not give back. */
+  readonly held: string[]
 }
 
 /** The registration of the gateway, and which paths the account may not read. */
@@ -44,6 +46,7 @@ export const newDoor = (issuer: string, client: string): Door => ({
   trusted: ['https://horizon.example/auth/websso/', 'http://localhost:9990/auth/websso/'],
   inside: undefined,
   asked: [],
+  held: [],
 })
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
@@ -61,7 +64,7 @@ export async function knock(door: Door, request: Request): Promise<Response> {
   door.asked.push(`${request.method} ${pathname}`)
   const path = pathname.replace(/^\/v3/, '')
   if (path === '') return home(door, request)
-  if (path === '/auth/tokens' && request.method === 'DELETE') return answer(204, undefined)
+  if (path === '/auth/tokens' && request.method === 'DELETE') return takeBack(door, request)
   if (path === '/auth/tokens') return signIn(door, request)
   if (request.headers.has('x-auth-token')) return look(door, path)
   if (path === '/users') return error(door.version >= 27 ? 400 : 401)
@@ -98,13 +101,27 @@ async function signIn(door: Door, request: Request): Promise<Response> {
   return answer(201, { token: { expires_at: '2100-01-01T00:00:00Z' } }, { 'x-subject-token': 'gAAAA-own' })
 }
 
-function byClaims({ provider, believes, remoteIds, issuer }: Door, request: Request): Response {
-  const token = answer(201, { token: {} }, { 'x-subject-token': 'gAAAA-secret' })
+/** Lets a stranger in. */
+function letIn({ asked, held }: Door): Response {
+  const token = `gAAAA-secret-${asked.length}`
+  held.push(token)
+  return answer(201, { token: {} }, { 'x-subject-token': token })
+}
+
+function takeBack({ held }: Door, request: Request): Response {
+  const at = held.indexOf(request.headers.get('x-subject-token') ?? '')
+  if (at < 0 || request.headers.get('x-auth-token') !== held[at]) return error(401)
+  held.splice(at, 1)
+  return answer(204, undefined)
+}
+
+function byClaims(door: Door, request: Request): Response {
+  const { provider, believes, remoteIds, issuer } = door
+  if (provider === 'open') return letIn(door)
   const known = new Map<Door['provider'], Response>([
     ['missing', error(404, 'Could not find Identity Provider: lotse.')],
     ['disabled', error(403)],
     ['no method', error(401, 'unsupported', { identity: { methods: ['password'] } })],
-    ['open', token],
   ])
   const early = known.get(provider)
   if (early !== undefined) return early
@@ -112,14 +129,13 @@ function byClaims({ provider, believes, remoteIds, issuer }: Door, request: Requ
   const claim = (name: string) => claims.map((read) => read(name)).find((value) => value !== null)
   if (remoteIds === 'held' && claim('iss') === undefined) return error(401)
   if (remoteIds === 'held' && claim('iss') !== issuer) return error(403)
-  return claim('sub') === undefined ? error(401) : token
+  return claim('sub') === undefined ? error(401) : letIn(door)
 }
 
 function bearer(door: Door, request: Request): Response {
   if (door.bearer === 'keystone') return error(401)
   if (door.bearer === 'session') return page(302, { location: `${door.issuer}/auth` })
-  if (door.bearer === 'anything' && request.headers.get('authorization')?.includes('.'))
-    return answer(201, { token: {} }, { 'x-subject-token': 'gAAAA-secret' })
+  if (door.bearer === 'anything' && request.headers.get('authorization')?.includes('.')) return letIn(door)
   return page(401, { 'www-authenticate': 'Bearer error="invalid_token"' })
 }
 

@@ -15,27 +15,32 @@ const spellings: readonly (readonly [name: string, spell: (claim: string) => str
 /** Nobody: who is found by this name at a Keystone was made by this check, and by a hole. */
 const NOBODY = 'lotse-check-forged-claims'
 
+const ENTERED = `a token without any sign-in, given back at once; delete the user ${NOBODY}`
+
 const cure =
   'have Keystone read OIDC-* only (assertion_prefix = OIDC-, no HTTP_OIDC_* in remote_id_attribute and mapping), behind mod_wsgi or mod_proxy_uwsgi, never mod_proxy_http'
 
+/** How the identity provider stands there, and whether anybody can forge claims to it: what a sign-in without any proof shows. */
+export async function federated(asked: Asked): Promise<readonly Check[]> {
+  const without = await signIn(asked)
+  return [registered(asked, without), ...(await forgedClaims(asked, without))]
+}
+
 /** What Keystone says to somebody who names the identity provider and proves nothing. */
-export async function registered(asked: Asked): Promise<readonly Check[]> {
-  const { identityProvider, protocol } = asked.config
-  const answer = await signIn(asked)
+function registered({ config }: Asked, answer: Answer | string): Check {
+  const { identityProvider, protocol } = config
   const there = `${identityProvider}, with protocol ${protocol}`
-  if (typeof answer === 'string') return [note('identity provider', `no answer about it: ${answer}`)]
-  if (answer.status === 201) {
-    await withdraw(asked, answer)
-    return [bad('identity provider', `${there}: anybody gets a token without any proof; correct the mapping at once`)]
-  }
+  if (typeof answer === 'string') return note('identity provider', `no answer about it: ${answer}`)
+  if (answer.status === 201)
+    return bad('identity provider', `${there}: anybody gets a token without any proof; correct the mapping at once`)
   const { error } = answer
   if (error?.status === 404)
-    return [bad('identity provider', `${error.message} Run what lotse print ${asked.config.id} writes as register.sh`)]
-  if (error?.status === 403) return [bad('identity provider', `${there}: it is disabled there, or always refused`)]
+    return bad('identity provider', `${error.message} Run what lotse print ${config.id} writes as register.sh`)
+  if (error?.status === 403) return bad('identity provider', `${there}: it is disabled there, or always refused`)
   if (unknownMethod(answer))
-    return [bad('identity provider', `${there}: Keystone does not know the method; add ${protocol} to [auth] methods`)]
-  if (error?.status === 401) return [good('identity provider', there)]
-  return [bad('identity provider', `${there}: answered with status ${answer.status} to a sign-in without proof`)]
+    return bad('identity provider', `${there}: Keystone does not know the method; add ${protocol} to [auth] methods`)
+  if (error?.status === 401) return good('identity provider', there)
+  return bad('identity provider', `${there}: answered with status ${answer.status} to a sign-in without proof`)
 }
 
 function unknownMethod({ body }: Answer): boolean {
@@ -48,8 +53,7 @@ function unknownMethod({ body }: Answer): boolean {
  * a path that no Apache module guards, and becomes anybody. Seen by an issuer that nobody has: where Keystone answers to it
  * otherwise than to nothing, it read it. Only where that says nothing the gateway's own issuer is tried.
  */
-export async function forgedClaims(asked: Asked): Promise<readonly Check[]> {
-  const without = await signIn(asked)
+async function forgedClaims(asked: Asked, without: Answer | string): Promise<readonly Check[]> {
   if (typeof without === 'string' || without.error?.status !== 401 || unknownMethod(without))
     return [note('forged claims', 'cannot be tried before the identity provider is in order')]
   const found: string[] = []
@@ -68,7 +72,7 @@ type Spell = (claim: string) => string
 async function tryIssuer(asked: Asked, spell: Spell): Promise<string | undefined> {
   const answer = await signIn(asked, { [spell('iss')]: 'https://nobody.invalid' })
   if (typeof answer === 'string') return undefined
-  if (answer.status === 201) return await entered(asked, answer)
+  if (answer.status === 201) return ENTERED
   // A page is a web server's that keeps such headers out; only Keystone answers by its own JSON.
   return answer.error !== undefined && answer.error.status !== 401
     ? `it answers ${answer.error.status} to the issuer in it`
@@ -87,22 +91,10 @@ async function tryPerson(asked: Asked, spell: Spell): Promise<string | undefined
   const headers = Object.fromEntries(Object.entries(claims).map(([claim, value]) => [spell(claim), value]))
   const answer = await signIn(asked, headers)
   if (typeof answer === 'string') return undefined
-  if (answer.status === 201) return await entered(asked, answer)
+  if (answer.status === 201) return ENTERED
   return answer.error !== undefined && answer.error.status !== 401
     ? `it answers ${answer.error.status} to the claims in it`
     : undefined
-}
-
-async function entered(asked: Asked, answer: Answer): Promise<string> {
-  await withdraw(asked, answer)
-  return `a token without any sign-in, given back at once; delete the user ${NOBODY}`
-}
-
-/** The token is shown to nobody and lives no longer than this check. */
-async function withdraw(asked: Asked, answer: Answer): Promise<void> {
-  const token = answer.headers.get('x-subject-token')
-  if (token === null) return
-  await asked.ask('/auth/tokens', { method: 'DELETE', headers: { 'x-auth-token': token, 'x-subject-token': token } })
 }
 
 /** @see keystone/auth/plugins/mapped.py: a protocol is a method of /auth/tokens, too, and there no Apache module strips headers */

@@ -5,6 +5,8 @@ import { type Answer, type Asked, bad, good, note, shown } from './ask.ts'
 
 /** Where keystoneauth's v3websso listens on a person's own machine. */
 const LISTENER = 'http://localhost:9990/auth/websso/'
+/** Nobody: who is found by this name was made by a token that the gateway did not sign. */
+const UNSIGNED = 'lotse-check-unsigned'
 const STRANGER = 'https://nobody.invalid/auth/websso/'
 /** Redirects inside Apache before it sends somebody to the gateway: with several providers it goes over its own address. */
 const HOPS = 3
@@ -25,7 +27,8 @@ export async function bearer(asked: Asked, now: number): Promise<readonly Check[
 
 function notRefused(answer: Answer | string, what: string): string | undefined {
   if (typeof answer === 'string') return answer
-  if (answer.status === 201) return `ANYBODY CAN BECOME ANYBODY: it takes ${what}; the web server verifies nothing`
+  if (answer.status === 201)
+    return `ANYBODY CAN BECOME ANYBODY: it takes ${what}; the web server verifies nothing. Delete the user ${UNSIGNED}`
   if (answer.error !== undefined)
     return 'Keystone answers by itself: the web server does not guard this path; include the printed Apache file'
   if (answer.status === 401) return undefined
@@ -39,8 +42,8 @@ function strangersTokens(
   now: number,
 ): readonly (readonly [what: string, token: string])[] {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const name = 'lotse-check-unsigned'
-  const claims = part({ iss: issuer, aud: audience, sub: name, preferred_username: name, iat: now, exp: now + 60 })
+  const who = { sub: UNSIGNED, preferred_username: UNSIGNED }
+  const claims = part({ iss: issuer, aud: audience, ...who, iat: now, exp: now + 60 })
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const signed = `${part({ alg: 'ES256', typ: 'at+jwt' })}.${claims}`
   const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' })

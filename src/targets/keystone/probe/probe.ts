@@ -3,14 +3,15 @@ import type { LivePorts } from '../../live.ts'
 import type { PrintWorld } from '../../target.ts'
 import type { KeystoneConfig } from '../options.ts'
 import { type Asked, note, openAsked } from './ask.ts'
-import { forgedClaims, registered } from './forged.ts'
+import { federated } from './forged.ts'
 import { bearer, dashboards, websso } from './paths.ts'
 import { reached, versionOf } from './version.ts'
 
 /**
  * Asks a running Keystone what can be asked from outside without a person: whether it is there and new enough, whether anybody can
  * forge claims to it, whether the web server in front guards the paths of federation and sends people to this gateway.
- * Nothing is changed there, except where it has a hole: then a user may be left, which the finding names. Never throws.
+ * Nothing is changed there, except where it has a hole: then a user may be left, whom the finding names if she has the check's own name.
+ * Never throws.
  */
 export async function probeKeystone(
   config: KeystoneConfig,
@@ -22,8 +23,7 @@ export async function probeKeystone(
   if (!first.ok) return [first]
   const found = await Promise.all([
     versionOf(asked),
-    registered(asked),
-    forgedClaims(asked),
+    federated(asked),
     bearer(asked, ports.now()),
     websso(asked),
     dashboards(asked),
