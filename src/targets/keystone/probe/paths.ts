@@ -1,12 +1,12 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { Check } from '../../../core/ports.ts'
+import { LISTENER } from '../print/keystone.ts'
 import { type Answer, type Asked, bad, good, note, shown } from './ask.ts'
 
-/** Where keystoneauth's v3websso listens on a person's own machine. */
-const LISTENER = 'http://localhost:9990/auth/websso/'
 /** Nobody: who is found by this name was made by a token that the gateway did not sign. */
 const UNSIGNED = 'lotse-check-unsigned'
+const UNGUARDED = 'Keystone answers by itself: the web server does not guard this path; include the printed Apache file'
 const STRANGER = 'https://nobody.invalid/auth/websso/'
 /** Redirects inside Apache before it sends somebody to the gateway: with several providers it goes over its own address. */
 const HOPS = 3
@@ -29,8 +29,7 @@ function notRefused(answer: Answer | string, what: string): string | undefined {
   if (typeof answer === 'string') return answer
   if (answer.status === 201)
     return `ANYBODY CAN BECOME ANYBODY: it takes ${what}; the web server verifies nothing. Delete the user ${UNSIGNED}`
-  if (answer.error !== undefined)
-    return 'Keystone answers by itself: the web server does not guard this path; include the printed Apache file'
+  if (answer.error !== undefined) return UNGUARDED
   if (answer.status === 401) return undefined
   if ([302, 303].includes(answer.status))
     return 'the web server sends a program with a token to the sign-in page; write AuthType auth-openidc, or oauth20'
@@ -80,8 +79,7 @@ async function sentTo(asked: Asked, path: string): Promise<URL | string> {
   let answer = await asked.ask(path, browser)
   for (let hops = 0; hops < HOPS; hops += 1) {
     if (typeof answer === 'string') return answer
-    if (answer.error !== undefined)
-      return 'Keystone answers by itself: the web server does not guard this path; include the printed Apache file'
+    if (answer.error !== undefined) return UNGUARDED
     const location = answer.headers.get('location')
     if (location === null || !URL.canParse(location, own))
       return `the web server answers ${answer.status} and sends nobody to the gateway`
