@@ -23,11 +23,11 @@ test('config/schema.json is what the schema says; npm run docs makes it anew', a
 
 const env = new Proxy({}, { get: () => 'a secret', has: () => true }) as Record<string, string>
 
-function loadFile(path: string) {
+function loadFile(path: string, variables = env) {
   return load(new URL(path, root).pathname, parts, {
     readFile: (file) => readFile(file, 'utf8'),
     listDir: (folder) => readdir(folder),
-    env,
+    env: variables,
     regex: re2,
     now,
   })
@@ -42,6 +42,19 @@ for (const path of ['config/gateway.example.yaml', 'config/conformance.yaml']) {
     assert.ok(loaded.tests > 0)
   })
 }
+
+test('gateway.example.yaml loads by the line that it says to try it by', async () => {
+  const line = /^# Try it: (.*) lotse check /m.exec(await text('config/gateway.example.yaml'))?.[1] ?? ''
+  const named = Object.fromEntries(
+    line
+      .trim()
+      .split(' ')
+      .map((word) => word.split('=') as [string, string]),
+  )
+  const loaded = await loadFile('config/gateway.example.yaml', named)
+  assert.ok(loaded.ok, loaded.ok ? '' : loaded.problems.map(problemText).join('\n'))
+  assert.deepEqual(loaded.disabledTenants, [])
+})
 
 /** Names of properties in a JSON Schema, with the path at which each stands. */
 function keysOf(node: unknown, path = ''): readonly string[] {
