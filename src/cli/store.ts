@@ -14,7 +14,7 @@ readable by its owner alone. It holds live sessions and refresh tokens: keep it 
 
 To restore: stop the gateway, put the copy in the place of the store (remove the files beside it that
 begin with its name), start. Sign-ins since the backup are lost; refresh tokens that were used or
-revoked since then work again until they end.
+revoked since then work again until they end, and what was written into a Keystone since then stays there.
 `,
   options: {
     ...configOption,
