@@ -13,10 +13,9 @@ export function takeServeLock(path: string): () => void {
     db.exec('pragma journal_mode = memory; begin exclusive')
   } catch (cause) {
     db.close()
-    throw new StoreUnavailable(
-      `another process serves from ${path}; an embedded store has one serving process (take redis for more)`,
-      { cause },
-    )
+    throw new StoreUnavailable(`another process serves from ${path}; an embedded store has one serving process`, {
+      cause,
+    })
   }
   return () => {
     if (db.isOpen) db.close()
