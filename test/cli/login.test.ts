@@ -217,6 +217,20 @@ test('the configuration of the gateway says everything, variables say the rest, 
   assert.match(renamed.err, /Keystone does not know the gateway under this name \(404: no such identity provider\)/)
 })
 
+test('an own authority is named by option or either variable, and openstack is told of it', async () => {
+  const file = join(folder, 'own.pem')
+  await writeFile(file, 'of nobody: nothing here is https')
+  const ways = [
+    [['--ca', 'own.pem'], { LOTSE_CA: 'other.pem' }],
+    [[], { LOTSE_CA: file, OS_CACERT: 'other.pem' }],
+    [[], { OS_CACERT: file }],
+  ] as const
+  for (const [words, env] of ways) {
+    const { out } = await login([...direct(), '--project', 'web', ...words], env)
+    assert.ok(out.includes(`export OS_CACERT='${file}'`), out)
+  }
+})
+
 test('by a browser on this machine there is no code to confirm', async () => {
   const { code, out, err } = await login([...direct(), '--project', 'web', '--browser'], {}, async (said) => {
     const who = person()
