@@ -4,6 +4,7 @@ import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
 import type { Target } from '../target.ts'
 import { asciiJson, asciiName } from './encode.ts'
 import { type KeystoneConfig, schemaOf } from './options.ts'
+import { calledOf, domainOf, homeOf } from './person.ts'
 import { serviceClaimNames, serviceClaims } from './service-token.ts'
 
 const claimNames = ['preferred_username', 'openstack_user_domain', 'email', 'email_verified', 'name', 'groups'] as const
@@ -90,16 +91,12 @@ function badRoles(config: KeystoneConfig, roles: readonly string[]): string | un
 
 /** The domain of people who come without one must be sayable in a header, else a login ends in Keystone's 404 or 500. */
 function userDomain(config: KeystoneConfig, decision: Decision): string {
-  const domain = homeOf(config, decision)
+  const domain = homeOf(config, decision.identity)
   const bad = badDomain(domain) ?? (/^[\x20-\x7e]*$/.test(domain) ? undefined : 'the domain name is not ASCII')
   const why = bad ?? (/[;,{}"'\\]/.test(domain) ? 'the domain name holds ; , braces, quotes or a backslash' : undefined)
   if (why !== undefined) throw new LoginError('claims_unusable', `no user domain at target ${config.id}: ${why}`)
   return domain
 }
-
-/** Where a person lives: schema 1.0 puts everybody into the domain of the identity provider. */
-const homeOf = (config: KeystoneConfig, { identity }: Decision): string =>
-  schemaOf(config) === '1.0' ? config.domain : (identity.domain ?? config.domain)
 
 interface Seat {
   readonly name: string
@@ -107,13 +104,13 @@ interface Seat {
 }
 
 function claims(config: KeystoneConfig, decision: Decision): Record<string, unknown> {
-  const { username, email, emailVerified, name } = decision.identity
+  const { emailVerified, name } = decision.identity
+  const called = calledOf(decision.identity)
   const groups = config.reconcile === undefined ? groupsOf(config, decision) : []
   return {
-    preferred_username: asciiName(username),
+    preferred_username: called.name,
     openstack_user_domain: userDomain(config, decision),
-    // Left out rather than garbled: Apache would hand on Latin-1, or split at `;`.
-    ...(email !== undefined && asciiName(email) === email ? { email, email_verified: emailVerified === true } : {}),
+    ...(called.email === undefined ? {} : { email: called.email, email_verified: emailVerified === true }),
     ...(name === undefined ? {} : { name: asciiName(name) }),
     // An empty variable is a value: a group without a name. Absent, the rule that reads groups does not apply.
     ...(groups.length === 0 ? {} : { groups: groups.map((group) => `JSON:${asciiJson(group)}`).join(';') }),
@@ -136,19 +133,17 @@ function taken(config: KeystoneConfig, decision: Decision): readonly Grant[] {
 }
 
 function groupsOf(config: KeystoneConfig, decision: Decision): readonly Seat[] {
-  const home = decision.identity.domain ?? config.domain
   const groups = taken(config, decision).flatMap((grant) =>
-    'group' in grant ? [seatKey(grant.domain ?? home, grant.group)] : [],
+    'group' in grant ? [seatKey(domainOf(config, decision.identity, grant), grant.group)] : [],
   )
   return sortedUnique(groups).map(seat)
 }
 
 function projectsOf(config: KeystoneConfig, decision: Decision) {
-  const home = decision.identity.domain ?? config.domain
   const roles = new Map<string, string[]>()
   for (const grant of taken(config, decision)) {
     if (!('project' in grant)) continue
-    const key = seatKey(grant.domain ?? home, grant.project)
+    const key = seatKey(domainOf(config, decision.identity, grant), grant.project)
     roles.set(key, [...(roles.get(key) ?? []), ...grant.roles])
   }
   return sortedUnique(roles.keys()).map((key) => ({
@@ -164,7 +159,7 @@ function describe(config: KeystoneConfig, decision: Decision): readonly string[]
       : [],
   )
   return [
-    `user ${asciiName(decision.identity.username)} in domain ${homeOf(config, decision)}`,
+    `user ${calledOf(decision.identity).name} in domain ${homeOf(config, decision.identity)}`,
     ...domains,
     ...projectsOf(config, decision).map(
       ({ name, domain, roles }) =>

@@ -1,7 +1,8 @@
 import type { Lease, Question } from '../../live.ts'
+import { homeOf } from '../person.ts'
 import { allPeople, type Looking, type People, somePeople } from './people.ts'
 import { plan } from './plan.ts'
-import { holderOf, homeOf, leaseOf, type Place, placeKey, type Seat, type Snapshot, seatsOf } from './snapshot.ts'
+import { holderOf, leaseOf, type Place, placeKey, type Seat, type Snapshot, seatsOf } from './snapshot.ts'
 
 /** From so many accounts on everything is read at once. */
 const MANY = 20

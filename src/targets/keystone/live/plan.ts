@@ -1,17 +1,7 @@
 import type { Account, Lease, Observed, Question, Step, Wanted } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
-import {
-  calledOf,
-  holderOf,
-  homeOf,
-  leaseOf,
-  otherName,
-  placeKey,
-  type Seat,
-  type Snapshot,
-  seatsOf,
-  type UserSeen,
-} from './snapshot.ts'
+import { calledOf, homeOf } from '../person.ts'
+import { holderOf, leaseOf, otherName, placeKey, type Seat, type Snapshot, seatsOf, type UserSeen } from './snapshot.ts'
 import type { Rename } from './user.ts'
 
 /** What a step does at Keystone. */

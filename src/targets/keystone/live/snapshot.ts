@@ -1,7 +1,7 @@
 import type { Grant, Identity } from '../../../core/decision.ts'
 import type { Lease, Wanted } from '../../live.ts'
-import { asciiName } from '../encode.ts'
-import { type KeystoneConfig, schemaOf } from '../options.ts'
+import type { KeystoneConfig } from '../options.ts'
+import { domainOf } from '../person.ts'
 
 /** A federated user of ours, as Keystone has her. */
 export interface UserSeen {
@@ -54,23 +54,13 @@ export interface Seat {
   readonly roles: readonly string[]
 }
 
-/** The domain in which a person lives. Schema 1.0 puts everybody into that of the identity provider. */
-export function homeOf(config: KeystoneConfig, identity: Identity): string {
-  return schemaOf(config) === '1.0' ? config.domain : (identity.domain ?? config.domain)
-}
-
 /** Where a grant leads. */
-export function seatOf(config: KeystoneConfig, identity: Identity, grant: Grant): Seat | undefined {
-  const domain = ('domain' in grant ? grant.domain : undefined) ?? identity.domain ?? config.domain
+function seatOf(config: KeystoneConfig, identity: Identity, grant: Grant): Seat | undefined {
+  const domain = domainOf(config, identity, grant)
   if ('project' in grant) return { kind: 'project', name: grant.project, domain, roles: grant.roles }
   if ('group' in grant) return { kind: 'group', name: grant.group, domain, roles: [] }
   if ('namespace' in grant || 'cluster' in grant) return undefined
   return { kind: 'domain', name: grant.domain, domain: grant.domain, roles: grant.roles }
-}
-
-/** How a person is called at Keystone: as the claims say it, so that a sign-in changes nothing. */
-export function calledOf({ username, email }: Identity): { readonly name: string; readonly email?: string } {
-  return { name: asciiName(username), ...(email !== undefined && asciiName(email) === email ? { email } : {}) }
 }
 
 /** A name that nobody else has: another account of the domain may be called as she is, since only the `sub` tells people apart. */
