@@ -1,7 +1,7 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { ansibleText, jsonText } from '../../quote.ts'
 import { keystoneMapping } from './mapping.ts'
-import { apiOf, comments, made, type Setting } from './setting.ts'
+import { comments, made, type Setting } from './setting.ts'
 
 /** The same as register.sh, as tasks: each asks first and changes what is otherwise, so a second run changes nothing. */
 export function ansibleFiles(setting: Setting): readonly GeneratedFile[] {
@@ -43,7 +43,7 @@ function facts(setting: Setting): string {
   const rules = jsonText(list).trimEnd() // JSON is YAML, and holds no braces that Ansible would fill
   return `- name: What the configuration of the gateway says
   ansible.builtin.set_fact:
-    lotse_api: ${ansibleText(apiOf(setting))}
+    lotse_api: ${ansibleText(setting.api)}
     lotse_domain: ${ansibleText(config.domain)}
     lotse_domain_names: [${domains.map((domain) => ansibleText(domain)).join(', ')}]
     lotse_idp: ${ansibleText(config.identityProvider)}

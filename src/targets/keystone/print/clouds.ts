@@ -1,7 +1,7 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { yamlText } from '../../quote.ts'
-import { apiOf, comments, made, type Setting } from './setting.ts'
+import { comments, made, type Setting } from './setting.ts'
 
 /** One way of the `openstack` command to sign in. */
 interface Entry {
@@ -39,7 +39,7 @@ export function cloudFiles(setting: Setting): readonly GeneratedFile[] {
 
 function cloud(setting: Setting, { name, why, plugin, auth }: Entry): string {
   const { identityProvider, protocol } = setting.config
-  const all = { auth_url: apiOf(setting), identity_provider: identityProvider, protocol, ...auth }
+  const all = { auth_url: setting.api, identity_provider: identityProvider, protocol, ...auth }
   const line = ([key, value]: [string, string | number]) =>
     `      ${key}: ${typeof value === 'number' ? value : yamlText(value)}`
   return `  # ${why}

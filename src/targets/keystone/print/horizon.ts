@@ -1,6 +1,6 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { pythonText } from '../../quote.ts'
-import { apiOf, comments, made, type Setting } from './setting.ts'
+import { comments, made, type Setting } from './setting.ts'
 
 /** The dashboard's choice of single sign-on; kolla-ansible writes the same from its own globals. */
 export function horizonFiles(setting: Setting): readonly GeneratedFile[] {
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 WEBSSO_ENABLED = True
 # The address that browsers reach; Horizon itself may use another one.
-WEBSSO_KEYSTONE_URL = ${pythonText(apiOf(setting))}
+WEBSSO_KEYSTONE_URL = ${pythonText(setting.api)}
 WEBSSO_CHOICES = (
     (${pythonText(key)}, _(${pythonText(choice)})),
     ("credentials", _("Keystone Credentials")),

@@ -4,7 +4,7 @@ import { schemaOf } from '../options.ts'
 import { sessions } from './apache.ts'
 import { GROUPS_LAST, LISTENER, whyGroupsLast } from './keystone.ts'
 import { keystoneMapping } from './mapping.ts'
-import { apiOf, comments, made, type Setting } from './setting.ts'
+import { comments, made, type Setting } from './setting.ts'
 
 /** Where kolla-ansible looks for what the operator adds; the folder `kolla/config` is copied there. */
 const FOLDER = '{{ node_custom_config }}/keystone/federation/lotse'
@@ -82,7 +82,7 @@ function globals(setting: Setting): string {
       'For kolla-ansible: copy it to /etc/kolla/globals.d/, and the folder kolla/config over /etc/kolla/config/.',
     ),
     'keystone_federation_openid_crypto_password is among your passwords.yml already (kolla-genpwd).',
-    `keystone_public_url has to be ${apiOf(setting).replace(/\/v3$/, '')}: Apache takes answers at its /redirect_uri.`,
+    `keystone_public_url has to be ${setting.publicUrl}: Apache takes answers at its /redirect_uri.`,
   ]
   return `---
 ${comments(head)}

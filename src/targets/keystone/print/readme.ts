@@ -1,6 +1,6 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { schemaOf } from '../options.ts'
-import { apiOf, made, type Setting } from './setting.ts'
+import { made, type Setting } from './setting.ts'
 
 /** What to do with which of these files, in which order. */
 export function readme(setting: Setting, files: readonly GeneratedFile[]): GeneratedFile {
@@ -8,7 +8,7 @@ export function readme(setting: Setting, files: readonly GeneratedFile[]): Gener
   const secrets = files.filter(({ secret }) => secret).map(({ path }) => `\`${path}\``)
   const text = `# Keystone ${setting.config.id} and the gateway ${setting.issuer}
 
-${made(setting, `How ${apiOf(setting)} signs people in by the gateway; flavour \`${setting.flavour}\`.`).join('\n')}
+${made(setting, `How ${setting.api} signs people in by the gateway; flavour \`${setting.flavour}\`.`).join('\n')}
 
 ${steps.map((step, index) => `${index + 1}. ${step}`).join('\n')}
 ${secrets.length === 0 ? '' : `\nSecrets are in ${secrets.join(' and ')}; ${secrets.length === 1 ? 'it is' : 'they are'} written for their owner alone (0600).\n`}
@@ -45,7 +45,7 @@ function kolla(setting: Setting): readonly string[] {
   return [
     `Made for kolla-ansible 22.2.0 (2026.1), whose Keystone is reached by mod_proxy_uwsgi. \`kolla/globals-lotse.yml\` goes to
    \`/etc/kolla/globals.d/\`, \`kolla/config/\` over \`/etc/kolla/config/\` (\`node_custom_config\`).`,
-    `\`keystone_public_url\` has to be \`${apiOf(setting).replace(/\/v3$/, '')}\`. With a certificate authority of your own:
+    `\`keystone_public_url\` has to be \`${setting.publicUrl}\`. With a certificate authority of your own:
    \`kolla_copy_ca_into_containers: "yes"\`, and \`OIDCCABundlePath\` among the additional options.`,
     `\`kolla-ansible reconfigure --tags keystone,horizon\`: it writes Apache's configuration, registers identity provider, mapping and
    protocol, and tells Horizon. ${version(setting)} Where the mapping was there before with another version, run \`keystone/register.sh\`.`,

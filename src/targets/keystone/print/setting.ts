@@ -1,6 +1,6 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { PrintWorld } from '../../target.ts'
-import type { KeystoneConfig } from '../options.ts'
+import { apiOf, type KeystoneConfig } from '../options.ts'
 import { openKeystone } from '../target.ts'
 
 /** The ways in which Apache in front of a Keystone is set up; the first is taken where none is named. */
@@ -23,8 +23,10 @@ export interface Setting {
   /** Where Apache takes the gateway's answers. */
   readonly redirect: string
   readonly backchannel: string
-  /** What stands before `/v3` in paths; empty where Keystone has a host or port of its own. */
-  readonly prefix: string
+  /** The address of the Keystone's API, with its version. */
+  readonly api: string
+  /** The same without: what services and kolla-ansible call Keystone's public URL. */
+  readonly publicUrl: string
   /** Paths under which Keystone signs people in: by browser (two of them), and by bearer token. */
   readonly paths: { readonly websso: readonly [string, string]; readonly bearer: string }
   /** What the person chooses at the dashboard. */
@@ -38,11 +40,9 @@ export const isFlavour = (text: string): text is Flavour => (flavours as readonl
 /** What the configuration says about this Keystone and about the clients that speak for it. */
 export function settingOf(config: KeystoneConfig, world: PrintWorld): Setting {
   const { audience, ring } = openKeystone(config)
-  const url = new URL(config.url)
-  const prefix = url.pathname.replace(/\/+$/, '').replace(/\/v3$/, '')
-  const v3 = `${prefix}/v3`
+  const { href: api, origin, pathname: v3 } = new URL(apiOf(config))
   const federation = `identity_providers/${config.identityProvider}/protocols/${config.protocol}`
-  const redirect = `${url.origin}/redirect_uri`
+  const redirect = `${origin}/redirect_uri`
   return {
     config,
     issuer: world.issuer.origin,
@@ -53,7 +53,8 @@ export function settingOf(config: KeystoneConfig, world: PrintWorld): Setting {
     others: world.clients.filter(({ id, target }) => target === config.id && id !== audience),
     redirect,
     backchannel: `${redirect}?logout=backchannel`,
-    prefix,
+    api,
+    publicUrl: api.replace(/\/v3$/, ''),
     paths: {
       websso: [`${v3}/auth/OS-FEDERATION/websso/${config.protocol}`, `${v3}/auth/OS-FEDERATION/${federation}/websso`],
       bearer: `${v3}/OS-FEDERATION/${federation}/auth`,
@@ -62,9 +63,6 @@ export function settingOf(config: KeystoneConfig, world: PrintWorld): Setting {
     domains: [...new Set([config.domain, ...(world.domains ?? [])])],
   }
 }
-
-/** The address of the Keystone's API, with its version. */
-export const apiOf = ({ config, prefix }: Setting): string => `${new URL(config.url).origin}${prefix}/v3`
 
 /** The lines with which each file begins: of what it was made, and that nobody should write into it. */
 export function made({ config, issuer, flavour }: Setting, what: string): readonly string[] {
