@@ -3,15 +3,14 @@ import { resolve } from 'node:path'
 import type { TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import { decide } from '../core/decide.ts'
-import type { Grant } from '../core/decision.ts'
+import { type Grant, grantsAt } from '../core/decision.ts'
 import type { GeneratedFile } from '../core/ports.ts'
 import { type Possible, possibleGrants } from '../core/possible.ts'
-import { openEnds } from '../lifecycle/end.ts'
-import { openProofShelf } from '../lifecycle/proofs.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { PrintWorld, Target } from '../targets/target.ts'
 import { openBeside } from './beside.ts'
 import { type Args, type Io, UsageError } from './command.ts'
+import { signedIn } from './signed-in.ts'
 
 /** What printing for a type of target gives: each names its own configuration, which its own schema has read. */
 interface Printer {
@@ -102,25 +101,11 @@ async function seenNamespaces(
 ): Promise<readonly string[]> {
   const beside = await openBeside(args, io, ['store'])
   try {
-    const never = () => {
-      throw new Error('a look writes nothing')
-    }
-    const { store } = beside
-    const ends = openEnds({
-      audit: never,
-      log: never,
-      random: never,
-      now: io.now,
-      refuseFor: 1,
-      store,
-      proofs: openProofShelf(store, io.now),
-    })
     const found: string[] = []
     for (const { id } of config.connectors) {
-      const { signIns } = await ends.find({ kind: 'connector', id })
-      const live = signIns.filter(({ proof }) => proof.goodUntil > io.now())
-      const grants = live.flatMap(({ proof }) => decide(policy, proof.subject, io.now()).grants)
-      found.push(...grants.filter((grant) => grant.target === target).flatMap(namespaceOf))
+      const live = await signedIn({ kind: 'connector', id }, beside.store, io)
+      const grants = live.flatMap(({ proof }) => grantsAt(decide(policy, proof.subject, io.now()), target))
+      found.push(...grants.flatMap(namespaceOf))
     }
     return found
   } finally {

@@ -4,12 +4,12 @@ import { configurationReader } from '../configuration.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision } from '../core/decision.ts'
 import { accountId, type Subject } from '../core/subject.ts'
-import { openEnds, type SignIn } from '../lifecycle/end.ts'
-import { openProofShelf } from '../lifecycle/proofs.ts'
+import type { SignIn } from '../lifecycle/end.ts'
 import { openBeside } from './beside.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io } from './command.ts'
 import { clientsOf } from './revoke-report.ts'
 import { chosen, selectorOf, selectorOptions } from './selectors.ts'
+import { signedIn } from './signed-in.ts'
 import { count, instant, tableOf } from './table.ts'
 
 /** `lotse sessions`: what a person, or everybody of a connector, holds at this moment. */
@@ -31,10 +31,7 @@ signed in.`,
     const selector = selectorOf({ by: choice.by === 'subject' ? 'subject' : 'connector', text: choice.text })
     const beside = await openBeside(args, io, ['store'])
     try {
-      const { store } = beside
-      const ends = openEnds({ ...reading(io), store, proofs: openProofShelf(store, io.now) })
-      const { signIns } = await ends.find(selector)
-      const live = signIns.filter(({ proof }) => proof.goodUntil > io.now()).sort(bySince)
+      const live = (await signedIn(selector, beside.store, io)).toSorted(bySince)
       const decideNow = live.length === 0 ? undefined : await rulesOf(args, io)
       const held = live.map((signIn) => ({ signIn, decision: decideNow?.(signIn.proof.subject) }))
       if (args.flag('json')) io.out(JSON.stringify(held.map(json), null, 2))
@@ -45,14 +42,6 @@ signed in.`,
       await beside.close()
     }
   },
-}
-
-/** What an end needs and a look does not. */
-const reading = (io: Io) => {
-  const never = () => {
-    throw new Error('a look writes nothing')
-  }
-  return { audit: never, log: never, random: never, now: io.now, refuseFor: 1 }
 }
 
 const bySince = (one: SignIn, other: SignIn) => one.proof.signedInAt - other.proof.signedInAt
