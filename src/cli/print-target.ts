@@ -63,12 +63,10 @@ async function clusterWorld(target: TargetConfig, loaded: Loaded, args: Args, io
     return {}
   }
   const opened = targetTypes.kubernetes.open(target as never) // it was read by the schema of its type
-  const named = [
-    ...namespacesOf(args, opened),
-    ...(args.flag('seen') ? await seenNamespaces(target.id, loaded, args, io) : []),
-  ]
-  const possible = possibleGrants(loaded.policy, opened, [...new Set(named)])
-  sayWhatIsMissing(possible, args, io)
+  const named = namespacesOf(args, opened)
+  const seen = args.flag('seen') ? await seenNamespaces(target.id, loaded, args, io) : undefined
+  const possible = possibleGrants(loaded.policy, opened, [...new Set([...named, ...(seen ?? [])])])
+  for (const line of missing(possible, named, seen)) io.err(`lotse print: ${line}`)
   const [issuer, consumer] = [await pem(args, io, 'issuer-ca'), await pem(args, io, 'cluster-ca')]
   return { possible, authorities: { ...(issuer && { issuer }), ...(consumer && { consumer }) } }
 }
@@ -82,14 +80,22 @@ function namespacesOf(args: Args, target: Target): readonly string[] {
   return names
 }
 
-function sayWhatIsMissing({ grants, open }: Possible, args: Args, io: Io): void {
-  const names = (args.text('namespaces') ?? '').split(',').filter((name) => name !== '')
-  const given = new Set(grants.flatMap((grant) => ('namespace' in grant ? grant.namespace : [])))
-  for (const name of names) if (!given.has(name)) io.err(`lotse print: no rule gives roles in the namespace ${name}`)
-  if (open.length > 0 && names.length === 0 && !args.flag('seen'))
-    io.err(
-      `lotse print: claims complete ${open.join(', ')}: say by --namespaces A,B or --seen which bindings are printed for namespaces`,
-    )
+/** What the files will not have, although somebody named it or a rule gives it. */
+function missing(
+  { grants, open }: Possible,
+  named: readonly string[],
+  seen: readonly string[] | undefined,
+): readonly string[] {
+  const given = new Set(grants.flatMap(namespaceOf))
+  const unsaid = open.length > 0 && named.length === 0 && seen === undefined
+  return [
+    ...named.filter((name) => !given.has(name)).map((name) => `no rule gives roles in the namespace ${name}`),
+    ...(unsaid
+      ? [
+          `claims complete ${open.join(', ')}: say by --namespaces A,B or --seen which bindings are printed for namespaces`,
+        ]
+      : []),
+  ]
 }
 
 /** In which namespaces the rules give roles to those who are signed in. */
