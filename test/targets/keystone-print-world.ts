@@ -1,20 +1,16 @@
-import { z } from 'zod'
 import { type ClientConfig, clientSchema } from '../../src/config/clients.ts'
-import { targetFields } from '../../src/config/schema.ts'
 import type { GeneratedFile } from '../../src/core/ports.ts'
-import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
+import type { KeystoneConfig } from '../../src/targets/keystone/options.ts'
 import type { PrintWorld } from '../../src/targets/target.ts'
+import { keystoneConfig } from './keystone-reader.ts'
 
 type Written = Readonly<Record<string, unknown>>
 
 export const SECRET = 'apache-secret-0123456789-0123456789'
 export const ROBOT = 'robot-secret-0123456789-0123456789'
 
-/** A Keystone as the loader leaves it. */
-export const keystone = (more: Written = {}): KeystoneConfig =>
-  z
-    .strictObject({ ...targetFields, ...keystoneOptions })
-    .parse({ id: 'cloud', url: 'https://keystone.example/v3', audience: 'keystone', ...more }) as KeystoneConfig
+/** A Keystone as the loader leaves it, whose Apache is the client `keystone`. */
+export const keystone = (more: Written = {}): KeystoneConfig => keystoneConfig({ audience: 'keystone', ...more })
 
 /** A client as the loader leaves it: the secret is the text itself. */
 export const client = ({ secret, ...written }: Written & { readonly secret?: string }): ClientConfig => ({

@@ -193,25 +193,54 @@ test('values that look like syntax arrive at kolla-ansible as they are', () => {
   assert.ok(!/\{[{%#]/.test(made))
 })
 
-test('values that look like syntax arrive at Keystone as they are', (t) => {
-  if (!has(t, 'bash')) return
+/** What scripts ask of `openstack`, at a Keystone where everything is there already or nothing is: finds a call by its first words. */
+function callsOf(t: TestContext, scripts: readonly string[], already: 'nothing' | 'everything') {
   const folder = mkdtempSync(join(tmpdir(), 'lotse-register-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  const files = nastyFiles('apache')
   const log = join(folder, 'log')
-  const fake = `#!/usr/bin/env bash\nprintf '%s\\0' "$@" $'\\n' >>"$LOG"\ncase "$*" in *" show "*) exit 1 ;; esac\n`
+  const shown = already === 'nothing' ? 'exit 1' : 'echo another'
+  const fake = `#!/usr/bin/env bash
+case "$*" in *--help) echo --schema-version; exit ;; esac
+printf '%s\\0' "$@" $'\\n' >>"$LOG"
+case "$*" in *" show "*) ${shown} ;; esac
+`
   writeFileSync(join(folder, 'openstack'), fake)
   chmodSync(join(folder, 'openstack'), 0o755)
-  for (const name of ['register.sh', 'reconciler.sh']) {
-    writeFileSync(join(folder, name), textOf(files, `keystone/${name}`))
-    const env = { PATH: `${folder}:${process.env['PATH']}`, LOG: log, LOTSE_RECONCILE_PASSWORD: 'x y' }
-    const run = spawnSync('bash', [join(folder, name)], { env, encoding: 'utf8' })
+  for (const script of scripts) {
+    writeFileSync(join(folder, 'script.sh'), script)
+    const env = { PATH: `${folder}:${process.env['PATH']}`, LOG: log }
+    const run = spawnSync('bash', [join(folder, 'script.sh')], { env, encoding: 'utf8' })
     assert.equal(run.status, 0, run.stderr)
   }
   const calls = readFileSync(log, 'utf8')
     .split('\0\n\0')
     .map((call) => call.split('\0'))
-  const call = (...words: string[]) => calls.find((each) => words.every((word, at) => each[at] === word)) ?? []
+  return (...words: string[]) => calls.find((each) => words.every((word, at) => each[at] === word)) ?? []
+}
+
+test('a Keystone believes the one issuer, from the first run on and after each: nothing is deleted, and what is otherwise is set', (t) => {
+  if (!has(t, 'bash')) return
+  const script = textOf(printFiles(targets['mapping 3.0'], world()), 'keystone/register.sh')
+  const last = (call: readonly string[]) => call.slice(-5).join(' ')
+  const first = callsOf(t, [script], 'nothing')
+  assert.match(
+    first('identity', 'provider', 'create').join(' '),
+    / --domain Default .* --remote-id https:\/\/login.example lotse$/,
+  )
+  assert.equal(last(first('mapping', 'create')), '--rules mapping.json --schema-version 3.0 lotse')
+  assert.equal(last(first('federation', 'protocol', 'create')), '--identity-provider lotse --mapping lotse openid')
+  const again = callsOf(t, [script], 'everything')
+  assert.equal(last(again('identity', 'provider', 'set')), 'set --enable --remote-id https://login.example lotse')
+  assert.equal(last(again('mapping', 'set')), '--rules mapping.json --schema-version 3.0 lotse')
+  assert.equal(last(again('federation', 'protocol', 'set')), '--identity-provider lotse --mapping lotse openid')
+  assert.ok(!/ delete /.test(script))
+})
+
+test('values that look like syntax arrive at Keystone as they are', (t) => {
+  if (!has(t, 'bash')) return
+  const files = nastyFiles('apache')
+  const scripts = ['register.sh', 'reconciler.sh'].map((name) => textOf(files, `keystone/${name}`))
+  const call = callsOf(t, scripts, 'nothing')
   assert.equal(call('domain', 'create').at(-1), nasty.domain)
   const provider = call('identity', 'provider', 'create')
   assert.equal(provider[provider.indexOf('--domain') + 1], nasty.domain)
@@ -317,6 +346,23 @@ const cases: readonly (readonly [
   ['no right to ask', 'introspection', [apache({ introspect: false })], /write introspect: true/],
   ['pushed requests', 'apache', [apache({ par: 'required' })], /write par: optional/],
   ['bound tokens', 'apache', [apache({ dpop: 'required' })], /write dpop: optional/],
+  [
+    'sessions that Apache cannot find',
+    'apache',
+    [
+      apache({
+        backchannelLogout: { url: 'https://keystone.example/redirect_uri?logout=backchannel', sessionRequired: false },
+      }),
+    ],
+    /take backchannelLogout\.sessionRequired out/,
+  ],
+  [
+    'a secret that begins an expression',
+    'apache',
+    [apache({ secret: 'x%{y}-0123456789' })],
+    /cannot be written for Apache/,
+  ],
+  ['a secret in other letters', 'apache', [apache({ secret: 'geheimnis-größe-0123' })], /cannot be written for Apache/],
   ['a secret with a variable', 'apache', [apache({ secret: `\${HOME}-0123456789` })], /cannot be written for Apache/],
   ['a secret that is a command', 'apache', [apache({ secret: 'exec:/bin/id' })], /cannot be written for Apache/],
   ['an unknown flavour', 'nginx', [apache()], /there are apache, kolla, mod_oauth2, introspection/],
