@@ -15,7 +15,7 @@ type Leaf = string | number | boolean
 type Tree = Exclude<Yaml, Leaf>
 
 function isLeaf(value: Yaml): value is Leaf {
-  return typeof value !== 'object' || Object.keys(value).length === 0
+  return typeof value !== 'object' || Object.values(value).every((each) => each === undefined)
 }
 
 function lines(value: Tree, indent: string): readonly string[] {
