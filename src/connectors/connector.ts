@@ -86,7 +86,7 @@ export interface Connector {
   print?(): readonly GeneratedFile[]
   /** What can be asked of the upstream without a person: reachable, itself, with usable keys; and what it offers. Never rejects. */
   probe?(): Promise<readonly Check[]>
-  /** For `lotse explain --answer`. */
+  /** The checks of `complete`, each with its finding. No command reads an answer so far, and no connector has this. */
   inspect?(answer: Answer): Promise<readonly Check[]>
 }
 
