@@ -86,8 +86,6 @@ export interface Connector {
   print?(): readonly GeneratedFile[]
   /** What can be asked of the upstream without a person: reachable, itself, with usable keys; and what it offers. Never rejects. */
   probe?(): Promise<readonly Check[]>
-  /** The checks of `complete`, each with its finding. No command reads an answer so far, and no connector has this. */
-  inspect?(answer: Answer): Promise<readonly Check[]>
 }
 
 /** The powers that a connector may use; nothing else of the world reaches it. */
