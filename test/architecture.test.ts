@@ -106,6 +106,23 @@ test('every import is one that the table allows', () => {
   assert.deepEqual(refusals, [])
 })
 
+test('docs/architecture.md has the same parts in its table, with the same packages', () => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| (`src\/.*?) \| (.*?) ?\| (.*) \|$/gm)].map(([, names = '', , packages = '']) => ({
+    names: [...names.matchAll(/`src\/([\w.-]+)\/?`/g)].map(([, name = '']) => name),
+    packages,
+  }))
+  assert.deepEqual(rows.flatMap(({ names }) => names).sort(), Object.keys(parts).sort())
+  const absent = Object.entries(parts).flatMap(([part, { packages }]) =>
+    part === 'demo' // its row names none: they are other people's programs
+      ? []
+      : Object.keys(packages).filter(
+          (name) => !rows.find(({ names }) => names.includes(part))?.packages.includes(name),
+        ),
+  )
+  assert.deepEqual(absent, [])
+})
+
 test('the import reader sees imports, re-exports and lazy imports', () => {
   const text =
     "import a, {\n  b,\n} from './a.ts'\nexport { c } from './c.ts'\nimport './d.ts'\nf(() => import('./e.ts'))\n"
