@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -249,6 +250,20 @@ test('another page cannot answer in the place of the gateway: it does not know t
     const redirect = new URL(new URL(addressIn(said)).searchParams.get('redirect_uri') ?? '')
     redirect.search = '?code=stolen&state=guessed'
     turnedAway = (await fetch(redirect)).status
+    const who = person()
+    await pickPerson(who, await who.get(addressIn(said)), 'ada')
+    await new Promise(() => {})
+  })
+  assert.deepEqual([code, turnedAway], [0, 404])
+})
+
+test('a request that is no address is turned away, and the sign-in goes on', async () => {
+  let turnedAway: number | undefined
+  const { code } = await login([...direct(), '--browser'], {}, async (said) => {
+    const redirect = new URL(new URL(addressIn(said)).searchParams.get('redirect_uri') ?? '')
+    const sent = get({ host: redirect.hostname, port: redirect.port, path: '//' })
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    turnedAway = answer.resume().statusCode
     const who = person()
     await pickPerson(who, await who.get(addressIn(said)), 'ada')
     await new Promise(() => {})

@@ -112,9 +112,9 @@ async function tooLate(late: () => Promise<void>): Promise<never> {
 function answered(server: Server, { pathname, origin }: URL, state: string): Promise<URLSearchParams> {
   return new Promise((resolve) => {
     server.on('request', (req, res) => {
-      const url = new URL(req.url ?? '/', origin)
-      // Any page can send a browser here; only the gateway's answer knows the state.
-      const mine = req.method === 'GET' && url.pathname === pathname && url.searchParams.get('state') === state
+      // Any page can send a browser here, also to what is no address (`//`); only the gateway's answer knows the state.
+      const url = URL.parse(req.url ?? '/', origin)
+      const mine = req.method === 'GET' && url?.pathname === pathname && url.searchParams.get('state') === state
       res.writeHead(mine ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' })
       res.end(mine ? 'Go on in your terminal. This window can be closed.\n' : 'Nothing is here.\n', () => {
         if (mine) resolve(url.searchParams)
