@@ -271,6 +271,32 @@ test('a request that is no address is turned away, and the sign-in goes on', asy
   assert.deepEqual([code, turnedAway], [0, 404])
 })
 
+test('an answer that says it is of another provider is not redeemed, though it knows the state', async () => {
+  const { code, out, err } = await login([...direct(), '--browser'], {}, async (said) => {
+    const asked = new URL(addressIn(said)).searchParams
+    const redirect = new URL(asked.get('redirect_uri') ?? '')
+    redirect.search = String(
+      new URLSearchParams({ code: 'theirs', state: asked.get('state') ?? '', iss: 'https://other.example' }),
+    )
+    await fetch(redirect)
+    await new Promise(() => {})
+  })
+  assert.deepEqual([code, out], [1, ''])
+  assert.match(err, /the answer came from another provider/)
+})
+
+test('a gateway that calls itself otherwise is asked for nothing', async (t) => {
+  const asked: (string | undefined)[] = []
+  const posing = createServer((req, res) => {
+    asked.push(req.url)
+    res.end(JSON.stringify({ issuer: gateway.issuer, token_endpoint: `${gateway.issuer}/token` }))
+  })
+  t.after(closing(posing))
+  const words = ['--issuer', await listening(posing), '--client', 'openstack', '--keystone', keystone.url]
+  await assert.rejects(login(words), /calls itself http.*; write that as the issuer/)
+  assert.deepEqual(asked, ['/.well-known/openid-configuration'])
+})
+
 test('--clouds writes a clouds.yaml, and --out a file that only its owner reads, also over an older one', async () => {
   await writeFile(join(folder, 'clouds.yaml'), 'old', { mode: 0o644 })
   const { code, out } = await login(['cloud', ...direct(), '--project', 'web', '--clouds', '--out', 'clouds.yaml'])
