@@ -26,6 +26,8 @@ export interface No {
   /** Unix seconds until which it stands. */
   readonly until: number
   readonly why: string
+  /** Nobody refused: the gateway could not answer. */
+  readonly failed?: true
 }
 
 /** At which gateway, as which client. */

@@ -99,8 +99,11 @@ function keep(place: Place, session: Session, resource: string, answer: Granted,
 function note(place: Place, what: string, now: number, error: unknown): void {
   const session = readSession(place)
   const why = error instanceof Error ? error.message : String(error)
-  const until = now + (error instanceof SignInRefused || what === SIGN_IN ? STANDS.refused : STANDS.failed)
-  writeSession(place, { ...session, refused: { ...session.refused, [what]: { until, why } } })
+  const no =
+    error instanceof SignInRefused || what === SIGN_IN
+      ? { until: now + STANDS.refused, why }
+      : ({ until: now + STANDS.failed, why, failed: true } as const)
+  writeSession(place, { ...session, refused: { ...session.refused, [what]: no } })
 }
 
 function refuseAgain(session: Session, what: string, now: number): void {
@@ -108,5 +111,7 @@ function refuseAgain(session: Session, what: string, now: number): void {
   if (no === undefined) return
   const left = no.until - now
   // A clock that was set back would make it stand for ever.
-  if (left > 0 && left <= STANDS.refused) throw new SignInRefused(`${no.why} (the gateway is asked again in ${left} s)`)
+  if (left <= 0 || left > STANDS.refused) return
+  const again = `${no.why} (the gateway is asked again in ${left} s)`
+  throw no.failed ? new Error(again) : new SignInRefused(again)
 }
