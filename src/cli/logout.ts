@@ -34,7 +34,6 @@ function isMeant({ issuer, client }: Session, args: Args): boolean {
 
 async function end(session: Session, args: Args, io: Io): Promise<number> {
   const place = placeOf(io, session)
-  const fetch = await gatewayFetch(said(args, io, 'ca') ?? session.ca)
   const sleep = sleeper(io.stop)
   return await underLock<number>(
     place,
@@ -43,7 +42,8 @@ async function end(session: Session, args: Args, io: Io): Promise<number> {
     async () => {
       const { refreshToken } = readSession(place) // another process may have got the next one meanwhile
       try {
-        if (refreshToken !== undefined) await revoked(session, refreshToken, { fetch })
+        const ports = { fetch: await gatewayFetch(said(args, io, 'ca') ?? session.ca) } // throws where that file is gone
+        if (refreshToken !== undefined) await revoked(session, refreshToken, ports)
         io.err(`Signed out at ${session.issuer} (${session.client}).`)
       } catch (error) {
         io.err(`lotse logout: ${session.issuer}: ${error instanceof Error ? error.message : String(error)}`)

@@ -312,6 +312,15 @@ test('logout gives the refresh token back, and forgets; a second one finds nothi
   assert.equal((await run(() => logout, [])).err, 'Nobody is signed in.')
 })
 
+test('--forget forgets also where the certificates of the gateway are gone', async () => {
+  await login()
+  const ca = ['--ca', join(folder, 'gone.pem')]
+  const held = await run(() => logout, ca)
+  assert.deepEqual([held.code, (await run(() => logout, [...ca, '--forget'])).code], [3, 0])
+  assert.match(held.err, new RegExp(`lotse logout: ${gateway.issuer}: .*gone\\.pem`))
+  assert.equal((await run(() => logout, [])).err, 'Nobody is signed in.')
+})
+
 test('a second login gives back what the first one left', async () => {
   await login()
   const { refreshToken } = await kept()
