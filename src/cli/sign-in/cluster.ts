@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { resourceOf } from '../../targets/resource.ts'
 import { type Args, type Io, type Option, UsageError } from '../command.ts'
 import type { Granted, SignInPorts } from './gateway.ts'
 import { cacheFolder, type Place, type Where } from './session.ts'
@@ -55,7 +56,7 @@ export function loopbackOf(text: string): URL {
 
 /** The identifier of a target for RFC 8707: a URI as it is, else the id of a target of the gateway. */
 export const resourceFor = (target: string): string =>
-  /^[a-z][a-z0-9+.-]*:/i.test(target) ? target : `urn:lotse:target:${target}`
+  /^[a-z][a-z0-9+.-]*:/i.test(target) ? target : resourceOf(target)
 
 /**
  * The door of a cluster, from what options, variables and a kubeconfig say.
