@@ -8,7 +8,7 @@ import {
   said,
   signInAt,
 } from './sign-in/cluster.ts'
-import { type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
+import { asObject, type Json, type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
 import { noteGiven, refusals } from './sign-in/given.ts'
 import type { Held } from './sign-in/session.ts'
 import { heldToken, tokenFor } from './sign-in/token.ts'
@@ -109,7 +109,7 @@ interface ExecInfo {
   /** Somebody is at the terminal. */
   readonly interactive: boolean
   /** What the cluster's extension in the kubeconfig says. */
-  readonly cluster: Readonly<Record<string, unknown>>
+  readonly cluster: Json
 }
 
 const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1']
@@ -119,7 +119,7 @@ function execInfo(text: string | undefined): ExecInfo {
   // Run by hand: nobody is asked to sign in by what looks like a test.
   if (!text) return { byKubectl: false, apiVersion: VERSIONS[0]!, interactive: false, cluster: {} }
   const object = parsed(text)
-  const { interactive, cluster } = objectIn(object['spec'])
+  const { interactive, cluster } = asObject(object['spec'])
   const apiVersion = String(object['apiVersion'])
   if (!VERSIONS.includes(apiVersion))
     throw new UsageError(`the kubeconfig asks for ${apiVersion}; write apiVersion: ${VERSIONS[0]}`)
@@ -127,16 +127,13 @@ function execInfo(text: string | undefined): ExecInfo {
     byKubectl: true,
     apiVersion,
     interactive: interactive === true,
-    cluster: objectIn(objectIn(cluster)['config']),
+    cluster: asObject(asObject(cluster)['config']),
   }
 }
 
-const objectIn = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
+function parsed(text: string): Json {
   try {
-    return objectIn(JSON.parse(text))
+    return asObject(JSON.parse(text))
   } catch (cause) {
     throw new UsageError('KUBERNETES_EXEC_INFO is no JSON', { cause })
   }

@@ -1,4 +1,4 @@
-import { SignInRefused } from './sign-in/gateway.ts'
+import { asObject, type Json, objectOf, SignInRefused } from './sign-in/gateway.ts'
 import { printable } from './table.ts'
 
 /** A Keystone, and under which names it knows the gateway. */
@@ -27,10 +27,7 @@ export interface Project {
   readonly domain: string
 }
 
-type Json = Readonly<Record<string, unknown>>
 type Fetch = typeof globalThis.fetch
-
-const asObject = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
 
 /**
  * A Keystone token for no project, for an access token of the gateway.
@@ -88,7 +85,7 @@ async function sessionOf(
   response: Response,
   refused: (status: number, said: string) => string,
 ): Promise<KeystoneSession> {
-  const body = parsed(await response.text())
+  const body = (await objectOf(response)) ?? {}
   const token = response.headers.get('x-subject-token')
   if (response.status !== 201 || token === null) {
     const message = asObject(body['error'])['message']
@@ -108,11 +105,3 @@ const projectOf = (project: Json): Project => ({
   name: String(project['name']),
   domain: String(asObject(project['domain'])['name']),
 })
-
-function parsed(text: string): Json {
-  try {
-    return asObject(JSON.parse(text))
-  } catch {
-    return {}
-  }
-}

@@ -5,10 +5,14 @@ import { type Args, type Command, configOption, exit, type Io, UsageError } from
 import { signInAtCluster } from './login-cluster.ts'
 import { exchange, type KeystoneSession, type Project, projectsOf, scoped } from './login-keystone.ts'
 import { type CloudDoor, doorOf } from './login-settings.ts'
+import { gatewayOptions } from './sign-in/cluster.ts'
 import { byDevice } from './sign-in/device.ts'
-import { SCOPE, type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
+import { type SignInPorts, SignInRefused, sleeper } from './sign-in/gateway.ts'
 import { byBrowser } from './sign-in/loopback.ts'
 import { printable, tableOf } from './table.ts'
+
+/** The claims of a Keystone come with these two; an address is worth having. */
+const SCOPE = 'openid profile email'
 
 /** `lotse login`: for kubectl at every cluster, and for people whose `openstack` can do neither v3websso nor the device flow. */
 export const command: Command = loginCommand(sleeper)
@@ -39,9 +43,9 @@ The token goes to standard output or --out alone; it lives as long as Keystone s
       ca: { value: 'FILE', help: 'PEM certificates of a CA of your own; LOTSE_CA or OS_CACERT if absent' },
       project: { value: 'NAME', help: 'the project, by name or id' },
       'project-domain': { value: 'ID', help: 'the id of its domain, where several projects are called so' },
-      browser: { help: 'sign in by a browser on this machine, without a code to confirm' },
-      device: { help: 'sign in by a code, at a browser anywhere' },
-      redirect: { value: 'URL', help: "the client's loopback redirect URI; http://127.0.0.1/cb if absent" },
+      browser: gatewayOptions.browser,
+      device: gatewayOptions.device,
+      redirect: gatewayOptions.redirect,
       clouds: { help: 'print a clouds.yaml and not the environment' },
       out: { value: 'FILE', help: 'write into this file, which only you can read' },
     },

@@ -48,8 +48,9 @@ export interface Granted {
 
 export type Json = Readonly<Record<string, unknown>>
 
-/** The claims of a Keystone come with these two; an address is worth having. */
-export const SCOPE = 'openid profile email'
+/** What somebody else wrote, as an object; an empty one where it is none. */
+export const asObject = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
+
 /** Seconds that a token lives whose answer does not say so: it is asked for again soon. */
 const UNSAID = 60
 
@@ -76,7 +77,8 @@ export async function discovered({ issuer }: CliClient, { fetch }: Pick<SignInPo
   return document
 }
 
-async function objectOf(response: Response): Promise<Json | undefined> {
+/** The object that an answer holds; undefined where it holds none. */
+export async function objectOf(response: Response): Promise<Json | undefined> {
   try {
     const value: unknown = JSON.parse(await response.text())
     return typeof value === 'object' && value !== null ? (value as Json) : undefined
