@@ -11,8 +11,8 @@ import {
   clusterDoor,
   folderOf,
   issuerOf,
-  loopbackOf,
   needed,
+  redirectOf,
   resourceFor,
   said,
 } from './sign-in/cluster.ts'
@@ -74,7 +74,7 @@ function cloudDoor(target: string | undefined, known: Known, args: Args, io: Io)
     url: addressOf('keystone', must('keystone', known.keystone)).href,
     identityProvider: word('identity-provider', value('identity-provider', known.identityProvider ?? 'lotse')),
     protocol: word('protocol', value('protocol', known.protocol ?? 'openid')),
-    redirect: loopbackOf(args.text('redirect') ?? known.redirect ?? 'http://127.0.0.1/cb'),
+    redirect: redirectOf(args, known.redirect),
     ca: ca === undefined ? undefined : resolve(io.cwd, ca),
   }
 }

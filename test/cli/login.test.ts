@@ -347,6 +347,10 @@ for (const [words, said] of [
     /--redirect is no loopback address/,
   ],
   [['--issuer', 'https://i', '--client', 'c', '--keystone', 'https://k', '--protocol', '../x'], /--protocol is no id/],
+  [
+    ['--issuer', 'https://i', '--client', 'c', '--keystone', 'https://k', '--browser', '--device'],
+    /exclude each other/,
+  ],
 ] as const)
   test(`is not understood: login ${words.join(' ')}`, async () => {
     await assert.rejects(login(words), (error) => error instanceof UsageError && said.test(error.message))

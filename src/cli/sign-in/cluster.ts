@@ -47,8 +47,14 @@ export function addressOf(option: string, text: string): URL {
   return new URL(text)
 }
 
-/** @throws {UsageError} where it is no address on this machine: others would hear the answer */
-export function loopbackOf(text: string): URL {
+/**
+ * Where a browser's answer comes back to.
+ * @param known what stands behind the option
+ * @throws {UsageError} where that is no address on this machine (others would hear the answer), or both ways to sign in are asked for
+ */
+export function redirectOf(args: Args, known = 'http://127.0.0.1/cb'): URL {
+  if (args.flag('browser') && args.flag('device')) throw new UsageError('--browser and --device exclude each other')
+  const text = args.text('redirect') ?? known
   const url = addressOf('redirect', text)
   if (url.protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)) return url
   throw new UsageError(`--redirect is no loopback address: ${text}`)
@@ -70,13 +76,12 @@ export function clusterDoor(
   io: Io,
 ): ClusterDoor {
   const ca = said(args, io, 'ca')
-  if (args.flag('browser') && args.flag('device')) throw new UsageError('--browser and --device exclude each other')
   return {
     issuer: issuerOf(needed('issuer', said(args, io, 'issuer') ?? known.issuer)),
     client: needed('client', said(args, io, 'client') ?? known.client),
     target,
     resource: resourceFor(target),
-    redirect: loopbackOf(args.text('redirect') ?? known.redirect ?? 'http://127.0.0.1/cb'),
+    redirect: redirectOf(args, known.redirect),
     ca: ca === undefined ? undefined : resolve(io.cwd, ca),
   }
 }
