@@ -65,7 +65,7 @@ function cloudDoor(target: string | undefined, known: Known, args: Args, io: Io)
   const value = (option: string, fallback: string | undefined) => said(args, io, option) ?? fallback
   const must = (option: string, fallback: string | undefined) =>
     needed(option, value(option, fallback), ', or name the configuration by --config')
-  const ca = value('ca', io.env['OS_CACERT'])
+  const ca = value('ca', io.env['OS_CACERT'] || undefined)
   return {
     kind: 'keystone',
     name: target ?? 'lotse',

@@ -230,6 +230,8 @@ test('an own authority is named by option or either variable, and openstack is t
     const { out } = await login([...direct(), '--project', 'web', ...words], env)
     assert.ok(out.includes(`export OS_CACERT='${file}'`), out)
   }
+  const empty = await login([...direct(), '--project', 'web'], { LOTSE_CA: '', OS_CACERT: '' })
+  assert.doesNotMatch(empty.out, /OS_CACERT/)
 })
 
 test('by a browser on this machine there is no code to confirm', async () => {
