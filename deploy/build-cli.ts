@@ -17,15 +17,15 @@ const windows = platform() === 'win32'
 
 /** Node as npm has it for this machine, in a folder that is kept: 125 MB come once. */
 function fetchedNode(): string {
-  const folder = process.env['LOTSE_NODE_CACHE'] ?? join(tmpdir(), `lotse-node-${NODE}`)
+  const kept = process.env['LOTSE_NODE_CACHE'] ?? join(tmpdir(), `lotse-node-${NODE}`)
   const name = `node-${windows ? 'win' : platform()}-${arch()}`
-  const file = join(folder, 'node_modules', name, 'bin', windows ? 'node.exe' : 'node')
+  const file = join(kept, 'node_modules', name, 'bin', windows ? 'node.exe' : 'node')
   if (existsSync(file)) return file
   console.log(`fetching ${name}@${NODE}`)
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+  mkdirSync(kept, { recursive: true })
+  writeFileSync(join(kept, 'package.json'), '{ "private": true }')
   const words = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--save-exact', `${name}@${NODE}`]
-  execFileSync(windows ? 'npm.cmd' : 'npm', words, { cwd: folder, stdio: 'inherit', shell: windows })
+  execFileSync(windows ? 'npm.cmd' : 'npm', words, { cwd: kept, stdio: 'inherit', shell: windows })
   return file
 }
 
@@ -77,4 +77,5 @@ writeFileSync(
 )
 execFileSync(node, ['--build-sea', config], { stdio: 'inherit' })
 rmSync(work, { recursive: true })
-console.log(`${output}: ${(statSync(output).size / 2 ** 20).toFixed(0)} MB, Node ${NODE}`)
+const inside = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()
+console.log(`${output}: ${(statSync(output).size / 2 ** 20).toFixed(0)} MB, Node ${inside.slice(1)}`)
