@@ -28,7 +28,7 @@ export interface Setting {
   readonly clients: readonly ClientConfig[]
 }
 
-export const isFlavour = (text: string): text is Flavour => (flavours as readonly string[]).includes(text)
+const isFlavour = (text: string): text is Flavour => (flavours as readonly string[]).includes(text)
 
 /** What the configuration says about this cluster and about the clients that speak to it. */
 export function settingOf(config: KubernetesConfig, world: PrintWorld): Setting {
