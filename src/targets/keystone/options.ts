@@ -43,10 +43,12 @@ const reconcile = z
     atOnce: z
       .strictObject({
         accounts: z.int().min(1).default(20).describe('Accounts.'),
-        percent: z.int().min(1).max(100).default(10).describe('Or per cent of all accounts, whichever is more.'),
+        percent: z.int().min(1).max(100).default(10).describe('Or per cent of its accounts, whichever is more.'),
       })
       .prefault({})
-      .describe('Changed rules that take from more accounts than this at once wait for `lotse reconcile --yes`.'),
+      .describe(
+        'Changed rules that take from more accounts of one connector than this at once wait for `lotse reconcile --yes`.',
+      ),
     perSecond: z.int().min(1).max(1000).default(20).describe('Requests to this Keystone in a second, at most.'),
   })
   .optional()
