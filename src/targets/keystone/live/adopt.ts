@@ -1,17 +1,11 @@
 import type { LivePorts } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
-import { type KeystoneApi, openApi } from './api.ts'
-
-/** A federated identity at Keystone, as another identity provider made it. */
-export interface OldIdentity {
-  readonly identityProvider: string
-  readonly protocol: string
-  readonly uniqueId: string
-}
+import { openApi } from './api.ts'
+import { type FederatedId, federatedOf, identityOf, userBy, userOf } from './user.ts'
 
 /** One user to be moved: who she was, and the gateway's `sub` for her. */
 export interface Move {
-  readonly from: OldIdentity
+  readonly from: FederatedId
   readonly sub: string
 }
 
@@ -37,21 +31,11 @@ export interface Adoption {
   move(move: Move): Promise<Finding>
 }
 
-interface Row {
-  readonly id: string
-  readonly name?: string | null
-}
-
 /** @throws {Error} where the configuration has no `reconcile`: moving needs its account */
 export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption {
   const api = openApi(config, ports)
-  const ours = (sub: string): OldIdentity => ({
-    identityProvider: config.identityProvider,
-    protocol: config.protocol,
-    uniqueId: sub,
-  })
   const look: Adoption['look'] = async ({ from, sub }) => {
-    const [old, own] = await Promise.all([userOf(api, from), userOf(api, ours(sub))])
+    const [old, own] = await Promise.all([userBy(api, from), userBy(api, identityOf(config, sub))])
     if (own && (!old || old.id === own.id)) return { state: 'done', user: own.id, name: own.name ?? '' }
     if (!old) return { state: 'absent' }
     return own ? { state: 'taken', user: old.id, by: own.id } : { state: 'ready', user: old.id, name: old.name ?? '' }
@@ -61,38 +45,12 @@ export function openAdoption(config: KeystoneConfig, ports: LivePorts): Adoption
     async move(move) {
       const found = await look(move)
       if (found.state !== 'ready') return found
-      const federated = identityOf(ours(move.sub))
-      const before = await identitiesOf(api, found.user)
+      const federated = federatedOf(identityOf(config, move.sub))
+      const before = (await userOf(api, found.user))?.federated ?? []
       // Looked at before, since Keystone takes what she was known by away before it finds that the new one is somebody's; then all of it comes back.
       const { status } = await api.send('PATCH', `/users/${found.user}`, { user: { federated } })
       if (status === 409) await api.send('PATCH', `/users/${found.user}`, { user: { federated: before } })
       return await look(move)
     },
   }
-}
-
-const identityOf = ({ identityProvider, protocol, uniqueId }: OldIdentity) => [
-  { idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] },
-]
-
-/** Everything by which a user is known, as Keystone keeps it. */
-async function identitiesOf(api: KeystoneApi, id: string): Promise<readonly unknown[]> {
-  const { body } = await api.send('GET', `/users/${id}`)
-  return ((body ?? {}) as { user?: { federated?: readonly unknown[] } }).user?.federated ?? []
-}
-
-async function userOf(
-  api: KeystoneApi,
-  { identityProvider, protocol, uniqueId }: OldIdentity,
-): Promise<Row | undefined> {
-  const who = { idp_id: identityProvider, protocol_id: protocol, unique_id: stored(uniqueId) }
-  const rows = await api.rows<Row>('users', `/users?${new URLSearchParams(who)}`)
-  return rows[0]
-}
-
-/** Keystone keeps an id as Python's `urllib.parse.quote` writes it: `/` stays as it is, and `!*'()` do not. */
-function stored(uniqueId: string): string {
-  return encodeURIComponent(uniqueId)
-    .replace(/%2F/g, '/')
-    .replace(/[!*'()]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
 }

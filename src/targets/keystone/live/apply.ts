@@ -4,7 +4,7 @@ import type { KeystoneApi } from './api.ts'
 import type { Directory } from './directory.ts'
 import type { Op } from './plan.ts'
 import { otherName, pathOf, placeKey } from './snapshot.ts'
-import { personOf, rename } from './user.ts'
+import { federatedOf, identityOf, personOf, rename } from './user.ts'
 
 /** What rules made carries this, so that an administrator sees where it comes from and can find all of it. */
 const MARK = { description: 'Made by Lotse, as its rules name it.' }
@@ -34,7 +34,7 @@ export async function apply(hands: Hands, op: Op): Promise<void> {
     case 'make-user':
       return await makeUser(hands, op)
     case 'link':
-      await api.send('PATCH', `/users/${op.user}`, { user: { federated: identityOf(config, op.sub) } })
+      await api.send('PATCH', `/users/${op.user}`, { user: { federated: federatedOf(identityOf(config, op.sub)) } })
       return
     case 'rename':
       return await rename(hands, op)
@@ -78,10 +78,6 @@ async function make({ api, block }: Hands, { kind, own, key, what }: Made): Prom
   block(key, { what, why: 'Keystone has the same name in another writing, which rules do not mean' })
 }
 
-const identityOf = ({ identityProvider, protocol }: KeystoneConfig, sub: string) => [
-  { idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: sub }] },
-]
-
 /**
  * A user before her first sign-in. Where her name is somebody's she gets another one: only the `sub` tells people apart.
  * Looked for first, since Keystone keeps a user whose federated identity it then refuses.
@@ -90,7 +86,13 @@ async function makeUser({ config, api }: Hands, op: Extract<Op, { op: 'make-user
   const { sub, called, domainId } = op
   for (const name of [called.name, otherName(called.name, sub)]) {
     if (await personOf({ config, api }, sub)) return
-    const user = { ...called, name, domain_id: domainId, enabled: true, federated: identityOf(config, sub) }
+    const user = {
+      ...called,
+      name,
+      domain_id: domainId,
+      enabled: true,
+      federated: federatedOf(identityOf(config, sub)),
+    }
     if ((await api.send('POST', '/users', { user })).status === 201) return
   }
   if (await personOf({ config, api }, sub)) return

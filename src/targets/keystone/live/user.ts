@@ -7,24 +7,64 @@ interface Looking {
   readonly api: KeystoneApi
 }
 
-/** The user whom a sign-in of this `sub` reaches; found by that alone, never by a name or an address. @throws {TargetUnavailable} */
-export async function personOf({ api, config }: Looking, sub: string): Promise<UserSeen | undefined> {
-  const who = { idp_id: config.identityProvider, protocol_id: config.protocol, unique_id: sub }
+/** By what Keystone knows a federated user: an identity provider and its protocol there, and her id at that. */
+export interface FederatedId {
+  readonly identityProvider: string
+  readonly protocol: string
+  readonly uniqueId: string
+}
+
+/** By what it knows whoever has this `sub`. */
+export const identityOf = ({ identityProvider, protocol }: KeystoneConfig, sub: string): FederatedId => ({
+  identityProvider,
+  protocol,
+  uniqueId: sub,
+})
+
+type Federated = readonly {
+  readonly idp_id: string
+  readonly protocols: readonly { readonly protocol_id: string; readonly unique_id: string }[]
+}[]
+
+/** The same in the words of the API. */
+export const federatedOf = ({ identityProvider, protocol, uniqueId }: FederatedId): Federated => [
+  { idp_id: identityProvider, protocols: [{ protocol_id: protocol, unique_id: uniqueId }] },
+]
+
+/** Found by that alone, never by a name or an address. @throws {TargetUnavailable} */
+export async function userBy(
+  api: KeystoneApi,
+  { identityProvider, protocol, uniqueId }: FederatedId,
+): Promise<UserSeen | undefined> {
+  const who = { idp_id: identityProvider, protocol_id: protocol, unique_id: stored(uniqueId) }
   const rows = await api.rows<UserSeen>('users', `/users?${new URLSearchParams(who)}`)
   return rows[0]
 }
 
+/** Keystone keeps an id as Python's `urllib.parse.quote` writes it: `/` stays as it is, and `!*'()` do not. A `sub` is the same in both. */
+function stored(uniqueId: string): string {
+  return encodeURIComponent(uniqueId)
+    .replace(/%2F/g, '/')
+    .replace(/[!*'()]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
+/** The user whom a sign-in of this `sub` reaches. @throws {TargetUnavailable} */
+export const personOf = ({ api, config }: Looking, sub: string): Promise<UserSeen | undefined> =>
+  userBy(api, identityOf(config, sub))
+
 interface Whole extends UserSeen {
-  readonly federated?: readonly {
-    readonly idp_id: string
-    readonly protocols: readonly { readonly protocol_id: string; readonly unique_id: string }[]
-  }[]
+  readonly federated?: Federated
+}
+
+/** The user of this id, with everything by which she is known; undefined where there is none. @throws {TargetUnavailable} */
+export async function userOf(api: KeystoneApi, id: string): Promise<Whole | undefined> {
+  const { status, body } = await api.send('GET', `/users/${id}`)
+  return status === 200 ? ((body ?? {}) as { user?: Whole }).user : undefined
 }
 
 /** Every `sub` whose sign-in reaches the user of this id. @throws {TargetUnavailable} */
 export async function subsOf({ api, config }: Looking, id: string): Promise<readonly string[]> {
-  const { body } = await api.send('GET', `/users/${id}`)
-  const { user } = (body ?? {}) as { user?: Whole }
+  const user = await userOf(api, id)
   return (user?.federated ?? [])
     .filter(({ idp_id }) => idp_id === config.identityProvider)
     .flatMap(({ protocols }) => protocols)
@@ -33,9 +73,8 @@ export async function subsOf({ api, config }: Looking, id: string): Promise<read
 
 /** The user of this id, where she has no federated identity at all. @throws {TargetUnavailable} */
 export async function unlinkedUser(api: KeystoneApi, id: string): Promise<UserSeen | undefined> {
-  const { status, body } = await api.send('GET', `/users/${id}`)
-  const { user } = (body ?? {}) as { user?: Whole }
-  return status === 200 && user && !user.federated?.length ? { ...user, unlinked: true } : undefined
+  const user = await userOf(api, id)
+  return user && !user.federated?.length ? { ...user, unlinked: true } : undefined
 }
 
 export interface Rename {
@@ -51,9 +90,8 @@ export interface Rename {
  * @see https://opendev.org/openstack/keystone/src/branch/master/keystone/identity/core.py `_update_user_with_federated_objects`
  */
 export async function rename({ api }: Pick<Looking, 'api'>, { user, sub, name: wanted }: Rename): Promise<void> {
-  const found = await api.send('GET', `/users/${user}`)
-  const { user: whole } = (found.body ?? {}) as { user?: Whole }
-  if (found.status !== 200 || whole === undefined) return
+  const whole = await userOf(api, user)
+  if (whole === undefined) return
   const query = new URLSearchParams({ name: wanted, ...(whole.domain_id && { domain_id: whole.domain_id }) })
   const namesakes = await api.rows<UserSeen>('users', `/users?${query}`)
   const name = namesakes.some(({ id }) => id !== user) ? otherName(wanted, sub) : wanted
