@@ -2,7 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Check } from '../../../core/ports.ts'
 import { type LivePorts, type Question, TargetUnavailable } from '../../live.ts'
 import { type KeystoneApi, openApi } from '../live/api.ts'
-import { openLiveKeystone } from '../live/live.ts'
+import { openDirectory } from '../live/directory.ts'
+import { observe } from '../live/observe.ts'
+import type { Looking } from '../live/people.ts'
 import { keystoneMapping } from '../print/mapping.ts'
 import { type Asked, bad, good, isObject, type Json, note, shown } from './ask.ts'
 
@@ -11,9 +13,9 @@ import { type Asked, bad, good, isObject, type Json, note, shown } from './ask.t
  * protocol and mapping are as printed. These take a cloud administrator to read; a domain manager is refused, and that is said.
  */
 export async function inside(asked: Asked, ports: LivePorts): Promise<readonly Check[]> {
-  const rights = await readsLikeTheReconciler(asked, ports)
-  if (!rights.ok) return [rights]
   const api = openApi(asked.config, ports)
+  const rights = await readsLikeTheReconciler(asked, { api, directory: openDirectory(asked.config.id, api, ports) })
+  if (!rights.ok) return [rights]
   const { identityProvider, protocol } = asked.config
   const path = `/OS-FEDERATION/identity_providers/${identityProvider}`
   const provider = await read(api, path, 'identity_provider')
@@ -27,7 +29,7 @@ export async function inside(asked: Asked, ports: LivePorts): Promise<readonly C
 }
 
 /** Nobody, with a grant of each kind: the very questions that the reconciler asks about somebody. */
-async function readsLikeTheReconciler({ config }: Asked, ports: LivePorts): Promise<Check> {
+async function readsLikeTheReconciler({ config }: Asked, by: Pick<Looking, 'api' | 'directory'>): Promise<Check> {
   const target = config.id
   const name = 'lotse-check'
   const question: Question = {
@@ -41,7 +43,7 @@ async function readsLikeTheReconciler({ config }: Asked, ports: LivePorts): Prom
     },
   }
   try {
-    await openLiveKeystone(config, ports).observe([question])
+    await observe({ config, ...by }, [question])
     return good(
       'own account',
       'signs in, and may read users, projects, groups and roles; what it may write shows at the first reconcile',
