@@ -3,11 +3,11 @@ import { after, describe, it } from 'node:test'
 import { mergeGrants } from '../../src/core/grants.ts'
 import type { Question, Wanted } from '../../src/targets/live.ts'
 import { addUser, changeUser } from '../support/keystone/state.ts'
-import { ada, federated, group, ledger, project, start, wanted } from './keystone-live-world.ts'
+import { ada, federated, group, ledger, project, startLive, wanted } from './keystone-live-world.ts'
 import { chance } from './world.ts'
 
 describe('a Keystone into which the gateway writes', async () => {
-  const { keystone, live, logs } = await start()
+  const { keystone, live, logs } = await startLive()
   after(() => keystone.close())
   keystone.domain('corp')
   for (const role of ['member', 'reader', 'manager']) keystone.role(role)
@@ -131,12 +131,16 @@ describe('a Keystone into which the gateway writes', async () => {
   })
 
   it('is not told by anything in front of Keystone that something is not there', async () => {
-    const html = async () => new Response('<h1>Not Found</h1>', { status: 404 })
-    const { live: proxied, keystone: behind } = await start({}, {}, html)
+    const { live: proxied, keystone: behind } = await startLive({
+      fetch: (through) => async (input, init) =>
+        String(input).endsWith('/auth/tokens')
+          ? await through(input, init)
+          : new Response('<h1>Not Found</h1>', { status: 404 }),
+    })
     after(() => behind.close())
     const question = { account: { sub: 's', leases: { 'project:p:r:u': 'x' }, locked: false }, wanted: 'gone' as const }
     await assert.rejects(proxied.observe([question]), { name: 'TargetUnavailable' })
-    const [step] = live.plan(question, { of: { users: new Map() } })
+    const [step] = live.plan(question, { of: { users: new Map(), lane: 'few' } })
     assert.ok(step)
     await assert.rejects(proxied.apply(step), { name: 'TargetUnavailable' })
   })
@@ -166,7 +170,7 @@ describe('a Keystone into which the gateway writes', async () => {
 })
 
 it('a name that the database takes for another is nobody’s way into it', async () => {
-  const { keystone, live, logs } = await start({ names: 'folded' })
+  const { keystone, live, logs } = await startLive({ keystone: { names: 'folded' } })
   try {
     keystone.domain('corp')
     keystone.role('member')
@@ -181,7 +185,7 @@ it('a name that the database takes for another is nobody’s way into it', async
 })
 
 it('a plan that is killed before any of its steps ends like one that was not', async (t) => {
-  const { keystone, live } = await start()
+  const { keystone, live } = await startLive()
   try {
     keystone.domain('corp')
     for (const role of ['member', 'reader', 'manager']) keystone.role(role)
@@ -239,7 +243,7 @@ const seen = ({ grants }: Wanted) =>
     .sort()
 
 it('ten thousand accounts that have what they are to have cost no write and at most a read for a hundred', async (t) => {
-  const { keystone, live } = await start()
+  const { keystone, live } = await startLive()
   try {
     keystone.domain('corp')
     keystone.role('member')

@@ -34,7 +34,7 @@ export function openLiveKeystone(config: KeystoneConfig, ports: LivePorts): Live
       return { of: { ...(await observe({ config, api: lanes[lane], directory }, questions)), lane } }
     },
     plan(question, observed) {
-      const { lane = 'few' } = observed.of as Snapshot & { readonly lane?: Lane } // what `observe` made
+      const { lane } = observed.of as Snapshot & { readonly lane: Lane } // what `observe` made
       return plan(config, question, observed).map((step) => {
         const does: Doing = { op: step.does as Op, lane } // what `plan` made
         return { ...step, does }
