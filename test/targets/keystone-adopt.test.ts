@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import { z } from 'zod'
-import { targetFields } from '../../src/config/schema.ts'
 import { openAdoption } from '../../src/targets/keystone/live/adopt.ts'
-import { type KeystoneConfig, keystoneOptions } from '../../src/targets/keystone/options.ts'
 import { addUser } from '../support/keystone/state.ts'
 import { startKeystoneStandIn } from '../support/keystone-stand-in.ts'
+import { keystoneConfig } from './keystone-live-world.ts'
 
 describe('users of another identity provider', async () => {
   const keystone = await startKeystoneStandIn()
   after(() => keystone.close())
-  const written = { id: 'cloud', url: keystone.url, reconcile: { perSecond: 1000 } }
-  const config: KeystoneConfig = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
   const { name, password, scope } = keystone.admin
-  Object.assign(config.reconcile ?? {}, {
-    user: { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } },
-  })
+  const user = { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } }
+  const config = keystoneConfig(keystone.url, user)
   const adoption = openAdoption(config, { now: () => Math.floor(Date.now() / 1000), fetch, log: () => {} })
   const old = (uniqueId: string) => ({ identityProvider: 'keycloak', protocol: 'openid', uniqueId })
   const person = (called: string, unique_id: string) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Question } from '../../src/targets/live.ts'
-import { ledger, startLive } from './keystone-ledger.ts'
+import { ledgers, startLive } from './keystone-live-world.ts'
 
 const question: Question = {
   account: { sub: 's', leases: {}, locked: false },
@@ -67,7 +67,7 @@ test('lists that come in pages are read to their end', async (t) => {
   const { keystone, live } = await startLive({ keystone: { pageSize: 3 } })
   t.after(() => keystone.close())
   keystone.domain('corp')
-  const book = ledger()
+  const book = ledgers()
   const wishes = new Map(
     Array.from({ length: 23 }, (_, n) => [
       `s${n}`,
@@ -110,7 +110,7 @@ test('a domain’s manager writes inside her domain, and what lies outside hinde
   assert.ok(admin)
   keystone.state.assignments.delete(admin.id)
   keystone.grant('manager', 'domain', corp, admin.id)
-  const book = ledger()
+  const book = ledgers()
   const grants = [
     { target: 'cloud', project: 'web', roles: ['member'] },
     { target: 'cloud', project: 'theirs', domain: 'other', roles: ['member'] },
@@ -133,7 +133,7 @@ test('what Keystone refuses to make is told, and hinders nothing else', async (t
   keystone.role('member')
   const grants = ['one', 'two'].map((project) => ({ target: 'cloud', project, roles: ['member'] }))
   keystone.fail({ method: 'POST', path: '/projects', answer: 403 })
-  const book = ledger()
+  const book = ledgers()
   await book.settle(live, new Map([['s', { identity: { username: 'ada', domain: 'corp' }, grants }]]))
   assert.deepEqual(keystone.access('s'), ['member in project two (corp)'])
   assert.match(logs.join(), /project one \(corp\).*403/)

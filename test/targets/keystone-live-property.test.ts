@@ -5,11 +5,10 @@ import { mergeGrants } from '../../src/core/grants.ts'
 import type { Wanted } from '../../src/targets/live.ts'
 import { addUser, assign, changeUser, unassign } from '../support/keystone/state.ts'
 import type { KeystoneStandIn } from '../support/keystone-stand-in.ts'
-import { type LiveWorld, ledger, startLive } from './keystone-ledger.ts'
+import { federated, type LiveWorld, ledgers, startLive } from './keystone-live-world.ts'
 import { chance } from './world.ts'
 
 const roles = ['member', 'reader', 'manager']
-const federated = (sub: string) => [{ idp_id: 'lotse', protocols: [{ protocol_id: 'openid', unique_id: sub }] }]
 
 /** What somebody is to have, in the words of `access`. */
 const wordsOf = ({ grants }: Wanted) =>
@@ -67,7 +66,7 @@ for (const [people, how] of [
     t.after(() => keystone.close())
     for (const role of [...roles, keystone.domain('corp')].slice(0, roles.length)) keystone.role(role)
     const random = chance(people)
-    const book = ledger()
+    const book = ledgers()
     let failed = 0
     for (let turn = 0; turn < 12; turn++) {
       const wishes = new Map<string, Wanted | 'gone'>()
@@ -103,7 +102,7 @@ test('a list tells nobody’s user from another’s: who has become somebody els
   const { keystone, live } = await startLive()
   t.after(() => keystone.close())
   keystone.domain('corp')
-  const book = ledger()
+  const book = ledgers()
   const wish = (sub: string): Wanted => ({
     identity: identityOf(sub),
     grants: [{ target: 'cloud', project: 'web', roles: ['member'] }],
@@ -122,7 +121,7 @@ test('a user whom somebody deleted is made anew, and what the old one had is str
   const { keystone, live } = await startLive()
   t.after(() => keystone.close())
   keystone.domain('corp')
-  const book = ledger()
+  const book = ledgers()
   const wishes = new Map([
     ['s', { identity: identityOf('s'), grants: [{ target: 'cloud', project: 'web', roles: ['member'] }] }],
   ])
@@ -145,7 +144,7 @@ test('another identity provider’s user of the same id is nobody of ours', asyn
   const corp = keystone.domain('corp')
   const other = [{ idp_id: 'keycloak', protocols: [{ protocol_id: 'openid', unique_id: 's' }] }]
   const stranger = addUser(keystone.state, { name: 'u-s', domain_id: corp, federated: other })
-  const book = ledger()
+  const book = ledgers()
   const grants = [{ target: 'cloud', project: 'web', roles: ['member'] }]
   await book.settle(live, new Map([['s', { identity: identityOf('s'), grants }]]))
   assert.notEqual(keystone.user('s'), stranger.id)

@@ -4,52 +4,66 @@ import type { Grant, Identity } from '../../src/core/decision.ts'
 import { mergeGrants } from '../../src/core/grants.ts'
 import { openLiveKeystone } from '../../src/targets/keystone/live/live.ts'
 import { type KeystoneConfig, keystoneOptions, type ReconcileOptions } from '../../src/targets/keystone/options.ts'
-import type { Account, Live, Question, Wanted } from '../../src/targets/live.ts'
+import type { Account, Live, Question, Step, Wanted } from '../../src/targets/live.ts'
 import { type KeystoneStandIn, type StandInOptions, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
 
-const now = () => Math.floor(Date.now() / 1000)
+type OwnUser = NonNullable<ReconcileOptions['user']>
 
-export interface World {
+export interface LiveWorld {
   readonly keystone: KeystoneStandIn
   readonly live: Live
-  readonly logs: string[]
+  readonly logs: readonly string[]
+}
+
+export interface LiveOptions {
+  readonly keystone?: StandInOptions
+  /** Of `reconcile`. */
+  readonly reconcile?: Readonly<Record<string, unknown>>
+  /** Unix seconds; the wall clock by default. */
+  readonly now?: () => number
+  /** For what the account is signed in; the project admin by default. */
+  readonly scope?: OwnUser['scope']
+  /** Wraps what the gateway reaches Keystone by. */
+  readonly fetch?: (through: typeof fetch) => typeof fetch
 }
 
 /** A target as the loader leaves it: with secrets in the place of references. */
-export function keystoneConfig(
-  url: string,
-  user: NonNullable<ReconcileOptions['user']>,
-  more: Readonly<Record<string, unknown>> = {},
-): KeystoneConfig {
+export function keystoneConfig(url: string, user: OwnUser, more: LiveOptions['reconcile'] = {}): KeystoneConfig {
   const written = { id: 'cloud', url, reconcile: { perSecond: 1000, ...more } }
   const config = z.strictObject({ ...targetFields, ...keystoneOptions }).parse(written)
   Object.assign(config.reconcile ?? {}, { user })
   return config
 }
 
-/** What stands between the gateway and Keystone, beside its sign-ins. @param ask asks Keystone */
-export type Between = (url: URL, ask: () => Promise<Response>, method: string) => Promise<Response>
-
-export async function start(
-  options: StandInOptions = {},
-  more: Readonly<Record<string, unknown>> = {},
-  between?: Between,
-): Promise<World> {
-  const keystone = await startKeystoneStandIn(options)
+/** A Keystone in memory, and the side of a target that writes into it; `close` the Keystone. */
+export async function startLive(options: LiveOptions = {}): Promise<LiveWorld> {
+  const keystone = await startKeystoneStandIn(options.keystone)
   const { name, password, scope } = keystone.admin
-  const user = { name, password, domain: 'Default', scope: { ...scope, projectDomain: 'Default' } }
-  const config = keystoneConfig(keystone.url, user, more)
+  const user = { name, password, domain: 'Default', scope: options.scope ?? { ...scope, projectDomain: 'Default' } }
+  const config = keystoneConfig(keystone.url, user, options.reconcile)
   const logs: string[] = []
-  const log = (_level: string, message: string, fields?: unknown) =>
-    void logs.push(`${message} ${JSON.stringify(fields)}`)
-  const proxied: typeof fetch = (input, init) =>
-    between && !String(input).endsWith('/auth/tokens')
-      ? between(new URL(String(input)), () => fetch(input, init), init?.method ?? 'GET')
-      : fetch(input, init)
-  return { keystone, logs, live: openLiveKeystone(config, { now, fetch: proxied, log }) }
+  const ports = {
+    now: options.now ?? (() => Math.floor(Date.now() / 1000)),
+    fetch: options.fetch?.(fetch) ?? fetch,
+    log: (_level: string, message: string, fields?: unknown) => void logs.push(`${message} ${JSON.stringify(fields)}`),
+  }
+  return { keystone, logs, live: openLiveKeystone(config, ports) }
 }
 
-/** A ledger as the gateway keeps it: what is given is noted before, what is taken struck off after. */
+/** The ledger before a step is done, as the gateway keeps it: what is given, or locked, is noted first. */
+function before(account: Account, { kind, lease = '', says }: Step): Account {
+  if (kind === 'lock') return { ...account, locked: true }
+  return kind === 'give' ? { ...account, leases: { ...account.leases, [lease]: says } } : account
+}
+
+/** And after it: what was taken, or unlocked, is struck off. */
+function afterwards(account: Account, { kind, lease = '' }: Step): Account {
+  if (kind === 'unlock') return { ...account, locked: false }
+  const { [lease]: _taken, ...leases } = account.leases
+  return kind === 'take' ? { ...account, leases } : account
+}
+
+/** One account as a ledger has it. */
 export function ledger(sub: string) {
   let account: Account = { sub, leases: {}, locked: false }
   return {
@@ -62,15 +76,45 @@ export function ledger(sub: string) {
         const steps = live.plan(question, await live.observe([question]))
         if (steps.length === 0) return done
         for (const step of steps) {
-          const { kind, lease = '', says } = step
-          if (kind === 'give') account = { ...account, leases: { ...account.leases, [lease]: says } }
-          if (kind === 'lock') account = { ...account, locked: true }
+          account = before(account, step)
           if (done === stop) throw new Error('killed')
           await live.apply(step)
           done++
-          const { [lease]: _taken, ...rest } = account.leases
-          if (kind === 'take') account = { ...account, leases: rest }
-          if (kind === 'unlock') account = { ...account, locked: false }
+          account = afterwards(account, step)
+        }
+      }
+      throw new Error('never done')
+    },
+  }
+}
+
+/** Accounts as a ledger has them, brought to what they are to be all together. */
+export function ledgers() {
+  const accounts = new Map<string, Account>()
+  const of = (sub: string): Account => accounts.get(sub) ?? { sub, leases: {}, locked: false }
+  return {
+    of,
+    /**
+     * Looks, plans and applies until no plan has a step. What fails in between is tried again from the beginning, as the queue does.
+     * @returns how often something failed
+     */
+    async settle(live: Live, wishes: ReadonlyMap<string, Wanted | 'gone'>): Promise<number> {
+      let failures = 0
+      for (let round = 0; round < 60; round++) {
+        const questions: readonly Question[] = [...wishes].map(([sub, wanted]) => ({ account: of(sub), wanted }))
+        try {
+          const observed = await live.observe(questions)
+          const plans = questions.map((question) => [question.account.sub, live.plan(question, observed)] as const)
+          if (plans.every(([, steps]) => steps.length === 0)) return failures
+          for (const [sub, steps] of plans)
+            for (const step of steps) {
+              accounts.set(sub, before(of(sub), step))
+              await live.apply(step)
+              accounts.set(sub, afterwards(of(sub), step))
+            }
+        } catch (error) {
+          if ((error as Error).name !== 'TargetUnavailable') throw error
+          failures++
         }
       }
       throw new Error('never done')

@@ -3,11 +3,11 @@ import { after, describe, it } from 'node:test'
 import { mergeGrants } from '../../src/core/grants.ts'
 import type { Question, Step, Wanted } from '../../src/targets/live.ts'
 import { changeUser, removeUser } from '../support/keystone/state.ts'
-import { ada, federated, group, ledger, project, start, wanted } from './keystone-live-world.ts'
+import { ada, federated, group, ledger, project, startLive, wanted } from './keystone-live-world.ts'
 import { chance } from './world.ts'
 
 describe('whose lock it is stands at Keystone', async () => {
-  const { keystone, live } = await start()
+  const { keystone, live } = await startLive()
   after(() => keystone.close())
   keystone.domain('corp')
   for (const role of ['member', 'reader', 'manager']) keystone.role(role)
@@ -73,7 +73,7 @@ describe('whose lock it is stands at Keystone', async () => {
 
 /** Users, leases and wishes of every kind that there is, at one Keystone. */
 async function crowd(seed: number) {
-  const world = await start()
+  const world = await startLive()
   const { keystone, live } = world
   for (const role of ['member', 'reader', 'manager']) keystone.role(role)
   keystone.domain('corp')
@@ -108,7 +108,7 @@ async function crowd(seed: number) {
 }
 
 /** What others do to a user of ours. */
-function disturb({ keystone }: Awaited<ReturnType<typeof start>>, sub: string, how: number) {
+function disturb({ keystone }: Awaited<ReturnType<typeof startLive>>, sub: string, how: number) {
   const user = keystone.state.users.get(keystone.user(sub) ?? '')
   assert.ok(user)
   if (how === 0) changeUser(keystone.state, user, { enabled: false })
@@ -150,7 +150,7 @@ it('few are told the same as many, whatever stands at Keystone', async (t) => {
 const told = ({ does, ...step }: Step) => ({ ...step, op: (does as { readonly op: unknown }).op })
 
 it('many who are gone and locked cost no question each', async () => {
-  const { keystone, live } = await start()
+  const { keystone, live } = await startLive()
   try {
     const gone = Array.from({ length: 60 }, (_, n): Question => {
       const sub = `left${n}`

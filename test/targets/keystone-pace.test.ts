@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { type Lane, openPace } from '../../src/targets/keystone/live/pace.ts'
 import type { Question } from '../../src/targets/live.ts'
-import { ledger, project, start, wanted } from './keystone-live-world.ts'
+import { ledger, project, startLive, wanted } from './keystone-live-world.ts'
 
 /** A turnstile with a clock of its own; work takes as long as it is told. */
 function turnstile(perSecond: number) {
@@ -104,7 +104,7 @@ test('a command that waits for its turn, and for nothing else, is not over', asy
 })
 
 test('a sign-in at a Keystone to which a pass writes goes before the steps of the pass', async () => {
-  const { keystone, live } = await start({}, { perSecond: 40 })
+  const { keystone, live } = await startLive({ reconcile: { perSecond: 40 } })
   try {
     keystone.domain('corp')
     const questions = Array.from({ length: 40 }, (_, n): Question => {
