@@ -38,25 +38,22 @@ export function openRecheck(config: OidcConfig, ports: ConnectorPorts, upstream:
     if (!kept?.refreshToken) return 'unknown'
     const used = rotated.newest(kept.refreshToken)
     const { sub } = decodeJwt(kept.idToken)
-    let successor: string | undefined
     try {
       const fresh = await upstream.exchange(
         (configuration) => ask(config, configuration, { refreshToken: used, sub: sub! }),
         (answer) => {
-          successor = refreshTokenIn(answer)
+          const successor = refreshTokenIn(answer)
+          if (successor) rotated.remember(kept.refreshToken!, successor, proof.goodUntil)
         },
       )
       const found =
         typeof fresh === 'string' ? fresh : renew(config, ports, proof, { ...kept, refreshToken: used, ...fresh })
-      // Until the proof is stored: a store that fails now must not make the next look spend a token that was used.
-      if (successor) rotated.remember(kept.refreshToken, successor, proof.goodUntil)
       if (found !== 'changed') return found
       ports.log('error', 'the upstream answered a refresh with another person than the one who signed in; she is out', {
         connector: config.id,
       })
       return 'gone'
     } catch (thrown) {
-      if (successor) rotated.remember(kept.refreshToken, successor, proof.goodUntil)
       throw nothingLearnt(config, ports, failure(thrown))
     }
   }
@@ -175,8 +172,9 @@ function nothingLearnt(config: OidcConfig, ports: ConnectorPorts, why: LoginErro
 }
 
 /**
- * A rotated refresh token is good once: where the exchange failed after the upstream had given the next one, the next look
- * must use that. It dies with the process; then the upstream says `invalid_grant`, and the person signs in again.
+ * A rotated refresh token is good once: where the exchange failed after the upstream had given the next one, or the renewed proof
+ * could not be stored, the next look must use that. It dies with the process; then the upstream says `invalid_grant`, and the
+ * person signs in again.
  */
 function rememberRotated(now: () => number) {
   const successors = new Map<string, { token: string; until: number }>()
