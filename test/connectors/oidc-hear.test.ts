@@ -83,6 +83,16 @@ test('a logout token that names a session alone, or a person alone, is taken', a
   assert.deepEqual([person.session, person.id], [undefined, 'ada'])
 })
 
+test('a logout token whose sid is longer than what is kept of a sign-in ends the person, where it names her as sign-ins know her', async () => {
+  const sid = 's'.repeat(256)
+  const connected = start()
+  const heard = await post(connected, logoutToken(connected, { sid }))
+  assert.deepEqual([heard.session, heard.id], [undefined, 'ada'])
+  await refused(post(connected, logoutToken(connected, { sid, sub: undefined })), /sid/)
+  const byOid = start({ subjectClaim: 'oid' })
+  await refused(post(byOid, logoutToken(byOid, { sid })), /known by oid/)
+})
+
 const wrong: Readonly<Record<string, readonly [Json, RegExp]>> = {
   'a logout token for another client is refused': [{ aud: 'another' }, /"aud"/],
   'a logout token without aud is refused': [{ aud: undefined }, /"aud"/],
