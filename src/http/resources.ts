@@ -6,21 +6,20 @@ import type { Parts } from './parts.ts'
 
 type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 
-export { resourceOf }
+/** What clients may call a target: by its identifier or, where that is a URI, by its audience. */
+const namesOf = ({ id, audience }: Target): readonly string[] =>
+  URL.canParse(audience) ? [resourceOf(id), audience] : [resourceOf(id)]
 
-/** Finds a target by its identifier or, where that is a URI, by its audience as clients write it. */
+/** Finds a target by either of its names, as clients write them. */
 export function targetByResource(
   targets: ReadonlyMap<string, Target>,
 ): (identifier: string | undefined) => Target | undefined {
   const index = new Map<string, Target>()
-  for (const target of targets.values()) {
-    if (URL.canParse(target.audience)) index.set(target.audience, target)
-    index.set(resourceOf(target.id), target)
-  }
+  for (const target of targets.values()) for (const name of namesOf(target).toReversed()) index.set(name, target)
   return (identifier) => (identifier === undefined ? undefined : index.get(identifier))
 }
 
-/** The targets that a request is about: those that `resource` names, or the client's own, or for one without all that it may use. */
+/** The targets that a request is about: those that `resource` names, or the client's own; none where it has none. */
 export function wantedTargets(
   parts: Pick<Parts, 'clients' | 'targets'>,
   client: string,
@@ -64,8 +63,8 @@ function defaultResources(
 ): string | readonly string[] | undefined {
   if (client.target !== undefined || client.accessToken !== 'jwt') return ownResource(client)
   const names = client.targets.flatMap((id) => {
-    const audience = targets.get(id)?.audience
-    return audience !== undefined && URL.canParse(audience) ? [resourceOf(id), audience] : [resourceOf(id)]
+    const target = targets.get(id)
+    return target ? namesOf(target) : []
   })
   return names.length === 0 ? undefined : names
 }
