@@ -71,10 +71,12 @@ function claimsOf(parts: Parts, proofs: Proofs, ctx: Context, bound: Bound) {
 }
 
 /** Nothing is consumed and nobody is refused for good: the client may try again (law 4). */
+const comeBack = (words: string, cause?: unknown): Error =>
+  Object.assign(new errors.TemporarilyUnavailable(words), { cause, status: 503, statusCode: 503 })
+
 function upstreamIsDown(error: unknown): never {
   if (!(error instanceof LoginError) || error.status !== 503) throw error
-  const told = new errors.TemporarilyUnavailable('the upstream cannot be asked whether this sign-in still holds')
-  throw Object.assign(told, { cause: error, status: 503, statusCode: 503 })
+  throw comeBack('the upstream cannot be asked whether this sign-in still holds', error)
 }
 
 /**
@@ -174,12 +176,6 @@ export function serviceSubject(client: ClientConfig, now: number): Subject | und
   return account && { connector: account.connector, id: account.id, claims: account.claims, records: {}, authTime: now }
 }
 
-/** The target does not take what the rules give, and its configuration lets nobody go on without it. */
-function notReady(target: Target): Error {
-  const told = new errors.TemporarilyUnavailable(`${target.label} does not answer; try again in a moment`)
-  return Object.assign(told, { status: 503, statusCode: 503 })
-}
-
 /**
  * What an access token says beside the protocol's own claims: the decision in the words of exactly one target.
  * @throws {errors.AccessDenied} where the decision gives nothing there
@@ -197,8 +193,9 @@ export function tokenClaims(parts: Parts, proofs: Proofs): NonNullable<Configura
       const decision = subject && parts.decide(subject, parts.now())
       if (!decision || !reaches(decision, target.id))
         throw new errors.AccessDenied('the rules give this client nothing here')
+      // The target's configuration lets nobody go on without it.
       if ((await parts.leases.served(accountId(subject), target.id, errorIdOf(ctx))) === 'refused')
-        throw notReady(target)
+        throw comeBack(`${target.label} does not answer; try again in a moment`)
       return { ...said(target, decision, 'access_token'), sub: accountId(subject) }
     }
     const bound = proofs.seen(ctx)
