@@ -176,9 +176,9 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       return refuse(ctx, at, { proof, decision, code })
     }
     const id = parts.random()
-    // Its upstream ended the session while the person was on the way here.
+    // Ended while the person was on the way here: her session at the upstream, she herself, or all of her connector.
     if (!(await proofs.keep(id, proof, { client, address: ctx.ip, begunAt })))
-      throw new LoginError('login_expired', 'the upstream has ended the session meanwhile')
+      throw new LoginError('login_expired', 'it was ended since it began')
     await undoneUnless(parts, { id, sub }, async () => {
       await settled(parts, ctx, { client, connector, personal, targets: wantedTargets(parts, client, resources) })
       const broke = decision.because.some((o) => o.effect === 'broke-glass')
