@@ -1,7 +1,7 @@
 import type { Context as KoaContext } from 'koa'
 import type { Personal } from '../audit.ts'
 import { LoginError } from '../core/errors.ts'
-import { groupOf } from '../lifecycle/proofs.ts'
+import { groupOf, REFUSED } from '../lifecycle/proofs.ts'
 import type { Parts } from './parts.ts'
 import { errorIdOf } from './render.ts'
 
@@ -15,7 +15,7 @@ export async function undoneUnless(
     await work()
   } catch (error) {
     await parts.leases.mark(made.sub, 2) // before, so that a crash forgets nobody
-    await parts.store.revoke(groupOf.proof(made.id), 3600)
+    await parts.store.revoke(groupOf.proof(made.id), REFUSED)
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import type { Context as KoaContext } from 'koa'
 import Provider, { type Configuration } from 'oidc-provider'
 import { addNotice, type Notice } from '../lifecycle/notices.ts'
-import { groupOf } from '../lifecycle/proofs.ts'
+import { groupOf, REFUSED } from '../lifecycle/proofs.ts'
 import { logoutConfirmPage, signedOutPage, stillSignedInPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
@@ -102,9 +102,6 @@ export async function deliverLogouts(provider: Provider, parts: Parts): Promise<
   await Promise.all(told.map(({ id }) => parts.delivery.deliver(id, (notice) => tell(provider, parts, notice))))
 }
 
-/** Seconds for which an ended session is not stored again: longer than any request. */
-const REFUSE = 3600
-
 /**
  * Ends the session of somebody in whose browser another person signs in. Its clients hear of it, so that no dashboard goes on as
  * the one before; refresh tokens live on, since a program of hers is no part of this browser.
@@ -129,5 +126,5 @@ export async function endForOther(
     }
   }
   // Not by deleting it: a request of hers that is still on the way would put it back.
-  await parts.store.revoke(groupOf.browser(uid), REFUSE)
+  await parts.store.revoke(groupOf.browser(uid), REFUSED)
 }

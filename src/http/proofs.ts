@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Decision } from '../core/decision.ts'
 import type { Proof } from '../core/subject.ts'
-import { groupOf, type StoredProof, type Via } from '../lifecycle/proofs.ts'
+import { groupOf, REFUSED, type StoredProof, type Via } from '../lifecycle/proofs.ts'
 import type { Parts } from './parts.ts'
 
 /** A stored proof and what the rules of this moment say about it. */
@@ -29,8 +29,6 @@ export interface Proofs {
    */
   keep(id: string, proof: Proof, via: Via & { readonly begunAt: number }): Promise<boolean>
 }
-
-const HOUR = 3600
 
 /** The proof, not the verdict, is stored: a changed rule acts at the next token. */
 export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 'now' | 'decide'>): Proofs {
@@ -60,7 +58,7 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
       if (!(await parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }))) return false
       // First written, then looked: an end in between finds it, and one before is found here.
       if ((await parts.proofs.endedAt(proof.subject)) <= begunAt) return true
-      await parts.store.revoke(groupOf.proof(id), HOUR)
+      await parts.store.revoke(groupOf.proof(id), REFUSED)
       return false
     },
   }

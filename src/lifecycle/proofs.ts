@@ -31,6 +31,9 @@ export const groupOf = {
   ends: (minute: number) => `ends:${minute}`,
 } as const
 
+/** Seconds for which what a request took back is refused when it is written late: longer than any other request lasts. */
+export const REFUSED = 3600
+
 /** Seconds that a proof is kept beyond its end, so that its end can be written down even after a night without a gateway. */
 export const KEPT_BEYOND = 86_400
 
