@@ -4,7 +4,7 @@ import type { Kind, Store } from './store.ts'
 /** A store that counts what this process took back, so that who remembers an answer can tell that it may be wrong by now. */
 export interface Counted {
   readonly store: Store
-  /** Grows with each revocation, and with each token that ends, once it is done. */
+  /** Grows with each revocation, with each token that ends, and with each end of all that a person or client holds, once it is done. */
   readonly withdrawn: () => number
 }
 
@@ -15,6 +15,9 @@ const tokens: ReadonlySet<Kind> = new Set([
   kinds.Grant,
   kinds.RevokedToken,
 ])
+
+/** Whatever is written there ends something. */
+const endings: ReadonlySet<Kind> = new Set([kinds.RevokedToken, kinds.EndedAt])
 
 /** What another process takes back is not counted: a memory of answers must end by itself, too. */
 export function countWithdrawals(store: Store): Counted {
@@ -33,8 +36,8 @@ export function countWithdrawals(store: Store): Counted {
       ...store,
       revoke: (group, ttl) => counting(store.revoke(group, ttl)),
       delete: (kind, id) => (tokens.has(kind) ? counting(store.delete(kind, id)) : store.delete(kind, id)),
-      put: (kind, ...rest) =>
-        kind === kinds.RevokedToken ? counting(store.put(kind, ...rest)) : store.put(kind, ...rest),
+      put: (kind, ...rest) => (endings.has(kind) ? counting(store.put(kind, ...rest)) : store.put(kind, ...rest)),
+      swap: (kind, ...rest) => (endings.has(kind) ? counting(store.swap(kind, ...rest)) : store.swap(kind, ...rest)),
     },
   }
 }

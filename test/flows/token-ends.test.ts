@@ -6,7 +6,7 @@ import { openKeys, openTargets } from '../../src/app.ts'
 import { configurationReader } from '../../src/configuration.ts'
 import { openRoot } from '../../src/keys/root-secret.ts'
 import { as, asking, askingClients } from '../support/asking.ts'
-import { claimsIn, fakeClock, type TestGateway } from '../support/gateway.ts'
+import { claimsIn, fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
 import type { Idp, Person } from '../support/oidc-idp.ts'
 import { person } from '../support/sign-in.ts'
 import { people, standard, standardEnv } from '../support/standard.ts'
@@ -34,7 +34,8 @@ before(async () => {
     idp: { people: [...people, eve] },
   }))
 })
-beforeEach(() => {
+beforeEach(async () => {
+  await forgetEnds(gateway)
   clock = fakeClock()
 })
 afterEach(() => clock.stop())
@@ -67,6 +68,17 @@ test('a robot gives its token back', async () => {
   const credentials = { client_id: 'robot', client_secret: standardEnv.ROBOT_SECRET }
   assert.equal((await gateway.post('/token/revocation', { token, ...credentials })).status, 200)
   assert.equal((await toldRobot(token))['active'], false)
+})
+
+test('an operator ends what a robot holds, and not what it gets afterwards', async () => {
+  for (const client of ['robot', 'bare-robot']) {
+    const token = (await robot(client)).body['access_token'] ?? ''
+    assert.equal(await isActive(token, 'cloud-watcher'), true)
+    await gateway.ends.end({ kind: 'client', id: client }, 'operator', { reference: 'test' })
+    assert.equal(await isActive(token, 'cloud-watcher'), false)
+    clock.advance(1)
+    assert.equal(await isActive((await robot(client)).body['access_token'], 'cloud-watcher'), true)
+  }
 })
 
 test('a stranger’s revocation is answered as any other, changes nothing and is not written down', async () => {
