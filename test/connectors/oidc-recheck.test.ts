@@ -59,11 +59,14 @@ const kept = (proof: Proof) => JSON.parse(sealing.open(proof.sealed!, `oidc\ncor
 
 const count = (path: string, since: number) => rogue.requests.slice(since).filter((asked) => asked === path).length
 
-/** Nothing was learnt, and no token, secret or claim is in what a log would show. */
-async function unavailable(connected: Connected, proof: Proof, words: RegExp = /./) {
+/**
+ * Nothing was learnt, and no token, secret or claim is in what a log would show.
+ * @param why the upstream is down for everybody, or its answer about this person is of no use
+ */
+async function nothingLearnt(connected: Connected, proof: Proof, why: 'down' | 'no use') {
   await assert.rejects(recheck(connected, proof), (error: Error & { code: string }) => {
-    assert.match(error.code, /^(upstream_(unavailable|rejected|declined)|claims_unusable)$/, error.message)
-    assert.match(error.message, words)
+    const codes = why === 'down' ? /^upstream_unavailable$/ : /^(upstream_(rejected|declined)|claims_unusable)$/
+    assert.match(error.code, codes, error.message)
     assert.doesNotMatch(JSON.stringify([error.message, error.stack, connected.logged]), /eyJ|a-secret|rt-\d/)
     return true
   })
@@ -237,7 +240,7 @@ for (const [name, how] of Object.entries(outages))
   test(name, async () => {
     const { connected, proof } = await signedIn()
     failAt('/token', how)
-    await unavailable(connected, proof)
+    await nothingLearnt(connected, proof, 'down')
     assert.deepEqual(loud(connected), [])
     rogue.scheme.intercept = () => false
     await renewed(connected, proof)
@@ -262,7 +265,7 @@ for (const [name, how] of Object.entries(faults))
   test(name, async () => {
     const { connected, proof } = await signedIn()
     failAt('/token', how)
-    await unavailable(connected, proof)
+    await nothingLearnt(connected, proof, 'no use')
     assert.equal(loud(connected).length, 1)
   })
 
@@ -299,7 +302,7 @@ for (const [name, attack] of Object.entries(forged))
   test(name, async () => {
     const { connected, proof } = await signedIn()
     attack()
-    await unavailable(connected, proof)
+    await nothingLearnt(connected, proof, 'no use')
     assert.equal(loud(connected).length, 1)
   })
 
@@ -358,25 +361,31 @@ test('userinfo that wants another scope is our fault', async () => {
   const { connected, proof } = await signedIn()
   withoutIdToken()
   failAt('/userinfo', refuse(403, {}, { 'www-authenticate': 'Bearer error="insufficient_scope"' }))
-  await unavailable(connected, proof)
+  await nothingLearnt(connected, proof, 'no use')
   assert.equal(loud(connected).length, 1)
 })
 
 test('a refresh token that was rotated before userinfo failed is not lost', async () => {
   const { connected, proof } = await signedIn({ userinfo: 'merge' })
   failAt('/userinfo', (response) => response.writeHead(503).end())
-  await unavailable(connected, proof)
-  await unavailable(connected, proof)
+  await nothingLearnt(connected, proof, 'down')
+  await nothingLearnt(connected, proof, 'down')
   rogue.scheme.intercept = () => false
   const next = await renewed(connected, proof)
   await renewed(connected, next)
+})
+
+test('a proof that was renewed and could not be stored is asked about again, by the token that came then', async () => {
+  const { connected, proof } = await signedIn()
+  await renewed(connected, proof)
+  await renewed(connected, proof)
 })
 
 test('a refresh token that was rotated before the keys failed is not lost', async () => {
   const { connected, proof } = await signedIn()
   rogue.rotate()
   failAt('/jwks', (response) => response.writeHead(500).end())
-  await unavailable(connected, proof)
+  await nothingLearnt(connected, proof, 'down')
   rogue.scheme.intercept = () => false
   connected.advance(11)
   await renewed(connected, proof)
