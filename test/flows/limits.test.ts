@@ -212,6 +212,19 @@ test('a connector’s own session times hold for its people, shorter or longer t
   assert.equal(await silent(long), 'login_required')
 })
 
+test('a limit that was made shorter, or was over before a client came, is not put off by use', async () => {
+  await gateway.reload(ofCorp('sessionIdle: 20h, sessionMax: 20h'))
+  const who = person()
+  await enter(who, 'kubectl')
+  clock.advance(2 * HOUR)
+  const request = authorization(gateway, 'short')
+  const code = toldAt(await who.get(request.url)).get('code')
+  const { body } = await redeem(gateway, { code, verifier: request.verifier, client: 'short' })
+  assert.equal(outcome(await refresh(gateway, 'short', body['refresh_token'] ?? '')), '400 invalid_grant')
+  await gateway.reload(ofCorp('sessionIdle: 20h, sessionMax: 1h'))
+  assert.equal(await silent(who), 'login_required')
+})
+
 test('no page that is visited keeps a session beyond its longest time', async () => {
   for (const path of ['/device', '/logout']) {
     const who = person()
