@@ -181,6 +181,17 @@ test('a strength that a client asks for sends a weaker session to the upstream i
   assert.ok(toldAt(await pickPerson(who, page, 'ada')).has('code'))
 })
 
+test('where a rule and the client both want a strength the upstream is asked for what satisfies both, else for what the rule wants', async () => {
+  const who = await weakly()
+  for (const [acr_values, asked] of [
+    ['unheard-of', WANTED],
+    ['high', 'high'],
+  ] as const) {
+    assert.ok(atUpstream(await open(who, 'kubectl', { acr_values })))
+    assert.equal(lastAsked(), asked)
+  }
+})
+
 test('an address that names a weaker strength does not talk the gateway out of the one that the client asked for', async () => {
   const who = person()
   const page = await open(who, 'openstack', { acr_values: 'high' })
