@@ -4,7 +4,7 @@ import type { Paint } from './explain-chart.ts'
 import { printable } from './table.ts'
 
 /** What hinders somebody; the rest is good to know. */
-const grave: ReadonlySet<Warning['about']> = new Set(['refused', 'differs', 'size', 'length', 'ascii'])
+const grave: ReadonlySet<Warning['about']> = new Set(['refused', 'differs', 'size'])
 
 /** How the claims travel into a Keystone, whom it sees then, and what would bite. */
 export function keystoneLines({ release, schema, arrivals, warnings }: Simulated, paint: Paint): readonly string[] {

@@ -1,7 +1,7 @@
 import { LoginError } from '../core/errors.ts'
 
 /** Most bytes of claims, as JSON: Apache stops at 8190 for a header, and base64 and the protocol's own claims take a half. */
-const CLAIM_BYTES = 4096
+export const CLAIM_BYTES = 4096
 
 /** Code units that no name holds: controls, invisible format characters (bidirectional ones too), line separators, halves. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Cn}\p{Co}]/u

@@ -7,6 +7,7 @@ import type { KeystoneConfig } from '../../src/targets/keystone/options.ts'
 import type { Release } from '../../src/targets/keystone/simulate/rules.ts'
 import type { Seen } from '../../src/targets/keystone/simulate/sign-in.ts'
 import { type Simulated, simulate } from '../../src/targets/keystone/simulate/simulate.ts'
+import { warningsOf } from '../../src/targets/keystone/simulate/warnings.ts'
 import { openKeystone } from '../../src/targets/keystone/target.ts'
 import { NOW, policyOf } from '../core/support.ts'
 import { keystoneConfig } from './keystone-reader.ts'
@@ -64,14 +65,42 @@ describe('a person followed into her Keystone', () => {
     assert.deepEqual(about(found), new Set(['must-exist', 'deletes', 'sessions', 'application-credentials']))
     assert.match(
       saying(found, 'must-exist'),
-      /role that is missing .*member[\s\S]*group that is missing .*dev in Default/,
+      /domain that is missing .*: Default\n.*role that is missing .*member\n.*group that is missing .*dev in Default/,
+    )
+    const makes = { reconcile: { ...reconcile, create: ['domain'] } }
+    assert.ok(!about(follow(decision([group('dev')]), makes)).has('must-exist'), 'the gateway makes the domain')
+  })
+
+  it('is told by which ways Keystone refuses her, and with which answer', () => {
+    const found = follow(decision([group('dev')]), { audience: 'a;b' })
+    assert.deepEqual(
+      saying(found, 'refused')
+        .split('\n')
+        .map((line) => line.replace(/: Keystone answers 401 .*/, ' is 401')),
+      [
+        'by websso through mod_auth_openidc is 401',
+        'by bearer through mod_auth_openidc is 401',
+        'by bearer through mod_oauth2 is 401',
+      ],
+    )
+  })
+
+  it('is told where she would be two people', () => {
+    const asked = { decision: decision([group('dev')]), sub, issuer }
+    const { warnings: _, arrivals, ...made } = simulate(keystoneConfig(), asked)
+    const [first, ...others] = arrivals
+    assert.ok(first?.seen)
+    const other = { ...first, seen: { ...first.seen, user: { ...first.seen.user, id: 'another' } } }
+    const warnings = warningsOf(keystoneConfig(), asked, { ...made, arrivals: [other, ...others] })
+    assert.match(
+      saying({ ...made, arrivals, warnings }, 'differs'),
+      /^two users of one person, .*: another in Default \| /,
     )
   })
 
   it('is told that her name is shown otherwise, and that her address is left out', () => {
     const found = follow(decision([project('web')], { username: 'Jürgen', email: 'j@größe.example' }))
     assert.match(saying(found, 'changed'), /Jürgen is shown as Jurgen~[0-9a-f]{8}[\s\S]*j@größe\.example is left out/)
-    assert.ok(!about(found).has('ascii'))
   })
 
   it('is told how near her claims are to the limits', () => {
@@ -92,7 +121,10 @@ describe('a person followed into her Keystone', () => {
   it('is told what the gateway writes by itself, with a mapping that says nothing but who she is', () => {
     const found = follow(decision([group('dev'), project('web')]), { reconcile })
     for (const { groups, projects } of all(found)) assert.deepEqual([groups, projects], [[], []])
-    assert.match(saying(found, 'written'), /project web in domain Default: member; group dev in domain Default/)
+    assert.match(
+      saying(found, 'written'),
+      /mapping: project web in domain Default: member; group dev in domain Default/,
+    )
     assert.ok(!about(found).has('deletes'))
   })
 })
@@ -148,8 +180,13 @@ function holds(
     assert.deepEqual(seen.groupIds, [])
     assert.equal(seen.user.id, of.sub)
     assert.match(`${seen.user.name}${seen.user.email ?? ''}`, /^[\x20-\x7e]+$/)
+    assert.ok(seen.user.name.length <= 255)
+    for (const { name, domain } of [...seen.groups, ...seen.projects])
+      assert.ok([...name].length <= 64 && [...domain].length <= 64, 'as long as Keystone has them')
   }
-  assert.ok(!['refused', 'differs', 'ascii', 'length'].some((kind) => about(found).has(kind as never)))
+  for (const { environment } of found.arrivals)
+    assert.match(Object.values(environment).join(''), /^[\x20-\x7e]*$/, 'all that Apache hands on is ASCII')
+  assert.ok(!['refused', 'differs'].some((kind) => about(found).has(kind as never)))
   return true
 }
 

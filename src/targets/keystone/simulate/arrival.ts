@@ -74,7 +74,7 @@ const inWords = ({ status, error, says }: Extract<Outcome, { kind: 'refused' }>)
   `Keystone answers ${status} (${error}: ${says})`
 
 /** The token's claims: those of the target, and those of the protocol that a mapping may read. */
-export function tokenClaims(config: KeystoneConfig, { decision, sub, issuer }: Asked, { way }: Way) {
+function tokenClaims(config: KeystoneConfig, { decision, sub, issuer }: Asked, { way }: Way) {
   const { claims, audience } = openKeystone(config)
   const said = claims(decision, way === 'websso' ? 'id_token' : 'access_token')
   return { ...said, sub, iss: issuer.origin, aud: audience }

@@ -1,6 +1,8 @@
+import { CLAIM_BYTES } from '../../names.ts'
 import { asciiName } from '../encode.ts'
 import { type KeystoneConfig, schemaOf } from '../options.ts'
-import { type Asked, tokenClaims } from './arrival.ts'
+import { openKeystone } from '../target.ts'
+import type { Asked } from './arrival.ts'
 import type { Seat, Seen } from './sign-in.ts'
 import type { Simulated } from './simulate.ts'
 
@@ -11,8 +13,6 @@ export interface Warning {
     | 'differs'
     | 'changed'
     | 'size'
-    | 'length'
-    | 'ascii'
     | 'must-exist'
     | 'domain'
     | 'sessions'
@@ -25,16 +25,10 @@ export interface Warning {
 type Made = Omit<Simulated, 'warnings'>
 type Check = (config: KeystoneConfig, asked: Asked, made: Made) => readonly (Warning | false)[]
 
-/** Apache's `LimitRequestFieldSize`, in bytes, where nobody set another one. */
-const FIELD_BYTES = 8190
-
-/** What header, signature and the protocol's own claims of a token take, in bytes, rounded up. */
-const OVERHEAD_BYTES = 900
-
-/** Longest names in Keystone's database, in characters. */
-const longest = { user: 255, domain: 64, group: 64, project: 64, role: 255 } as const
-
-/** Everything that would bite this person at this Keystone, most severe first. */
+/**
+ * Everything that would bite this person at this Keystone, most severe first. Names that are too long, and what no header carries, never come
+ * so far: the target refuses or rewrites them.
+ */
 export function warningsOf(config: KeystoneConfig, asked: Asked, made: Made): readonly Warning[] {
   return checks.flatMap((check) => check(config, asked, made)).filter((found) => found !== false)
 }
@@ -80,49 +74,15 @@ const changes: Check = (_config, { decision }) => {
   ]
 }
 
-const sizes: Check = (config, asked, { arrivals }) => {
-  const claims = Math.max(...arrivals.map((way) => Buffer.byteLength(JSON.stringify(tokenClaims(config, asked, way)))))
-  const header = Math.ceil(((claims + OVERHEAD_BYTES) * 4) / 3)
+const sizes: Check = (config, { decision }) => {
+  const bytes = Buffer.byteLength(JSON.stringify(openKeystone(config).claims(decision, 'access_token')))
   return [
-    header > FIELD_BYTES && {
+    bytes > CLAIM_BYTES * 0.75 && {
       about: 'size',
-      says: `the token is about ${header} bytes, and Apache answers 400 over ${FIELD_BYTES} (LimitRequestFieldSize)`,
+      says: `the claims are ${bytes} bytes; over ${CLAIM_BYTES} the gateway refuses the sign-in (grants_too_large)`,
     },
-    header <= FIELD_BYTES &&
-      claims > 3072 && {
-        about: 'size',
-        says: `the claims are ${claims} bytes; over 4096 the gateway refuses the sign-in (grants_too_large)`,
-      },
   ]
 }
-
-const lengths: Check = (_config, _asked, made) => {
-  const seen = seenOf(made)
-  if (seen === undefined) return []
-  const { user, groups, projects } = seen
-  const names: readonly (readonly [keyof typeof longest, string])[] = [
-    ['user', user.name],
-    ['domain', user.domain],
-    ...groups.map(({ name }) => ['group', name] as const),
-    ...projects.map(({ name }) => ['project', name] as const),
-    ...projects.flatMap(({ roles }) => roles.map((role) => ['role', role] as const)),
-  ]
-  return names.map(
-    ([kind, name]) =>
-      [...name].length > longest[kind] && {
-        about: 'length',
-        says: `the ${kind} name ${name.slice(0, 20)}… has more than the ${longest[kind]} characters that Keystone's database has`,
-      },
-  )
-}
-
-const characters: Check = (_config, _asked, { arrivals, release }) =>
-  [...new Set(arrivals.flatMap(({ environment }) => Object.keys(environment)))].map((name) => {
-    const foreign = arrivals.some(({ environment }) => /\P{ASCII}/u.test(environment[name] ?? ''))
-    const reads =
-      release === '22' ? 'this Keystone reads it as Latin-1' : 'Keystones before the fix of 2026 read it as Latin-1'
-    return foreign && { about: 'ascii', says: `${name} is not ASCII: ${reads}` }
-  })
 
 const inDomain = ({ name, domain }: Seat) => `${name} in ${domain}`
 
@@ -194,8 +154,6 @@ const checks: readonly Check[] = [
   refusals,
   differences,
   sizes,
-  lengths,
-  characters,
   changes,
   domains,
   prerequisites,
