@@ -4,8 +4,8 @@ import { re2 } from '../../src/regex.ts'
 import { environmentOf, readBy } from '../../src/targets/keystone/simulate/apache.ts'
 import { evaluate } from '../../src/targets/keystone/simulate/evaluate.ts'
 import type { Outcome, Release, Remote, Template } from '../../src/targets/keystone/simulate/rules.ts'
-import { searchBy } from '../../src/targets/keystone/simulate/search.ts'
 import { signIn } from '../../src/targets/keystone/simulate/sign-in.ts'
+import { searchBy } from '../support/python-search.ts'
 
 const releases: readonly Release[] = ['22', '30']
 const search = searchBy(re2)

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { re2 } from '../../../src/regex.ts'
 import { evaluate } from '../../../src/targets/keystone/simulate/evaluate.ts'
 import type { Mapped, Outcome, Release } from '../../../src/targets/keystone/simulate/rules.ts'
-import { searchBy } from '../../../src/targets/keystone/simulate/search.ts'
+import { searchBy } from '../../support/python-search.ts'
 import type { Pair } from './agreement-world.ts'
 
 /** A Python that has a Keystone. */

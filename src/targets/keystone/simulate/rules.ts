@@ -1,5 +1,4 @@
 import type { PyObject } from './python.ts'
-import type { Search } from './search.ts'
 
 /** The releases whose mapping engine is known exactly: Debian 12's and the newest. */
 export type Release = '22' | '30'
@@ -29,7 +28,17 @@ export interface Remote {
   readonly regex?: boolean
 }
 
-/** What the engine is: a release, and how it searches by regular expression; without the latter such mappings are not covered. */
+/**
+ * Whether Python's `re.search` finds the expression somewhere in the text.
+ * @throws {PythonError} `error` where Python refuses the expression
+ * @throws {NotCovered} where it is not known what Python says
+ */
+export type Search = (expression: string, text: string) => boolean
+
+/**
+ * What the engine is: a release, and how it searches by regular expression; without the latter, which
+ * the mapping of `lotse print` never needs, mappings with expressions are not covered.
+ */
 export interface Engine {
   readonly release: Release
   readonly search?: Search

@@ -1,12 +1,6 @@
-import type { RegexEngine } from '../../../core/policy.ts'
-import { NotCovered, PythonError } from './python.ts'
-
-/**
- * Whether Python's `re.search` finds the expression somewhere in the text.
- * @throws {PythonError} `error` where Python refuses the expression
- * @throws {NotCovered} where the engine cannot say what Python says
- */
-export type Search = (expression: string, text: string) => boolean
+import type { RegexEngine } from '../../src/core/policy.ts'
+import { NotCovered, PythonError } from '../../src/targets/keystone/simulate/python.ts'
+import type { Search } from '../../src/targets/keystone/simulate/rules.ts'
 
 /**
  * `re.search` by an engine in linear time. It covers literals, classes, `\d \w \s` as Unicode has them, groups, alternatives, counts,
