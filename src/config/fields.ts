@@ -19,11 +19,16 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (hostname.startsWith('127.') && isIP(hostname) === 4)
 }
 
-/** An absolute https URL without user or fragment; http only to a loopback address. */
+/** An absolute https URL without user or fragment, also an empty one, which `URL` does not tell; http only to a loopback address. */
 function isUsable(text: string): boolean {
   if (!URL.canParse(text)) return false
-  const { protocol, hostname, username, password, hash } = new URL(text)
-  return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && !username && !password && !hash
+  const { protocol, hostname, username, password } = new URL(text)
+  return (
+    (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) &&
+    !username &&
+    !password &&
+    !text.includes('#')
+  )
 }
 
 /** An absolute https URL without user, query or fragment; http only to a loopback address. */
@@ -31,7 +36,7 @@ export const url = () =>
   z
     .string()
     .refine(
-      (text) => isUsable(text) && !new URL(text).search,
+      (text) => isUsable(text) && !text.includes('?'),
       'not a usable URL; write https://… without user, query or fragment (http only for loopback)',
     )
 

@@ -62,6 +62,32 @@ test('a variable that is not set, an empty one and a file that is not there are 
   has(problems, /clients\[2\]\.secret: the file c cannot be read \(there is none\)/)
 })
 
+test('options of a target that contradict each other are told at their place', async () => {
+  const user = 'user: { name: lotse, password: { env: P }, scope: { domain: corp } }'
+  const keystone = (more: string) =>
+    `${server}targets:\n  - { id: cloud, type: keystone, url: https://keystone.example/v3, ${more} }\n`
+  const problems = (more: string) => problemsOf(keystone(more), { env: { P: 'x' } })
+  has(
+    await problems(`mappingSchema: '3.0', reconcile: { ${user} }`),
+    /^6:83 targets\[0\]\.mappingSchema: 3\.0 deletes .* write 2\.0$/,
+  )
+  has(
+    await problems('reconcile: {}'),
+    /^6:\d+ targets\[0\]\.reconcile: needs one way to sign in; write applicationCredential, or user$/,
+  )
+  assert.deepEqual(await problems(`reconcile: { ${user} }`), [])
+})
+
+test('the address of an upstream or a target has neither query nor fragment', async () => {
+  for (const end of ['?x=1', '#x', '?', '#'])
+    has(
+      await problemsOf(
+        `${server}targets:\n  - { id: cloud, type: keystone, url: 'https://keystone.example/v3${end}' }\n`,
+      ),
+      /targets\[0\]\.url: not a usable URL/,
+    )
+})
+
 test('a duplicate key, an unknown key and a mistyped key are problems at their own place', async () => {
   const problems = await problemsOf(`${server}
 log: { level: info, level: warn }
