@@ -83,6 +83,21 @@ const refusals: readonly (readonly [what: string, client: string, problem: RegEx
   ['javascript', "{ id: a, native: true, redirectUris: ['javascript:alert(1)'] }", /not a private-use scheme/],
   ['implicit over http', "{ id: a, grants: [implicit], redirectUris: ['http://localhost/'] }", /implicit needs https/],
   [
+    'an address for logout tokens with a query',
+    `{ id: a, ${uri}, backchannelLogout: { url: 'https://a.example/cb?logout=backchannel' } }`,
+    undefined,
+  ],
+  [
+    'an address for logout tokens with a fragment',
+    `{ id: a, ${uri}, backchannelLogout: { url: 'https://a.example/cb#x' } }`,
+    /backchannelLogout\.url: not a usable URL/,
+  ],
+  [
+    'an address for logout tokens by http',
+    `{ id: a, ${uri}, backchannelLogout: { url: 'http://a.example/cb' } }`,
+    /backchannelLogout\.url: not a usable URL/,
+  ],
+  [
     'a logout that leads elsewhere',
     `{ id: a, ${uri}, postLogoutRedirectUris: [/bye] }`,
     /postLogoutRedirectUris\[0\]: not an absolute/,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readTable } from '../../src/config/csv.ts'
+import { readRows, readTable } from '../../src/config/csv.ts'
 import { nearest } from '../../src/config/nearest.ts'
 import { inFileOrder, pathText, problemText } from '../../src/config/problem.ts'
 import { readSource } from '../../src/config/yaml.ts'
@@ -54,4 +54,14 @@ test('a table of CSV keeps quotes, commas and repeated keys', () => {
   assert.equal(readTable('a,1\nb\n'), 2)
   assert.equal(readTable('a,1\n\nb,1,2\n'), 3)
   assert.equal(readTable('a,"1\n'), 1)
+})
+
+test('rows of CSV have exactly their columns, and none is empty', () => {
+  const rows = [
+    ['a', 'b, "c"', 'd'],
+    ['e', 'f', 'g'],
+  ]
+  assert.deepEqual(readRows('\uFEFF# old,connector,id\r\na,"b, ""c""", d \r\n\ne,f,g\n', 3), rows)
+  for (const bad of ['a,b', 'a,b,c,d', 'a,,c', 'a,b,', 'a,b,"c', 'a,"b"x,c', 'a,b"x,c', ','])
+    assert.equal(readRows(`e,f,g\n${bad}\n`, 3), 2, bad)
 })
