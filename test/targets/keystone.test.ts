@@ -145,7 +145,19 @@ describe('claims for a Keystone', () => {
     for (const email of ['ä@b.example', 'a@b;ops', 'a@b\n']) assert.equal(emailOf(email), undefined, email)
   })
 
-  for (const domain of ['Federated', 'FEDERATED', 'fédérated', '', ' x', 'a;b', '{0}', 'größe', 'x'.repeat(65)])
+  for (const domain of [
+    'Federated',
+    'FEDERATED',
+    'fédérated',
+    '',
+    ' x',
+    'a;b',
+    '{0}',
+    'größe',
+    "it's",
+    'a\\b',
+    'x'.repeat(65),
+  ])
     it(`are refused for a person in the domain ${JSON.stringify(domain)}`, () => {
       assert.throws(() => keystone().claims(decision([], { domain }), 'id_token'), { code: 'claims_unusable' })
     })

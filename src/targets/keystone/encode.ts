@@ -11,6 +11,9 @@ export function asciiJson(value: unknown): string {
   )
 }
 
+/** Whether a text reaches Keystone as it is through every Apache module. */
+export const passesApache = (text: string): boolean => !/[^\x20-\x7e]|[;,{}"'\\]/.test(text)
+
 /**
  * A login name that Apache and Keystone show unchanged: printable ASCII without `;`, braces and quotes. A name that had to be changed gets
  * a short fingerprint of the original, so that `Jürgen` and `Jurgen` stay two names. Keystone tells people apart by

@@ -2,7 +2,7 @@ import { type Decision, type Grant, type GrantKind, grantKind, grantsAt } from '
 import { LoginError } from '../../core/errors.ts'
 import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
 import type { Target } from '../target.ts'
-import { asciiJson, asciiName } from './encode.ts'
+import { asciiJson, asciiName, passesApache } from './encode.ts'
 import { type KeystoneConfig, schemaOf } from './options.ts'
 import { calledOf, domainOf, homeOf } from './person.ts'
 import { serviceClaimNames, serviceClaims } from './service-token.ts'
@@ -92,8 +92,8 @@ function badRoles(config: KeystoneConfig, roles: readonly string[]): string | un
 /** The domain of people who come without one must be sayable in a header, else a login ends in Keystone's 404 or 500. */
 function userDomain(config: KeystoneConfig, decision: Decision): string {
   const domain = homeOf(config, decision.identity)
-  const bad = badDomain(domain) ?? (/^[\x20-\x7e]*$/.test(domain) ? undefined : 'the domain name is not ASCII')
-  const why = bad ?? (/[;,{}"'\\]/.test(domain) ? 'the domain name holds ; , braces, quotes or a backslash' : undefined)
+  const impassable = 'the domain name is not ASCII, or holds ; , braces, quotes or a backslash'
+  const why = badDomain(domain) ?? (passesApache(domain) ? undefined : impassable)
   if (why !== undefined) throw new LoginError('claims_unusable', `no user domain at target ${config.id}: ${why}`)
   return domain
 }

@@ -1,6 +1,7 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import { apacheCannotSay } from '../../quote.ts'
 import type { PrintWorld } from '../../target.ts'
+import { passesApache } from '../encode.ts'
 import type { KeystoneConfig } from '../options.ts'
 import { flavours, isFlavour, type Setting, settingOf } from './setting.ts'
 
@@ -34,7 +35,7 @@ function unsayable({ config, issuer, audience, flavour }: Setting): readonly str
       `kolla-ansible knows the protocol openid alone, not ${config.protocol}; write protocol: openid`,
     // mod_auth_openidc before 2.4.13 does not start with another one.
     !secure && `the issuer ${issuer} is not https, and ${flavour} takes keys and answers by https only`,
-    /[^\x20-\x7e]|[;,{}"'\\]/.test(config.domain) &&
+    !passesApache(config.domain) &&
       `the domain ${JSON.stringify(config.domain)} does not get through Apache: only ASCII without ; , { } quotes and \\ does`,
   ])
 }
