@@ -96,6 +96,7 @@ interface Jwt {
     readonly certificateAuthority?: string
   }
   readonly claimValidationRules: readonly { readonly expression: string }[]
+  readonly userValidationRules: readonly { readonly expression: string }[]
   readonly claimMappings: {
     readonly username: { expression: string }
     readonly extra: readonly { readonly key: string }[]
@@ -114,6 +115,27 @@ test('ID tokens are taken of the client that is called as the audience, and of i
   )
   assert.ok(only.includes('!has(claims.client_id)'))
   assert.ok(!only.some((expression) => expression.includes('kubectl')))
+})
+
+test('whichever tokens a cluster takes: no logout token, none of another client, no reserved name, and nobody without a name', () => {
+  for (const flavour of flavours)
+    for (const version of ['v1', 'v1beta1']) {
+      const text = textOf(`authentication/${version}.yaml`, cluster(), { clients: [own, kubectl], flavour })
+      const rules = expressions(text)
+      for (const rule of [
+        '!has(claims.events)',
+        '!has(claims.azp) || !has(claims.client_id) || claims.azp == claims.client_id',
+        "has(claims.preferred_username) && claims.preferred_username != ''",
+      ])
+        assert.ok(rules.includes(rule), `${flavour} ${version}: ${rule}`)
+      assert.deepEqual(
+        jwtOf(text).userValidationRules.map(({ expression }) => expression),
+        [
+          "!user.username.startsWith('system:') && !user.username.startsWith('kubeadm:')",
+          "user.groups.all(g, !g.startsWith('system:') && !g.startsWith('kubeadm:'))",
+        ],
+      )
+    }
 })
 
 test('names that are syntax in CEL stay literals', () => {
