@@ -73,6 +73,7 @@ beforeEach(async () => {
   await gateway.reload(config) // passes are due: the clock of the test before was ahead
   keystone.up()
   keystone.slow(0)
+  await seconds(1) // and done: what happens from here on is found by marks alone
 })
 afterEach(async () => {
   keystone.up()

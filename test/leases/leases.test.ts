@@ -22,7 +22,7 @@ const arrive = async (
 ) => leases.arrived(await ground.signIn(proof, id, projects), ['cloud'], 'request-1')
 
 test('whoever signs in finds what the rules give, and the ledger names exactly that', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   assert.equal(await arrive(leases, 'ada', ['web', 'db']), 'ready')
   assert.equal(await ground.state('ada'), 'open db:member web:member')
   assert.deepEqual(await ground.ledger('ada'), ['db:member', 'web:member'])
@@ -37,7 +37,7 @@ test('whoever signs in finds what the rules give, and the ledger names exactly t
 })
 
 test('nobody gets an account at a target that gives her nothing', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   assert.equal(await arrive(leases, 'ada', []), 'ready')
   await ground.pass(leases)
   assert.equal(await ground.state('ada'), 'nobody')
@@ -45,7 +45,7 @@ test('nobody gets an account at a target that gives her nothing', async () => {
 })
 
 test('what others gave is never touched, and never becomes a lease', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   ground.target.people.set(subOf('ada'), { enabled: true, has: new Set(['web:member', 'ops:reader']) })
   await arrive(leases, 'ada', ['web', 'db'])
   assert.deepEqual(await ground.ledger('ada'), ['db:member'])
@@ -56,7 +56,7 @@ test('what others gave is never touched, and never becomes a lease', async () =>
 })
 
 test('no lease outlives its proof: after an end the account is locked and empty within a second, and opened again for whoever comes back', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await arrive(leases, 'ada', ['web'])
   await ends.end({ kind: 'proof', id: 'ada' }, 'upstream', by)
   await ground.pass(leases)
@@ -76,7 +76,7 @@ test('no lease outlives its proof: after an end the account is locked and empty 
 })
 
 test('who was locked by somebody else stays locked', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await arrive(leases, 'ada', ['web'])
   const person = ground.target.people.get(subOf('ada'))
   assert.ok(person)
@@ -87,7 +87,7 @@ test('who was locked by somebody else stays locked', async () => {
 })
 
 test('what the rules end at a moment is taken at that moment, although the proof holds', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const sub = await ground.signIn('ada', 'ada', ['web'])
   const shelf = openProofShelf(ground.store, () => ground.now)
   const proof = (await shelf.get('ada')) as StoredProof
@@ -102,7 +102,7 @@ test('what the rules end at a moment is taken at that moment, although the proof
 })
 
 test('a recheck with other claims is acted upon, one with the same claims writes nothing', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await arrive(leases, 'ada', ['web', 'db'])
   const shelf = openProofShelf(ground.store, () => ground.now)
   const before = (await shelf.get('ada')) as StoredProof
@@ -147,7 +147,7 @@ test('a pass over ten thousand accounts that are as they should be writes nothin
 })
 
 test('a tenant whose file is broken takes nothing from its people before their proofs end', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await arrive(leases, 'ada', ['web'])
   ground.world = {
     ...ground.world,
@@ -170,7 +170,7 @@ test('a tenant whose file is broken takes nothing from its people before their p
 })
 
 test('a service has its leases for as long as the configuration names it', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const service = { connector: 'corp', id: 'robot', claims: { projects: ['ci'] }, records: {}, authTime: 0 }
   const sub = subOf('robot')
   ground.world = { ...ground.world, services: [sub], service: (asked) => (asked === sub ? service : undefined) }
@@ -186,7 +186,7 @@ test('a service has its leases for as long as the configuration names it', async
 })
 
 test('a target that is down holds up nobody who may go on, and gets everything when it is back', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await arrive(leases, 'bob', ['web'])
   ground.target.before = down
   assert.equal(await arrive(leases, 'ada', ['web']), 'later')
@@ -204,14 +204,14 @@ test('a target that is down holds up nobody who may go on, and gets everything w
 test('a target that is down refuses whoever must not go on without it', async () => {
   await ground.close()
   ground = await startGround(fakeTarget({ ifUnreachable: 'refuse' }))
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   ground.target.before = down
   assert.equal(await arrive(leases, 'ada', ['web']), 'refused')
   assert.equal(await leases.arrived(subOf('ada'), [], 'r'), 'ready', 'on the way elsewhere it does not matter')
 })
 
 test('a target that never answers is waited for two seconds and no more', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   let answer = () => {}
   ground.target.before = () =>
     new Promise<void>((resolve) => {
@@ -228,7 +228,7 @@ test('a target that never answers is waited for two seconds and no more', async 
 })
 
 test('a full audit log gives nobody anything, and keeps nobody in', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await arrive(leases, 'bob', ['web'])
   ground.audit = 'full'
   assert.equal(await arrive(leases, 'ada', ['web']), 'later')
@@ -244,7 +244,7 @@ test('a full audit log gives nobody anything, and keeps nobody in', async () => 
 })
 
 test('a mark that comes while somebody is worked on is not lost with the one that is struck off', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await ground.signIn('ada', 'ada', ['web'])
   await leases.mark(subOf('ada'), 0)
   let once = true
@@ -259,7 +259,7 @@ test('a mark that comes while somebody is worked on is not lost with the one tha
 })
 
 test('two processes at one account do each thing once, and end where one would', async () => {
-  const [one, other] = [ground.process(), ground.process()]
+  const [one, other] = [await ground.serving(), await ground.serving()]
   const sub = await ground.signIn('ada', 'ada', ['web', 'db'])
   const arrivals = await Promise.all([
     one.leases.arrived(sub, ['cloud'], 'a'),

@@ -32,7 +32,7 @@ function another(): ReturnType<typeof fakeTarget> {
 
 test('a target that is slow holds up nobody at another one', async () => {
   const other = another()
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.arrived(ada, ['cloud', 'other'], 'r')
   const { go, there, wait } = hanging()
@@ -65,7 +65,7 @@ async function until(is: () => Promise<boolean>): Promise<void> {
 }
 
 test('somebody with many grants holds up nobody who loses all', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.arrived(ada, ['cloud'], 'r')
   const projects = Array.from({ length: 300 }, (_, n) => `p${n}`)
@@ -88,7 +88,7 @@ test('somebody with many grants holds up nobody who loses all', async () => {
 })
 
 test('many who are revoked are locked although whole lists are too slow to be read, and none are asked for under a claim', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   const ids = Array.from({ length: 150 }, (_, n) => `person-${n}`)
   for (const id of ids) {
     await ground.signIn(id, id, ['web'])
@@ -107,7 +107,7 @@ test('many who are revoked are locked although whole lists are too slow to be re
 })
 
 test('many who are marked are settled few by few where whole lists cannot be read', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const ids = Array.from({ length: 150 }, (_, n) => `person-${n}`)
   for (const id of ids) {
     await ground.signIn(id, id, ['web'])
@@ -124,7 +124,7 @@ test('many who are marked are settled few by few where whole lists cannot be rea
 })
 
 test('one whose change fails is tried less and less often, and holds up nobody for long', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   let tries = 0
   ground.target.step = ({ kind }, sub) => {
     if (sub !== subOf('bad') || kind !== 'give') return
@@ -144,7 +144,7 @@ test('one whose change fails is tried less and less often, and holds up nobody f
 })
 
 test('what a target refuses to be asked about one person holds up no other one', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const { observe } = ground.target.live
   const strict = {
     ...ground.target.live,
@@ -167,7 +167,7 @@ test('what a target refuses to be asked about one person holds up no other one',
 })
 
 test('marks about one person are one, however many they are', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   for (let n = 0; n < 50; n++) await leases.mark(ada, 0)
   ground.target.before = down
@@ -176,7 +176,7 @@ test('marks about one person are one, however many they are', async () => {
 })
 
 test('a mark for later is not struck off with one for now', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.mark(ada, 0)
   await leases.mark(ada, 10)
@@ -188,7 +188,7 @@ test('a mark for later is not struck off with one for now', async () => {
 
 test('a mark by who knows no targets is heard at all of them', async () => {
   const other = another()
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   const due = openDue(
     ground.store,
@@ -203,7 +203,7 @@ test('a mark by who knows no targets is heard at all of them', async () => {
 })
 
 test('what was written into a target that was renamed is told of at once, with the way to take it back', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.arrived(ada, ['cloud'], 'r')
   await ground.pass(leases)
@@ -219,7 +219,7 @@ test('what was written into a target that was renamed is told of at once, with t
 })
 
 test('sign-ins that nobody waits for any longer do not pile up at a slow target', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const { go, wait } = hanging()
   ground.target.before = wait
   const arrivals = []
@@ -239,7 +239,7 @@ test('sign-ins that nobody waits for any longer do not pile up at a slow target'
 })
 
 test('whoever is settled too slowly again and again is told of, once it happens often', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web', 'db'])
   ground.target.step = ({ kind }) => {
     if (kind === 'give') ground.now += 31

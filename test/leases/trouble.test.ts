@@ -14,7 +14,7 @@ const ada = subOf('ada')
 const names = () => ground.events.map(({ event }) => event)
 
 test('what was given after its claim had run out is in the ledger, and taken back', async () => {
-  const [slow, other] = [ground.process(), ground.process()]
+  const [slow, other] = [await ground.serving(), await ground.serving()]
   const { go, there, wait } = hanging()
   let first = true
   ground.target.step = ({ kind }) => {
@@ -39,7 +39,7 @@ test('what was given after its claim had run out is in the ledger, and taken bac
 })
 
 test('a step that is not answered is waited for no longer than its claim holds, and noted when it comes after all', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   const { go, there, wait } = hanging()
   ground.target.step = ({ kind }) => (kind === 'give' ? wait() : undefined)
   await ground.signIn('p', 'ada', ['web'])
@@ -66,7 +66,7 @@ test('a step that is not answered is waited for no longer than its claim holds, 
 })
 
 test('a take that is refused holds up no other take, and no give', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['a', 'web', 'db'])
   await leases.arrived(ada, ['cloud'], 'r')
   ground.target.step = ({ kind, lease }) => {
@@ -81,7 +81,7 @@ test('a take that is refused holds up no other take, and no give', async () => {
 })
 
 test('a lock that is refused holds up no take', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await ground.signIn('p', 'ada', ['web', 'db'])
   await leases.arrived(ada, ['cloud'], 'r')
   ground.target.step = ({ kind }) => {
@@ -96,7 +96,7 @@ test('a lock that is refused holds up no take', async () => {
 })
 
 test('a give that is refused keeps nobody locked', async () => {
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.arrived(ada, ['cloud'], 'r')
   await ends.end({ kind: 'subject', sub: ada }, 'operator', by)
@@ -110,7 +110,7 @@ test('a give that is refused keeps nobody locked', async () => {
 })
 
 test('a full audit log keeps nobody in whose new rights cannot be written down', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await ground.signIn('p', 'ada', ['web'])
   await leases.arrived(ada, ['cloud'], 'r')
   ground.audit = 'full'
@@ -121,7 +121,7 @@ test('a full audit log keeps nobody in whose new rights cannot be written down',
 })
 
 test('a line about what a command takes is written once, when it is taken', async () => {
-  const [command, serving] = [ground.process(), ground.process()]
+  const [command, serving] = [await ground.serving(), await ground.serving()]
   await ground.signIn('p', 'ada', ['web'])
   await command.leases.arrived(ada, ['cloud'], 'r')
   await command.ends.end({ kind: 'subject', sub: ada }, 'operator', by)
@@ -144,7 +144,7 @@ test('a line about what a command takes is written once, when it is taken', asyn
 
 test('who has at the target already what the rules give is known from then on, and locked when she is gone', async () => {
   for (const many of [1, 30]) {
-    const { leases, ends } = ground.process()
+    const { leases, ends } = await ground.serving()
     const ids = Array.from({ length: many }, (_, n) => `adopted-${many}-${n}`)
     for (const id of ids) {
       ground.target.people.set(subOf(id), { enabled: true, has: new Set(['web:member']) })
@@ -160,7 +160,7 @@ test('who has at the target already what the rules give is known from then on, a
 })
 
 test('rules that name hundreds of places for one person make none of them', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   const places = Array.from({ length: 101 }, (_, n) => ({ kind: 'prepare', says: `project ${n}`, does: {} }) as const)
   const { plan } = ground.target.live
   const wide = { ...ground.target.live, plan: (...args: Parameters<typeof plan>) => [...plan(...args), ...places] }

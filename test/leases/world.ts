@@ -13,6 +13,12 @@ import { openEmbedded } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type FakeTarget, fakeTarget, leasesIn } from './fake-target.ts'
 
+interface Process {
+  readonly leases: Leases
+  readonly ends: Ends
+  readonly rechecks: Rechecks
+}
+
 /** The leases on an embedded store, with a target in memory and rules that give `member` in each project that a claim names. */
 export interface Ground {
   now: number
@@ -26,7 +32,9 @@ export interface Ground {
   /** The one upstream; a later process asks it again. */
   upstream?: Recheckable
   /** Leases as one process has them; a second call is another process, or the same after a crash. @param store another view of it */
-  process(store?: Store): { leases: Leases; ends: Ends; rechecks: Rechecks }
+  process(store?: Store): Process
+  /** One that has looked at everybody: until it does so again, what happens is found by marks alone. */
+  serving(): Promise<Process>
   /** A sign-in; its proof is good for 1000 s. */
   signIn(proof: string, id: string, projects: readonly string[]): Promise<string>
   /** What a person has at the target, and what the ledger says of her. */
@@ -68,6 +76,12 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
       service: () => undefined,
     },
     process: (store = ground.store) => openProcess(ground, store),
+    async serving() {
+      const process = ground.process()
+      await process.leases.passes()
+      await process.leases.idle()
+      return process
+    },
     async signIn(proof, id, projects) {
       const { now } = ground
       const subject = { connector: 'corp', id, claims: { projects }, records: {}, authTime: now }
@@ -99,7 +113,7 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
   return ground
 }
 
-function openProcess(ground: Ground, store: Store) {
+function openProcess(ground: Ground, store: Store): Process {
   const now = () => ground.now
   const random = () => randomBytes(16).toString('base64url')
   const audit = async (_id: string, event: AuditEvent) => {
