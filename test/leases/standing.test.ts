@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import type { Grant } from '../../src/core/decision.ts'
 import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
 import { type Ground, rules, startGround } from './world.ts'
 
@@ -25,7 +26,7 @@ test('of two sign-ins of one person each gives what its strength allows, and tak
       return subject.acr === 'high' ? decision : { ...decision, grants: decision.grants.slice(0, 1) }
     },
   }
-  const { leases, ends } = ground.process()
+  const { leases, ends } = await ground.serving()
   await arrive(leases, 'ada', ['db', 'web'], 'one')
   const shelf = openProofShelf(ground.store, () => ground.now)
   const proof = (await shelf.get('one')) as StoredProof
@@ -38,7 +39,7 @@ test('of two sign-ins of one person each gives what its strength allows, and tak
 })
 
 test('what a newer sign-in, or a recheck, disproves stands on no older one', async () => {
-  const { leases } = ground.process()
+  const { leases } = await ground.serving()
   await arrive(leases, 'ada', ['db', 'web'], 'one')
   ground.now += 10
   assert.equal(await arrive(leases, 'ada', ['web'], 'two'), 'ready')
@@ -51,4 +52,13 @@ test('what a newer sign-in, or a recheck, disproves stands on no older one', asy
   await leases.renewed(before, after)
   await ground.pass(leases)
   assert.equal(await ground.state('ada'), 'open ops:member')
+})
+
+test('what a target refuses to take, as a reserved name is, is never given there, whatever the rules say', async () => {
+  const { targets } = ground.world
+  const refuse = (grant: Grant) => ('project' in grant && grant.project === 'admin' ? 'reserved' : undefined)
+  ground.world = { ...ground.world, targets: new Map([...targets].map(([id, target]) => [id, { ...target, refuse }])) }
+  const { leases } = await ground.serving()
+  assert.equal(await arrive(leases, 'ada', ['admin', 'web']), 'ready')
+  assert.equal(await ground.state('ada'), 'open web:member')
 })
