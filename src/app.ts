@@ -45,6 +45,8 @@ export interface AppPorts {
   readonly log: Log
   readonly now: Clock
   readonly random: () => string
+  /** Once aborted nothing long is begun any more. */
+  readonly stop?: AbortSignal
 }
 
 /** A running gateway without its sockets. */

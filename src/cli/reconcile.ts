@@ -85,6 +85,7 @@ async function leasesOf({ store, audit: openAudit }: Beside, { args, io, world }
     random: () => randomBytes(32).toString('base64url'),
     meter: { due: () => {}, target: () => {}, passed: () => {}, held: () => {} },
     world: () => world,
+    stop: io.stop,
   })
 }
 
@@ -120,7 +121,7 @@ async function one(
     if (of > 100) io.err(`lotse reconcile: ${target.id}: ${done} of ${of} accounts`)
   }
   try {
-    return await leases.pass(target, { how, reference: 'command', progress, stop: io.stop })
+    return await leases.pass(target, { how, reference: 'command', progress })
   } catch (error) {
     if (!(error instanceof TargetUnavailable)) throw error
     io.err(`lotse reconcile: ${target.id}: ${error.message}`)

@@ -66,13 +66,15 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   const store = await openEmbedded({ path: config.store.path, now: io.now, log })
   opened.defer(() => store.close())
   const random = () => randomBytes(32).toString('base64url')
-  const app = await openApp(runnable(first), { store, root, audit: audit.audit, log, now: io.now, random })
+  const ports = { store, root, audit: audit.audit, log, now: io.now, random, stop: io.stop }
+  const app = await openApp(runnable(first), ports)
   tell(log, first)
   await audit.audit('process', { event: 'process.started', version: await version() })
   opened.defer(() => audit.audit('process', { event: 'process.stopped' }))
   const reloader = openReloader({ path, read, first, app, log, audit: audit.audit })
   opened.defer(() => reloader.stop())
   hangup = () => void hungUp(audit, reloader, log)
+  opened.defer(app.idle) // when nobody is taken in any more: a step at a slow target takes its time
   const serving = { now: false }
   const listeners = await openListeners(config, { app, log, serving, opened })
   const housekeeping = async () => {
@@ -82,7 +84,6 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   opened.defer(everySecond(housekeeping, log))
   opened.defer(everySecond(app.deliver, log))
   opened.defer(everySecond(app.end, log))
-  opened.defer(app.idle)
   opened.defer(everySecond(app.settle, log))
   opened.defer(everySecond(app.reconcile, log))
   serving.now = true

@@ -14,8 +14,6 @@ export interface PassOptions {
   readonly reference: string
   /** Told now and then how far it is. */
   readonly progress?: (done: number, of: number) => void
-  /** Once aborted nobody else is begun with. */
-  readonly stop?: AbortSignal
 }
 
 /** What a pass found, and did. */
@@ -59,16 +57,21 @@ export async function pass(ports: PassPorts, target: LiveTarget, options: PassOp
   const counts = countBy(kept.flatMap(({ connector }) => connector ?? []))
   const held = options.how === 'all' ? new Set<string>() : ports.guard(target.id).pass(taken, counts)
   const left = new Map<string, Left>(busy.map((sub) => [sub, 'busy']))
-  if (options.how === 'look') return { target: target.id, accounts, plans, held, left }
+  const passed = { target: target.id, accounts, plans, held, left }
+  if (options.how === 'look') return passed
   const mayTake = (standing: Standing) => options.how === 'all' || !ports.guard(target.id).holding(standing)
   const open = [...plans.map(({ standing }) => standing.sub), ...unknown]
-  for (let at = 0; at < open.length && !options.stop?.aborted; at += FEW) {
+  for (let at = 0; at < open.length; at += FEW) {
+    if (ports.stop?.aborted) {
+      for (const sub of open.slice(at)) left.set(sub, new Error('it was stopped before their turn'))
+      return passed
+    }
     if (at % TOLD === 0) options.progress?.(at, open.length)
     const order = { target, subs: open.slice(at, at + FEW), reference: options.reference, mayTake }
     for (const [sub, why] of await toTheEnd(ports.settler, order)) left.set(sub, why)
   }
   if (open.length > 0) options.progress?.(open.length, open.length)
-  return { target: target.id, accounts, plans, held, left }
+  return passed
 }
 
 /** Settles some accounts, however much there is to do. @returns who is not settled, and why */
@@ -135,7 +138,7 @@ async function liveProofs(ports: PassPorts): Promise<Map<string, Map<string, Sto
  * upstream that does not answer changes nothing before the grace is over.
  */
 async function recheckAll(
-  { rechecks, log, proofs: shelf }: PassPorts,
+  { rechecks, log, proofs: shelf, stop }: PassPorts,
   proofs: Map<string, Map<string, StoredProof>>,
   leased: ReadonlySet<string>,
 ): Promise<void> {
@@ -146,7 +149,7 @@ async function recheckAll(
     [...own].flatMap(([id, proof]) => (leased.has(sub) || silent.has(id) ? [[sub, id, proof] as const] : [])),
   )
   const one = async () => {
-    for (let next = due.pop(); next; next = due.pop()) {
+    for (let next = due.pop(); next && !stop?.aborted; next = due.pop()) {
       const [sub, id, proof] = next
       try {
         const fresh = await rechecks.fresh(id, proof)

@@ -90,7 +90,7 @@ async function drain(ports: QueuePorts, draining: Draining, entries: readonly Du
   const { done, groups } = await order(ports, draining, [...bySub.keys()])
   for (const sub of done) await ports.due.strike(bySub.get(sub) as DueEntry) // each of them came from there
   for (const subs of groups) {
-    if (ports.gates.of(target.id).closed()) return
+    if (ports.gates.of(target.id).closed() || ports.stop?.aborted) return
     const results = await ports.settler.settle({ target, subs, reference: 'leases', mayTake: mayTake(target) })
     for (const [sub, state] of results) await writeOff(ports.due, lane, bySub.get(sub) as DueEntry, state)
     const failed = [...results].flatMap(([sub, state]) => (state instanceof Error ? [[sub, state] as const] : []))

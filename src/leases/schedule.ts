@@ -15,7 +15,7 @@ export interface Schedule {
   now(): void
 }
 
-export interface SchedulePorts extends Pick<LeasePorts, 'audit' | 'log' | 'meter' | 'now' | 'world'> {
+export interface SchedulePorts extends Pick<LeasePorts, 'audit' | 'log' | 'meter' | 'now' | 'stop' | 'world'> {
   readonly due: Due
   readonly gates: Gates
   readonly pass: (target: LiveTarget, options: PassOptions) => Promise<Passed>
@@ -53,6 +53,7 @@ export function openSchedule(ports: SchedulePorts): Schedule {
     const began = asked
     try {
       const { held, left } = await ports.pass(target, { how: 'guarded', reference: 'leases' })
+      if (ports.stop?.aborted) return // the next process looks at everybody
       for (const sub of left.keys()) await due.mark(sub, 1, [id])
       tellFailures(
         log,

@@ -51,4 +51,6 @@ export interface LeasePorts {
   readonly meter: LeaseMeter
   /** Asked anew at each use: a reload swaps it. */
   readonly world: () => World
+  /** Once aborted nobody else is begun with: what is left waits in the queue, or for the next pass. */
+  readonly stop?: AbortSignal
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
+import { kinds } from '../../src/store/kinds.ts'
 import { hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
 
@@ -173,4 +174,24 @@ test('rules that name hundreds of places for one person make none of them', asyn
   await ground.pass(leases)
   assert.equal(ground.target.counts.writes, 0)
   assert.ok(ground.logs.some(({ level, message }) => level === 'error' && message.startsWith('a target refuses')))
+})
+
+test('a process that is told to stop begins with nobody else, and says whom it did not come to', async () => {
+  const stopping = new AbortController()
+  ground.stop = stopping.signal
+  const ids = Array.from({ length: 50 }, (_, n) => `person-${n}`)
+  const { leases } = ground.process()
+  for (const id of ids) await ground.signIn(id, id, ['web'])
+  ground.target.step = () => stopping.abort()
+  const target = ground.world.targets.get('cloud')
+  assert.ok(target)
+  const { left } = await leases.pass(target, { how: 'guarded', reference: 'command' })
+  assert.equal(left.size, 30)
+  await ground.pass(leases)
+  assert.equal(ground.target.people.size, 20, 'neither does the next pass')
+  for (const id of ids) await leases.mark(subOf(id), 0)
+  await leases.tick()
+  await leases.idle()
+  assert.equal(ground.target.people.size, 20, 'nor the queue')
+  assert.equal((await ground.store.list(kinds.Due, 100)).length, 50, 'which waits for the next process')
 })

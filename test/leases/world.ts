@@ -29,6 +29,8 @@ export interface Ground {
   /** Says no to each later audit line. */
   audit: 'takes' | 'full'
   world: World
+  /** Aborted where later processes are to stop. */
+  stop: AbortSignal
   /** The one upstream; a later process asks it again. */
   upstream?: Recheckable
   /** Leases as one process has them; a second call is another process, or the same after a crash. @param store another view of it */
@@ -67,6 +69,7 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
     target,
     events: [],
     logs: [],
+    stop: new AbortController().signal,
     audit: 'takes',
     world: {
       targets: new Map([['cloud', { id: 'cloud', live: target.live, refuse: () => undefined }]]),
@@ -128,7 +131,7 @@ function openProcess(ground: Ground, store: Store): Process {
   const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
   const renewed: Leases['renewed'] = (before, after) => leases.renewed(before, after)
   const rechecks = openRechecks({ ...ports, connector: () => ground.upstream, gone, renewed })
-  const leases = openLeases({ ...ports, meter, rechecks, world: () => ground.world })
+  const leases = openLeases({ ...ports, meter, rechecks, world: () => ground.world, stop: ground.stop })
   const ends = openEnds({ ...ports, refuseFor: 3600, touched: leases.mark })
   return { leases, ends, rechecks }
 }
