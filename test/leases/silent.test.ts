@@ -95,3 +95,10 @@ test('where it was never found out that it cannot be asked the leases end with t
   await ground.pass(leases, 2)
   assert.equal(await state(), 'open web:member')
 })
+
+test('an upstream that names somebody else in its answer has taken the person back', async () => {
+  answers = async (proof) => ({ ...proof, provenAt: ground.now, subject: { ...proof.subject, id: 'eve' } })
+  const { proof } = await after(150)
+  assert.equal(await proof(), undefined)
+  assert.deepEqual([await state(), await ground.state('eve')], ['locked', 'nobody'])
+})
