@@ -184,9 +184,6 @@ export function openEnds(ports: EndsPorts): Ends {
       }
     },
     async resume() {
-      await ender.flush(now() - UNDER_WAY).catch((error: unknown) => {
-        log('error', 'the audit log does not take the lines of ends; they wait', { error: String(error) })
-      })
       for (const { id, value } of await endings.list(BATCH)) {
         // Young ones may be under way in another process, a command's: two at once would write every line twice.
         if (value.at > now() - UNDER_WAY) continue
@@ -196,6 +193,10 @@ export function openEnds(ports: EndsPorts): Ends {
           log('warn', 'an end is not complete yet; it is tried again', { id, error: String(error) }),
         )
       }
+      // Last: what is carried out again writes its own lines.
+      await ender.flush(now() - UNDER_WAY).catch((error: unknown) => {
+        log('error', 'the audit log does not take the lines of ends; they wait', { error: String(error) })
+      })
     },
     expire: () =>
       timetable.each(async (minute) => {

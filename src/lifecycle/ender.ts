@@ -27,6 +27,14 @@ interface GrantPayload {
 /** Seconds after which a sign-in that is about to end has ended, or waits for `resume`. */
 const AFTERWARDS = 2
 
+/** One go at an ending. */
+interface Run {
+  readonly ending: Ending
+  readonly how: 'first' | 'again'
+  /** Its lines, each from before the end that it tells of. */
+  readonly kept: Line[]
+}
+
 /** Sign-ins that end in one turn of the event loop: they share a commit, and requests come in between. */
 const AT_ONCE = 25
 
@@ -64,16 +72,19 @@ export function openEnder(ports: EndsPorts) {
     }
   }
 
-  /** Ends one thing: its line is kept before, and written by the caller after everything has ended. */
-  const endOne = async (line: Line | undefined, revoke: () => Promise<void>): Promise<Line[]> => {
-    if (line) await lines.keep(line)
+  /** Ends one thing: its line is kept before, and written after everything has ended. */
+  const endOne = async (line: Line | undefined, { kept }: Run, revoke: () => Promise<void>): Promise<void> => {
+    if (line) {
+      kept.push(line)
+      await lines.keep(line)
+    }
     await revoke()
-    return line ? [line] : []
   }
 
-  const endSignIn = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Line[]> => {
+  const endSignIn = async (id: string, run: Run): Promise<void> => {
+    const { ending, how } = run
     const proof = await proofs.get(id)
-    if (proof && how === 'again' && isLater(proof, ending)) return []
+    if (proof && how === 'again' && isLater(proof, ending)) return
     const parts = await partsOf(groupOf.proof(id))
     await tellClients(parts)
     // Of several processes that end the same thing one writes it down; again only where that one died before it was done.
@@ -83,36 +94,31 @@ export function openEnder(ports: EndsPorts) {
       proof && (first || how === 'again') ? signInLine({ id, at: ports.now() }, ending, proof, clients) : undefined
     // Before, since nobody can tell whose it was once it is gone.
     if (proof) await touched(accountId(proof.subject), AFTERWARDS)
-    const ended = await endOne(line, async () => {
+    await endOne(line, run, async () => {
       // The grants' own tokens are in their grant's group only, and all writes of one turn are one commit.
       await Promise.all(parts.grants.map((grant) => store.revoke(groupOf.grant(grant.id), ports.refuseFor)))
       await store.revoke(groupOf.proof(id), ports.refuseFor)
     })
     if (proof) await touched(accountId(proof.subject), 0)
-    return ended
   }
 
-  const endFamily = async (
-    grant: { readonly id: string } & GrantPayload,
-    ending: Ending,
-    how: 'first' | 'again',
-  ): Promise<Line[]> => {
+  const endFamily = async (grant: { readonly id: string } & GrantPayload, run: Run): Promise<void> => {
+    const { ending, how } = run
     const first = (await store.consume(kinds.Grant, grant.id)) === 'first'
     const { clientId: client, accountId: sub } = grant
     const event = { event: 'family.revoked', cause: ending.cause, client, personal: personalOf(sub, ending) } as const
     const line = { id: `family ${grant.id}`, reference: ending.by.reference, event, at: ports.now() }
-    return endOne(first || how === 'again' ? line : undefined, () =>
+    await endOne(first || how === 'again' ? line : undefined, run, () =>
       store.revoke(groupOf.grant(grant.id), ports.refuseFor),
     )
   }
 
-  /** Runs over all items, some at a time. */
-  const each = async <T>(items: readonly T[], work: (item: T) => Promise<Line[]>): Promise<readonly Line[]> => {
-    const found: Line[] = []
+  /** Runs over all items, some at a time. @throws when nothing is under way any more */
+  const each = async <T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
     for (let at = 0; at < items.length; at += AT_ONCE) {
-      found.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(work))).flat())
+      const some = await Promise.allSettled(items.slice(at, at + AT_ONCE).map(work))
+      for (const one of some) if (one.status === 'rejected') throw one.reason
     }
-    return found
   }
 
   const familiesOf = async (clients: readonly string[], before: number) => {
@@ -127,6 +133,24 @@ export function openEnder(ports: EndsPorts) {
     return [{ id, proof, sessions: sessions.flatMap(({ uid }) => uid ?? []), families: grants.map(familyOf) }]
   }
 
+  const carry = async (run: Run): Promise<Ended> => {
+    const { selector, at } = run.ending
+    // Before anything is looked for: who is stored after this looks at it, who was stored before is found.
+    const people = peopleOf(selector)
+    if (people !== undefined) await proofs.markEnded(people, at)
+    for (const client of clientsOf(selector)) await proofs.markEnded(groupOf.client(client), at)
+    await each(await familiesOf(clientsOf(selector), at), (grant) => endFamily(grant, run))
+    const families = run.kept.length
+    await each(await signInsOf(ports, selector), (id) => endSignIn(id, run))
+    // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
+    const late = lateGroup(selector)
+    if (late !== undefined) await store.revoke(late, ports.refuseFor)
+    // Also where nobody was signed in: what was written at a target may have outlived the sign-in for which it was.
+    if (selector.kind === 'subject') await touched(selector.sub, 0)
+    await lines.write(run.kept)
+    return { signIns: run.kept.length - families, families }
+  }
+
   return {
     async find(selector: Selector): Promise<Found> {
       const signIns = await Promise.all((await signInsOf(ports, selector)).map(signInOf))
@@ -135,20 +159,13 @@ export function openEnder(ports: EndsPorts) {
     },
 
     async carryOut(ending: Ending, how: 'first' | 'again'): Promise<Ended> {
-      const { selector, at } = ending
-      // Before anything is looked for: who is stored after this looks at it, who was stored before is found.
-      const people = peopleOf(selector)
-      if (people !== undefined) await proofs.markEnded(people, at)
-      for (const client of clientsOf(selector)) await proofs.markEnded(groupOf.client(client), at)
-      const families = await each(await familiesOf(clientsOf(selector), at), (grant) => endFamily(grant, ending, how))
-      const signIns = await each(await signInsOf(ports, selector), (id) => endSignIn(id, ending, how))
-      // A sign-in in flight that rests on what the upstream or the person just ended must not be kept afterwards.
-      const late = lateGroup(selector)
-      if (late !== undefined) await store.revoke(late, ports.refuseFor)
-      // Also where nobody was signed in: what was written at a target may have outlived the sign-in for which it was.
-      if (selector.kind === 'subject') await touched(selector.sub, 0)
-      await lines.write([...families, ...signIns])
-      return { signIns: signIns.length, families: families.length }
+      const run: Run = { ending, how, kept: [] }
+      try {
+        return await carry(run)
+      } catch (error) {
+        lines.release(run.kept)
+        throw error
+      }
     },
 
     /** Writes lines of earlier ends that the audit log did not take. */

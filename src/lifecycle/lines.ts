@@ -28,6 +28,8 @@ export interface Lines {
   keep(line: Line): Promise<void>
   /** Nothing of it has happened after all. */
   drop(id: string): Promise<void>
+  /** Who kept them cannot go on: whoever flushes writes what nobody keeps again. */
+  release(lines: readonly Pick<Line, 'id'>[]): void
   /** Once all of it has ended. @throws where the audit log does not take one; the rest then waits */
   write(lines: readonly Line[]): Promise<void>
   /** Writes what has waited since before a moment, as a crash or a full disk left it. @throws where it still cannot be written */
@@ -42,17 +44,21 @@ export function openLines(store: Store, audit: Audit): Lines {
     await audit(line.reference, line.event)
     await waiting.delete(line.id)
   }
+  const release: Lines['release'] = (lines) => {
+    for (const { id } of lines) near.delete(id)
+  }
   return {
     async keep(line) {
       near.add(line.id)
       await waiting.put(line.id, line)
     },
     async drop(id) {
-      near.delete(id)
+      release([{ id }])
       await waiting.delete(id)
     },
+    release,
     async write(lines) {
-      for (const { id } of lines) near.delete(id) // what is not taken now waits for anybody
+      release(lines) // what is not taken now waits for anybody
       const left = [...lines]
       try {
         for (let line = left[0]; line; line = left[0]) {

@@ -181,7 +181,16 @@ test('what ended takes nothing that comes late: no token, no grant, no renewed p
   assert.equal(await store.put(kinds.Grant, 'late', '{}', 100, { groups: [groupOf.proof('a')] }), false)
 })
 
-test('an end that breaks off at any point is carried out afterwards, and nobody is forgotten', async () => {
+for (const [what, goesOn] of [
+  ['a process that dies', 'another'],
+  ['a store that fails for a moment', 'the same'],
+] as const)
+  test(`an end that breaks off at any point by ${what} is carried out afterwards, and nobody is forgotten`, async () => {
+    assert.ok((await breakingOff(goesOn)) > 10)
+  })
+
+/** @returns points at which it broke off */
+async function breakingOff(goesOn: 'another' | 'the same'): Promise<number> {
   let points = 0
   for (let at = 1; ; at++) {
     await store.close()
@@ -190,18 +199,21 @@ test('an end that breaks off at any point is carried out afterwards, and nobody 
     touched = []
     await everybody()
     left = at
-    const broken = await ends()
-      .end({ kind: 'subject', sub: sub('corp', 'ada') }, 'upstream', by)
-      .then(
-        () => undefined,
-        (error: unknown) => error,
-      )
+    const one = ends()
+    const broken = await one.end({ kind: 'subject', sub: sub('corp', 'ada') }, 'upstream', by).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
     left = Number.POSITIVE_INFINITY
     if (broken === undefined) break
     points++
     assert.ok(broken instanceof StoreUnavailable, String(broken))
     const begun = (await store.list(kinds.Ending, 10)).length > 0
-    await later().resume()
+    if (goesOn === 'another') await later().resume()
+    else {
+      now += 5
+      await one.resume()
+    }
     if (!begun) continue // the very first write failed: whoever asked was told, and nothing happened
     assert.equal(await alive(), 'c d | c-web d-web', `after a crash at operation ${at}`)
     assert.deepEqual(await told(), ['a-cli', 'a-web', 'b-web'])
@@ -212,8 +224,8 @@ test('an end that breaks off at any point is carried out afterwards, and nobody 
         'and told of',
       )
   }
-  assert.ok(points > 10, `${points} points`)
-})
+  return points
+}
 
 test('an ending is struck off by whoever carried it out, a command too', async () => {
   await everybody()
@@ -236,6 +248,20 @@ test('whoever keeps leases hears of an end before it happens: a crash after that
   const ports = { store: used, proofs, audit, log: () => {}, now: () => now, random, refuseFor: 3600 }
   await openEnds({ ...ports, touched: touching }).end({ kind: 'proof', id: 'a' }, 'person', by)
   assert.deepEqual(told, ['before: signed in', 'after: ended'])
+})
+
+test('an end that takes its time is written down once, whatever the process does meanwhile', async () => {
+  await signIn('a')
+  const random = () => randomBytes(16).toString('base64url')
+  const audit = async (_id: string, event: AuditEvent) => void events.push(event)
+  const ports = { store, proofs: openProofShelf(store, () => now), audit, log: () => {}, now: () => now, random }
+  const slow = async () => {
+    now += 5
+    await one.resume()
+  }
+  const one: Ends = openEnds({ ...ports, refuseFor: 3600, touched: slow })
+  await one.end({ kind: 'proof', id: 'a' }, 'person', by)
+  assert.equal(events.length, 1)
 })
 
 test('an audit log that is full keeps nobody in, and gets every line when it has room again', async () => {
