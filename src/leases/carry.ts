@@ -43,8 +43,7 @@ export async function carryOut(
   hands: Hands,
   work: Work,
 ): Promise<void> {
-  const { target, sub, reference } = work
-  const steps = inOrder(work.steps)
+  const { target, sub, steps, reference } = work
   await hands.ledger.change(target, sub, (account) => steps.reduce(noted, account))
   const lines = openCuts(ports, work)
   await lines.keep()
@@ -60,8 +59,12 @@ export async function carryOut(
     // A last step that took too long may have met what another process did meanwhile.
     await hands.claim.hold()
   } finally {
-    await hands.ledger.change(target, sub, (account) => settled(account, carried))
-    await lines.write(carried.done)
+    try {
+      await hands.ledger.change(target, sub, (account) => settled(account, carried))
+      await lines.write(carried.done)
+    } finally {
+      lines.release()
+    }
   }
   const [refusal] = carried.refusals
   if (refusal) throw refusal
@@ -162,5 +165,7 @@ function openCuts(ports: Pick<LeasePorts, 'lines' | 'log' | 'now' | 'random'>, w
       }
       await ports.lines.write(lines).catch(tell)
     },
+    /** What could not be written here waits for whoever flushes. */
+    release: () => ports.lines.release([...kept.values()]),
   }
 }

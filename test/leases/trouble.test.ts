@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { kinds } from '../../src/store/kinds.ts'
+import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 import { hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
 
@@ -149,6 +150,31 @@ test('a line about what a command takes is written once, when it is taken', asyn
   ground.now += 120
   await serving.ends.resume()
   assert.deepEqual(names(), ['account.locked', 'lease.taken'])
+})
+
+test('what was taken is written down although the store failed right after it', async () => {
+  let works = true
+  const failing = new Proxy(ground.store, {
+    get: (store, name: keyof Store) => {
+      if (works) return store[name]
+      return () => Promise.reject(new StoreUnavailable(`${name}: no answer`))
+    },
+  })
+  const { leases, ends } = ground.process(failing)
+  await ground.signIn('p', 'ada', ['web'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  await ends.end({ kind: 'subject', sub: ada }, 'operator', by)
+  ground.target.step = ({ kind }) => {
+    works = kind !== 'take'
+  }
+  ground.now += 1
+  await leases.tick()
+  await leases.idle()
+  works = true
+  ground.now += 120
+  await ends.resume()
+  assert.ok(names().includes('account.locked') && names().includes('lease.taken'), names().join())
+  assert.equal((await ground.store.list(kinds.EndLine, 10)).length, 0)
 })
 
 test('who has at the target already what the rules give is known from then on, and locked when she is gone', async () => {
