@@ -88,7 +88,10 @@ async function drain(ports: QueuePorts, draining: Draining, entries: readonly Du
   const { target, lane, mayTake } = draining
   const bySub = new Map(entries.map((entry) => [entry.sub, entry]))
   const { done, groups } = await order(ports, draining, [...bySub.keys()])
-  for (const sub of done) await ports.due.strike(bySub.get(sub) as DueEntry) // each of them came from there
+  for (const { sub, until } of done) {
+    await ports.ends.expect(sub, until)
+    await ports.due.strike(bySub.get(sub) as DueEntry) // each of them came from there
+  }
   for (const subs of groups) {
     if (ports.gates.of(target.id).closed() || ports.stop?.aborted) return
     const results = await ports.settler.settle({ target, subs, reference: 'leases', mayTake: mayTake(target) })
@@ -113,8 +116,8 @@ async function writeOff(due: Due, { failures }: Lane, entry: DueEntry, state: Se
 }
 
 interface Order {
-  /** For whom nothing is to be done. */
-  readonly done: readonly string[]
+  /** For whom nothing is to be done now. */
+  readonly done: readonly Standing[]
   /** Who is settled together, in this order. */
   readonly groups: readonly (readonly string[])[]
 }
@@ -139,7 +142,7 @@ async function order(ports: QueuePorts, { target, lane }: Draining, owed: readon
     const { plans, unknown, busy } = await ports.settler.look(target, standings)
     const open = new Set([...busy, ...unknown, ...plans.map(({ standing }) => standing.sub)])
     const worst = [...plans].sort(byLoss).map(({ standing }) => standing.sub)
-    const done = standings.flatMap(({ sub }) => (open.has(sub) ? [] : [sub]))
+    const done = standings.filter(({ sub }) => !open.has(sub))
     return { done, groups: [...inGroups([...worst, ...unknown].slice(0, TOGETHER)), ...alone] }
   } catch (error) {
     lane.singlyUntil = ports.now() + WITHOUT_LISTS

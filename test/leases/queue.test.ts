@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { openDue } from '../../src/leases/due.ts'
+import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { down, fakeTarget, hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
@@ -121,6 +122,28 @@ test('many who are marked are settled few by few where whole lists cannot be rea
   }
   for (const id of ids) assert.equal(await ground.state(id), 'open web:member')
   assert.equal(ground.target.counts.lists, 1)
+})
+
+test('what ends at a moment that a recheck names ends then for many, too, and not only with the next pass', async () => {
+  await ground.close()
+  ground = await startGround(fakeTarget({ atOnce: { accounts: 1000, percent: 100 } }))
+  const { leases } = await ground.serving()
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  const ids = Array.from({ length: 120 }, (_, n) => `person-${n}`)
+  for (const id of ids) await leases.arrived(await ground.signIn(id, id, ['web']), ['cloud'], 'r')
+  const until = [String(ground.now + 300)]
+  for (const id of ids) {
+    const before = (await shelf.get(id)) as StoredProof
+    const claims = { ...before.subject.claims, until }
+    const after = { ...before, subject: { ...before.subject, claims } }
+    await shelf.put(id, after)
+    await leases.renewed(before, after)
+  }
+  await ground.pass(leases, 15) // also through the minutes before it began
+  assert.equal(await ground.state('person-0'), 'open web:member')
+  ground.now += 285
+  await ground.pass(leases, 5)
+  for (const id of ids) assert.equal(await ground.state(id), 'locked', id)
 })
 
 test('one whose change fails is tried less and less often, and holds up nobody for long', async () => {
