@@ -18,7 +18,7 @@ export interface AdapterOptions {
 export const refreshWindow = 10
 
 /** Seconds in which a used token whose successor was never written is taken again: a command line comes back minutes after a 503. */
-export const unanswered = 600
+const unanswered = 600
 
 /**
  * Seconds in which further uses of a code are refused, and no more: a double click or a proxy's retry is still under way when the
@@ -98,7 +98,7 @@ function plainModel(store: Store, kind: Kind, { invalidGrant }: AdapterOptions):
  * Rotation in which honest clients may be parallel or lose an answer (kubectl beside Terraform), and a thief is still found out:
  * of a token used more than once within the window all users get the same successor, as nobody has shown yet that he has it. Once
  * the successor was used, or the window is over, the token is shown as used, and the library revokes the family (RFC 9700 §4.14.2).
- * Nothing is cached and nobody waits, so replicas agree, and a crash between `consume` and `upsert` is healed by a retry.
+ * Nothing is cached and nobody waits, so replicas agree, and a crash between `consume` and `upsert` is healed by a retry within minutes.
  */
 function refreshTokens(store: Store, { now, invalidGrant, successor }: AdapterOptions): Partial<Adapter> {
   const kind = kinds.RefreshToken

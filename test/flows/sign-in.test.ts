@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { groupOf } from '../../src/lifecycle/proofs.ts'
+import { kinds } from '../../src/store/kinds.ts'
 import { claimsIn, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import { authorization, CALLBACK, person, pickPerson, redeem, signIn, tokensOf, toldAt } from '../support/sign-in.ts'
@@ -142,7 +144,8 @@ test('another person who signs in in the same browser gets her own session, and 
   const mine = await signIn(who, authorization(gateway, 'kubectl', viaCorp), 'ada')
   assert.ok(mine.get('code'))
   const sessionCookie = () => who.cookies().find(({ name }) => name === 'lotse-session')?.value
-  const before = sessionCookie()
+  const before = sessionCookie() ?? ''
+  const hers = (await gateway.store.get(kinds.Session, before))?.value ?? ''
   const request = authorization(gateway, 'kubectl', { ...viaCorp, prompt: 'login' })
   const changing = await pickPerson(who, await who.get(request.url), 'bob')
   assert.equal(changing.location.origin, idp.issuer, 'the upstream ends its own session of ada first')
@@ -154,7 +157,9 @@ test('another person who signs in in the same browser gets her own session, and 
   const again = toldAt(await who.get(next.url))
   const silent = await redeem(gateway, { code: again.get('code'), verifier: next.verifier, client: 'kubectl' })
   assert.equal(claimsIn(silent.body['id_token'] ?? '')['preferred_username'], 'corp:bob')
-  // Ada's old cookie opens nothing any more.
+  // Ada's old cookie opens nothing any more, and a request of hers that is still on the way does not put her session back.
+  const links = { groups: [groupOf.browser(JSON.parse(hers).uid)] }
+  assert.equal(await gateway.store.put(kinds.Session, before, hers, 60, links), false)
   const thief = person({ cookie: `lotse-session=${before}` })
   const page = await thief.get(authorization(gateway, 'kubectl', { prompt: 'none' }).url)
   assert.equal(toldAt(page).get('error'), 'login_required')

@@ -69,8 +69,12 @@ describe('the adapter of oidc-provider', () => {
       assert.equal(stored?.scope, undefined)
     })
 
-    it('heals a crash between use and successor by a retry', async () => {
+    it('heals a crash between use and successor by a retry, minutes later, and not for ever', async () => {
       await model('RefreshToken').consume('one')
+      time += 600
+      assert.equal((await model('RefreshToken').find('one'))?.consumed, time - 600)
+      await assert.rejects(model('RefreshToken').consume('one'), errors.InvalidGrant)
+      time -= 1
       assert.equal(await refresh('one'), successor('one'))
     })
 
