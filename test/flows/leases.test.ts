@@ -41,8 +41,8 @@ const target = (id: string, more: string) =>
   `  - { id: ${id}, type: keystone, url: ${keystone.url}, audience: ${id}, domain: Default, reconcile: { user: { name: admin, password: { env: KEYSTONE_PASSWORD }, scope: { project: admin } }, perSecond: 1000, ${more} } }`
 const client = (id: string) =>
   `  - { id: ${id}-cli, native: true, target: ${id}, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh], offlineAccess: true }`
-const robot =
-  '  - { id: sky-robot, target: sky, auth: client_secret_post, secret: { env: ROBOT_SECRET }, grants: [client_credentials], serviceAccount: { connector: corp, id: sky-robot, claims: { groups: [/teams/ci/dev], account_status: [active] } } }'
+const robot = (id: string) =>
+  `  - { id: ${id}, target: sky, auth: client_secret_post, secret: { env: ROBOT_SECRET }, grants: [client_credentials], serviceAccount: { connector: corp, id: ${id}, claims: { groups: [/teams/ci/dev], account_status: [active] } } }`
 const rule = (id: string, project = '<team>') =>
   `  - { name: ${id}, from: [corp], each: { claim: groups, pattern: '/teams/<team>/<rank>' }, give: [{ target: ${id}, project: '${project}', domain: Default, roles: [member] }] }\n`
 
@@ -61,7 +61,10 @@ before(async () => {
   ;({ idp, gateway, config } = await standard({
     env,
     idp: { people: there, configuration },
-    extra: () => ({ targets: `${target('sky', 'ifUnreachable: go-on')}`, clients: `${client('sky')}\n${robot}` }),
+    extra: () => ({
+      targets: `${target('sky', 'ifUnreachable: go-on')}`,
+      clients: `${client('sky')}\n${robot('sky-robot')}`,
+    }),
     rules: rule('sky'),
   }))
   at = await operator(gateway, config, env)
@@ -76,6 +79,7 @@ beforeEach(async () => {
   await seconds(1) // and done: what happens from here on is found by marks alone
 })
 afterEach(async () => {
+  gateway.failAudit('no')
   keystone.up()
   await at.configure(config)
   await gateway.ends.end({ kind: 'connector', id: 'corp' }, 'operator', { reference: 'test' })
@@ -190,12 +194,6 @@ test('a proof that runs out ends its leases', async () => {
     access('ada').filter((each) => each.startsWith('member')),
     [],
   )
-})
-
-test('a client of its own has its role before it has its token', async () => {
-  const asked = { grant_type: 'client_credentials', client_id: 'sky-robot', client_secret: standardEnv.ROBOT_SECRET }
-  assert.equal((await gateway.post('/token', asked)).status, 200)
-  assert.deepEqual(access('sky-robot'), ['member in project ci (Default)'])
 })
 
 test('a Keystone that is down for a minute holds up nobody, and has everything afterwards', async () => {
@@ -347,4 +345,44 @@ test('what rules or people need and nobody makes is said to the operator', async
     told.map(({ level }) => level),
     ['error'],
   )
+})
+
+const asRobot = (client_id: string) =>
+  gateway.post('/token', {
+    grant_type: 'client_credentials',
+    client_id,
+    client_secret: standardEnv.ROBOT_SECRET,
+  })
+/** The configuration with one more robot, for whom no pass has done anything yet. */
+const withRobot = (id: string) => config.replace(robot('sky-robot'), `${robot('sky-robot')}\n${robot(id)}`)
+
+test('a client of its own has its role before it has its token', async () => {
+  await gateway.reload(withRobot('new-robot'))
+  assert.deepEqual(access('new-robot'), [])
+  assert.equal((await asRobot('new-robot')).status, 200)
+  assert.deepEqual(access('new-robot'), ['member in project ci (Default)'])
+})
+
+test('a client of its own is told to come back while a Keystone is down that must be there, and gets its token afterwards', async () => {
+  await gateway.reload(withRobot('late-robot').replace('ifUnreachable: go-on', 'ifUnreachable: refuse'))
+  keystone.down()
+  const { status, body } = await asRobot('late-robot')
+  assert.deepEqual([status, body['error']], [503, 'temporarily_unavailable'])
+  keystone.up()
+  await seconds(20)
+  assert.equal((await asRobot('late-robot')).status, 200)
+})
+
+test('a sign-in that fails when everything is given leaves nothing of it', async () => {
+  await seconds(2) // the pass that is due anyway
+  const who = person()
+  const page = await who.get(authorization(gateway, 'sky-cli').url)
+  gateway.failAudit('login.success')
+  assert.equal((await pickPerson(who, page, 'ada')).status, 503)
+  gateway.failAudit('no')
+  const given = () => access('ada').filter((each) => each.startsWith('member'))
+  assert.equal(given().length, 2)
+  await seconds(3)
+  assert.deepEqual(given(), [])
+  assert.equal(enabled('ada'), false)
 })

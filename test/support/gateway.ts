@@ -42,8 +42,8 @@ export interface TestGateway {
   readonly logs: readonly LogLine[]
   /** Loads another configuration into the running gateway, as SIGHUP does. */
   reload(yaml: string): Promise<void>
-  /** Makes each later audit line fail, or work again. */
-  failAudit(failing: 'yes' | 'no'): void
+  /** Makes each later audit line fail, or those of one event, or none any more. */
+  failAudit(failing: 'yes' | 'no' | AuditEvent['event']): void
   /** A form POST to a path; JSON answer. */
   post(
     path: string,
@@ -131,14 +131,14 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const events: AuditEvent[] = []
   const ids: string[] = []
   const logs: LogLine[] = []
-  let failing = false
+  let failing: Parameters<TestGateway['failAudit']>[0] = 'no'
   const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
   const store = options.store?.(embedded) ?? embedded
   app = await openApp(runnable(await read(head(issuer) + options.config, folder, env)), {
     store,
     root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
     audit: async (id, event) => {
-      if (failing) throw new Error('no space left on device')
+      if (failing === 'yes' || failing === event.event) throw new Error('no space left on device')
       ids.push(id)
       events.push(event)
     },
@@ -160,7 +160,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
       await running.reload(runnable(await read(head(issuer) + yaml, folder, env)))
     },
     failAudit(state) {
-      failing = state === 'yes'
+      failing = state
     },
     async post(path, fields, headers = {}) {
       const answer = await fetch(issuer + path, { method: 'POST', body: new URLSearchParams(fields), headers })
