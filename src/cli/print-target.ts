@@ -58,8 +58,7 @@ export async function filesOfTarget(
 
 async function clusterWorld(target: TargetConfig, loaded: Loaded, args: Args, io: Io): Promise<Partial<PrintWorld>> {
   if (target.type !== 'kubernetes') {
-    const stray = Object.keys(clusterOptions).find((option) => args.flag(option) || args.text(option) !== undefined)
-    if (stray !== undefined) throw new UsageError(`--${stray} is for clusters, and ${target.id} is none`)
+    refuseClusterOptions(target.id, args)
     return {}
   }
   const opened = targetTypes.kubernetes.open(target as never) // it was read by the schema of its type
@@ -69,6 +68,12 @@ async function clusterWorld(target: TargetConfig, loaded: Loaded, args: Args, io
   for (const line of missing(possible, named, seen)) io.err(`lotse print: ${line}`)
   const [issuer, consumer] = [await pem(args, io, 'issuer-ca'), await pem(args, io, 'cluster-ca')]
   return { possible, authorities: { ...(issuer && { issuer }), ...(consumer && { consumer }) } }
+}
+
+/** @throws {UsageError} where an option that only clusters have was given for something else */
+export function refuseClusterOptions(id: string, args: Args): void {
+  const stray = Object.keys(clusterOptions).find((option) => args.flag(option) || args.text(option) !== undefined)
+  if (stray !== undefined) throw new UsageError(`--${stray} is for clusters, and ${id} is none`)
 }
 
 function namespacesOf(args: Args, target: Target): readonly string[] {

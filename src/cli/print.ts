@@ -8,7 +8,7 @@ import { urlsFor } from '../connectors/connector.ts'
 import { connectorTypes } from '../connectors/index.ts'
 import type { GeneratedFile } from '../core/ports.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
-import { clusterOptions, filesOfTarget } from './print-target.ts'
+import { clusterOptions, filesOfTarget, refuseClusterOptions } from './print-target.ts'
 
 /** `lotse print`: what the other side's operator needs, made from the same configuration. */
 export const command: Command = {
@@ -51,6 +51,7 @@ async function filesOf(loaded: Loaded, id: string, args: Args, io: Io): Promise<
   const target = config.targets.find((each) => each.id === id)
   if (connector && !(target && flavour !== undefined)) {
     if (flavour !== undefined) throw new UsageError(`${id} is a connector, which has no flavours`)
+    refuseClusterOptions(id, args)
     if (target) io.err(`lotse print: ${id} is a connector and a target; for the target say --flavour`)
     return ofConnector(connector, new URL(config.issuer), io)
   }
