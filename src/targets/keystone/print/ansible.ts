@@ -66,7 +66,7 @@ const token = `- name: Sign in at Keystone
 
 const headers = `headers: { X-Auth-Token: ${v('lotse_token.stdout')} }`
 
-const lookForDomains = `- name: Look for the domains in which people live
+const lookForDomains = (title: string) => `- name: ${title}
   ansible.builtin.uri:
     url: ${v("lotse_api ~ '/domains?name=' ~ (item | urlencode)")}
     ${headers}
@@ -76,7 +76,7 @@ const lookForDomains = `- name: Look for the domains in which people live
 `
 
 const domains = [
-  lookForDomains,
+  lookForDomains('Look for the domains in which people live'),
   `- name: Make those that are missing
   ansible.builtin.uri:
     url: ${v("lotse_api ~ '/domains'")}
@@ -90,7 +90,7 @@ const domains = [
   when: item.json.domains | length == 0
   changed_when: true
 `,
-  lookForDomains.replace('Look for the domains in which people live', 'Look for them again'),
+  lookForDomains('Look for them again'),
 ]
 
 const domainId =

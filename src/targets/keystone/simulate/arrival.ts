@@ -8,7 +8,6 @@ import type { MappingLike, Outcome, Release } from './rules.ts'
 import { type Seen, signIn } from './sign-in.ts'
 
 /** Whom to follow. */
-
 export interface Asked {
   readonly decision: Decision
   readonly sub: string
