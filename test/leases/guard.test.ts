@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
+import type { Store } from '../../src/store/store.ts'
+import { hanging } from './fake-target.ts'
 import { type Ground, rules, startGround, subOf } from './world.ts'
 
 let ground: Ground
@@ -154,4 +156,42 @@ test('whoever steers the claims of one upstream holds up nothing for people of a
   await change('bob', 'bob', 'acme', ['x'])
   await ground.pass(leases)
   assert.deepEqual([...(ground.target.people.get(subOf('bob', 'acme'))?.has ?? [])], ['x:member'])
+})
+
+test('a look writes nothing anywhere, and asks no upstream', async () => {
+  await crowd(3)
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  const proof = (await shelf.get('person-0')) as StoredProof
+  const claims = { ...proof.subject.claims, until: [String(ground.now + 100)] }
+  await shelf.put('person-0', { ...proof, subject: { ...proof.subject, claims } })
+  change()
+  ground.upstream = { recheckAfter: 0, recheckGrace: 0, open: () => assert.fail('the upstream is asked') }
+  const written: string[] = []
+  const reading = new Proxy(ground.store, {
+    get: (store, name: keyof Store) => {
+      if (!['get', 'find', 'members', 'list', 'check'].includes(name)) written.push(name)
+      return store[name]
+    },
+  })
+  const target = ground.world.targets.get('cloud')
+  assert.ok(target)
+  const { plans } = await ground.process(reading).leases.pass(target, { how: 'look', reference: 'command' })
+  assert.equal(plans.length, 3)
+  assert.deepEqual([written, having()], [[], 3])
+})
+
+test('rules that change while a pass looks at everybody are looked at by another one at once', async () => {
+  const { leases } = await crowd(3)
+  const { go, there, wait } = hanging()
+  ground.target.after = wait
+  leases.reloaded()
+  await leases.passes()
+  await there
+  change()
+  leases.reloaded()
+  go()
+  await leases.idle()
+  ground.target.after = () => {}
+  await ground.pass(leases)
+  assert.equal(having(), 0)
 })
