@@ -102,3 +102,18 @@ test('an upstream that names somebody else in its answer has taken the person ba
   assert.equal(await proof(), undefined)
   assert.deepEqual([await state(), await ground.state('eve')], ['locked', 'nobody'])
 })
+
+test('what a recheck learns that is news about a person is asked about her other sign-ins, too, however new they are', async () => {
+  const { rechecks, proof } = await after(0)
+  ground.now += 101
+  await ground.signIn('q', 'ada', ['web'])
+  answers = async (asked) => ({
+    ...asked,
+    provenAt: ground.now,
+    subject: { ...asked.subject, claims: { projects: ['db'] } },
+  })
+  await rechecks.fresh('p', await proof())
+  const shelf = openProofShelf(ground.store, () => ground.now)
+  for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual((await shelf.get('q'))?.subject.claims, { projects: ['db'] })
+})
