@@ -160,8 +160,13 @@ export function openLeases(ports: LeasePorts): Leases {
     async passes() {
       schedule.tick()
       if (looked) return
-      looked = true
-      await tellOrphans(log, ledger, new Set(ports.world().targets.keys()))
+      looked = true // before it is done: a reload meanwhile asks for another look
+      try {
+        await tellOrphans(log, ledger, new Set(ports.world().targets.keys()))
+      } catch (error) {
+        looked = false
+        throw error
+      }
     },
     async idle() {
       await Promise.all([queue.idle(), schedule.idle()])

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { openDue } from '../../src/leases/due.ts'
 import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
 import { kinds } from '../../src/store/kinds.ts'
+import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 import { down, fakeTarget, hanging, refused } from './fake-target.ts'
 import { type Ground, startGround, subOf } from './world.ts'
 
@@ -239,6 +240,21 @@ test('what was written into a target that was renamed is told of at once, with t
   assert.equal(left(), 1)
   await ground.pass(ground.process().leases)
   assert.equal(left(), 2, 'and at the next start')
+})
+
+test('a store that fails at the start does not hide what was left behind', async () => {
+  const { leases } = await ground.serving()
+  await ground.signIn('p', 'ada', ['web'])
+  await leases.arrived(ada, ['cloud'], 'r')
+  ground.world = { ...ground.world, targets: new Map() }
+  let works = false
+  const list: Store['list'] = (...args) =>
+    works ? ground.store.list(...args) : Promise.reject(new StoreUnavailable('no answer'))
+  const next = ground.process({ ...ground.store, list }).leases
+  await assert.rejects(next.passes(), StoreUnavailable)
+  works = true
+  await next.passes()
+  assert.ok(ground.logs.some(({ message }) => message.startsWith('the gateway wrote into a target that')))
 })
 
 test('sign-ins that nobody waits for any longer do not pile up at a slow target', async () => {
