@@ -4,6 +4,7 @@ import { openTargets } from '../app.ts'
 import type { Audit } from '../audit.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader, runnable } from '../configuration.ts'
+import type { Log } from '../core/ports.ts'
 import { type Leases, openLeases } from '../leases/leases.ts'
 import type { Passed, PassOptions } from '../leases/pass.ts'
 import type { LiveTarget, World } from '../leases/world.ts'
@@ -25,7 +26,8 @@ at once. What administrators granted by hand is never touched.
 
 Where changed rules, or claims, would take from more accounts at once than the target's atOnce allows, nothing is
 taken, by the gateway neither, and this exits with 1: --dry-run shows it, --yes carries it out.
-Upstreams are not asked: the serving gateway does that. Exits with 3 where a target cannot be asked or written.`,
+Upstreams are not asked: the serving gateway does that. Exits with 3 where a target cannot be asked or
+written, or where it is stopped before everybody is done.`,
   options: {
     ...configOption,
     'dry-run': { help: 'print the plan, and change nothing' },
@@ -47,7 +49,7 @@ Upstreams are not asked: the serving gateway does that. Exits with 3 where a tar
     const beside = await openBeside(args, io, ['store', 'audit'])
     try {
       const world = leaseWorld(config, live, decide)
-      return await reconcile({ args, io, targets, leases: await leasesOf(beside, { args, io, world }) })
+      return await reconcile({ args, io, targets, leases: await leasesOf(beside, { args, io, log, world }) })
     } finally {
       await beside.close()
     }
@@ -69,10 +71,11 @@ function chosenOf(live: ReadonlyMap<string, LiveTarget>, only: string | undefine
 interface Given {
   readonly args: Args
   readonly io: Io
+  readonly log: Log
   readonly world: World
 }
 
-async function leasesOf({ store, audit: openAudit }: Beside, { args, io, world }: Given): Promise<Leases> {
+async function leasesOf({ store, audit: openAudit }: Beside, { args, io, log, world }: Given): Promise<Leases> {
   const never = () => Promise.reject(new Error('a dry run writes nothing'))
   const audit: Audit = args.flag('dry-run') ? never : await openAudit()
   return openLeases({
@@ -80,7 +83,7 @@ async function leasesOf({ store, audit: openAudit }: Beside, { args, io, world }
     proofs: openProofShelf(store, io.now),
     lines: openLines(store, audit),
     audit,
-    log: createLog('warn', (line) => io.err(line.trimEnd())),
+    log,
     now: io.now,
     random: () => randomBytes(32).toString('base64url'),
     meter: { due: () => {}, target: () => {}, passed: () => {}, held: () => {} },
