@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from 'yaml'
 import { browser } from '../../support/browser.ts'
 import { answerCode } from '../../support/plugin.ts'
 import { pickPerson } from '../../support/sign-in.ts'
-import { type Kind, programs, startWorld, type World } from './world.ts'
+import { atEach, type Kind, type World } from './world.ts'
 
 /*
  * What kubelogin 1.36 asks, request by request, with the words that stand in the kubeconfig that was printed for it: the program itself
@@ -26,32 +26,25 @@ interface Tokens {
   readonly refresh_token: string
 }
 
-for (const version of programs())
-  describe(`Kubernetes ${version.version}`, () => {
-    let world: World
-    before(async () => {
-      world = await startWorld(version, KINDS)
-    })
-    after(() => world?.close())
-
-    for (const kind of KINDS)
-      test(`${kind}: the code flow of kubelogin, and its refresh`, async () => {
-        const asks = await printed(world, kind, 'code')
-        const first = await byCode(asks)
-        assert.equal((await world.cluster(kind).whoami(asks.tokenOf(first))).username, NAMES[kind])
-        const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
-        assert.ok(next.id_token, 'kubelogin takes no answer without one')
-        assert.equal((await world.cluster(kind).whoami(asks.tokenOf(next))).username, NAMES[kind])
-      })
-
-    test('structured: the device flow of kubelogin, and its refresh', async () => {
-      const asks = await printed(world, 'structured', 'device')
-      const first = await byDevice(asks)
-      assert.equal((await world.cluster('structured').whoami(asks.tokenOf(first))).username, NAMES.structured)
+atEach(KINDS, (world) => {
+  for (const kind of KINDS)
+    test(`${kind}: the code flow of kubelogin, and its refresh`, async () => {
+      const asks = await printed(world(), kind, 'code')
+      const first = await byCode(asks)
+      assert.equal((await world().cluster(kind).whoami(asks.tokenOf(first))).username, NAMES[kind])
       const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
-      assert.equal((await world.cluster('structured').whoami(asks.tokenOf(next))).username, NAMES.structured)
+      assert.ok(next.id_token, 'kubelogin takes no answer without one')
+      assert.equal((await world().cluster(kind).whoami(asks.tokenOf(next))).username, NAMES[kind])
     })
+
+  test('structured: the device flow of kubelogin, and its refresh', async () => {
+    const asks = await printed(world(), 'structured', 'device')
+    const first = await byDevice(asks)
+    assert.equal((await world().cluster('structured').whoami(asks.tokenOf(first))).username, NAMES.structured)
+    const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
+    assert.equal((await world().cluster('structured').whoami(asks.tokenOf(next))).username, NAMES.structured)
   })
+})
 
 /** kubelogin as one kubeconfig starts it. */
 interface Asks {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { refresh, tokensOf } from '../../support/sign-in.ts'
-import { type Kind, programs, startWorld, type World } from './world.ts'
+import { atEach, type Kind, type World } from './world.ts'
 
 const KINDS = ['stock', 'structured'] as const
 /** Sign-ins that refresh side by side for each cluster, and the pause of each: 20 tokens a second in all. */
@@ -19,65 +19,58 @@ interface Use {
   readonly age: number
 }
 
-for (const version of programs())
-  describe(`Kubernetes ${version.version}`, () => {
-    let world: World
-    before(async () => {
-      world = await startWorld(version, KINDS)
-    })
-    after(() => world?.close())
+atEach(KINDS, (world) => {
+  /** Rotates as an operator does, and lets the gateway see it. */
+  async function rotate(how: '--now' | '--emergency'): Promise<void> {
+    const { code, err } = await world().operator.lotse(`keys rotate issuer ${how}`)
+    assert.equal(code, 0, err.join('\n'))
+    await world().gateway.app.tick()
+  }
 
-    /** Rotates as an operator does, and lets the gateway see it. */
-    async function rotate(how: '--now' | '--emergency'): Promise<void> {
-      const { code, err } = await world.operator.lotse(`keys rotate issuer ${how}`)
-      assert.equal(code, 0, err.join('\n'))
-      await world.gateway.app.tick()
-    }
-
-    test('ten rotations at once, without a lead, while 20 tokens a second are given and used: no 401', async (t) => {
-      const traffic = await startTraffic(world)
-      const kids = new Set([await world.operator.kidOf('issuer')])
-      for (let round = 0; round < ROTATIONS; round++) {
-        await delay(1500)
-        await rotate('--now')
-        kids.add(await world.operator.kidOf('issuer'))
-      }
+  test('ten rotations at once, without a lead, while 20 tokens a second are given and used: no 401', async (t) => {
+    const traffic = await startTraffic(world())
+    const kids = new Set([await world().operator.kidOf('issuer')])
+    for (let round = 0; round < ROTATIONS; round++) {
       await delay(1500)
-      const uses = await traffic.stop()
-      t.diagnostic(`${uses.length} uses of tokens, ${new Set(uses.map(({ kid }) => kid)).size} keys`)
-      assert.ok(kids.size > ROTATIONS, 'each rotation has another key')
-      assert.deepEqual(
-        uses.filter(({ status }) => status !== 201),
-        [],
-      )
-      assert.ok(new Set(uses.map(({ kid }) => kid)).size > ROTATIONS)
-    })
-
-    test('an emergency: tokens by the new key are taken from the first one, and those by the old one are let go of', async (t) => {
-      const old = new Map<Kind, string>()
-      for (const kind of KINDS) {
-        const token = await world.accessToken(kind, 'bob')
-        assert.equal((await world.cluster(kind).whoami(token)).status, 201)
-        old.set(kind, token)
-      }
-      await rotate('--emergency')
-      const began = Date.now()
-      const traffic = await startTraffic(world)
-      for (const [kind, token] of old) {
-        while ((await world.cluster(kind).whoami(token)).status === 201) {
-          assert.ok(Date.now() - began < BOUND, `${kind} still takes a token of the revoked key after ${BOUND} ms`)
-          await delay(100)
-        }
-        t.diagnostic(`${kind} let go of the revoked key after ${((Date.now() - began) / 1000).toFixed(1)} s`)
-      }
-      const uses = await traffic.stop()
-      assert.ok(uses.length > 10)
-      assert.deepEqual(
-        uses.filter(({ status }) => status !== 201),
-        [],
-      )
-    })
+      await rotate('--now')
+      kids.add(await world().operator.kidOf('issuer'))
+    }
+    await delay(1500)
+    const uses = await traffic.stop()
+    t.diagnostic(`${uses.length} uses of tokens, ${new Set(uses.map(({ kid }) => kid)).size} keys`)
+    assert.ok(kids.size > ROTATIONS, 'each rotation has another key')
+    assert.deepEqual(
+      uses.filter(({ status }) => status !== 201),
+      [],
+    )
+    assert.ok(new Set(uses.map(({ kid }) => kid)).size > ROTATIONS)
   })
+
+  test('an emergency: tokens by the new key are taken from the first one, and those by the old one are let go of', async (t) => {
+    const old = new Map<Kind, string>()
+    for (const kind of KINDS) {
+      const token = await world().accessToken(kind, 'bob')
+      assert.equal((await world().cluster(kind).whoami(token)).status, 201)
+      old.set(kind, token)
+    }
+    await rotate('--emergency')
+    const began = Date.now()
+    const traffic = await startTraffic(world())
+    for (const [kind, token] of old) {
+      while ((await world().cluster(kind).whoami(token)).status === 201) {
+        assert.ok(Date.now() - began < BOUND, `${kind} still takes a token of the revoked key after ${BOUND} ms`)
+        await delay(100)
+      }
+      t.diagnostic(`${kind} let go of the revoked key after ${((Date.now() - began) / 1000).toFixed(1)} s`)
+    }
+    const uses = await traffic.stop()
+    assert.ok(uses.length > 10)
+    assert.deepEqual(
+      uses.filter(({ status }) => status !== 201),
+      [],
+    )
+  })
+})
 
 /** A kube-apiserver believes for ten seconds what it believed once. */
 const BOUND = 15_000

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, before, describe } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { openKeys, openTargets } from '../../../src/app.ts'
@@ -21,6 +22,19 @@ export function programs(): readonly Programs[] {
   const found = process.env['LOTSE_KUBERNETES']
   if (found === undefined) throw new Error('run this by: npm run test:interop -- kubernetes')
   return JSON.parse(found) as readonly Programs[]
+}
+
+/** The same tests at each version, in a world of its own. @param tests gets the world, once they run */
+export function atEach(wanted: readonly Kind[], tests: (world: () => World, version: Programs) => void): void {
+  for (const version of programs())
+    describe(`Kubernetes ${version.version}`, () => {
+      let world: World | undefined
+      before(async () => {
+        world = await startWorld(version, wanted)
+      })
+      after(() => world?.close())
+      tests(() => world as World, version)
+    })
 }
 
 /** How a cluster of this run knows the gateway: by stock flags, or by a structured configuration for any token or for ID tokens alone. */
