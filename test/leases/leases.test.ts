@@ -14,16 +14,10 @@ afterEach(() => ground.close())
 
 const by = { reference: 'test' }
 const names = () => ground.events.map(({ event }) => event)
-const arrive = async (
-  leases: ReturnType<Ground['process']>['leases'],
-  id: string,
-  projects: readonly string[],
-  proof = id,
-) => leases.arrived(await ground.signIn(proof, id, projects), ['cloud'], 'request-1')
 
 test('whoever signs in finds what the rules give, and the ledger names exactly that', async () => {
   const { leases } = await ground.serving()
-  assert.equal(await arrive(leases, 'ada', ['web', 'db']), 'ready')
+  assert.equal(await ground.arrive(leases, 'ada', ['web', 'db']), 'ready')
   assert.equal(await ground.state('ada'), 'open db:member web:member')
   assert.deepEqual(await ground.ledger('ada'), ['db:member', 'web:member'])
   assert.deepEqual(ground.events, [
@@ -38,7 +32,7 @@ test('whoever signs in finds what the rules give, and the ledger names exactly t
 
 test('nobody gets an account at a target that gives her nothing', async () => {
   const { leases } = await ground.serving()
-  assert.equal(await arrive(leases, 'ada', []), 'ready')
+  assert.equal(await ground.arrive(leases, 'ada', []), 'ready')
   await ground.pass(leases)
   assert.equal(await ground.state('ada'), 'nobody')
   assert.equal(ground.target.counts.reads, 0)
@@ -47,7 +41,7 @@ test('nobody gets an account at a target that gives her nothing', async () => {
 test('what others gave is never touched, and never becomes a lease', async () => {
   const { leases, ends } = await ground.serving()
   ground.target.people.set(subOf('ada'), { enabled: true, has: new Set(['web:member', 'ops:reader']) })
-  await arrive(leases, 'ada', ['web', 'db'])
+  await ground.arrive(leases, 'ada', ['web', 'db'])
   assert.deepEqual(await ground.ledger('ada'), ['db:member'])
   await ends.end({ kind: 'subject', sub: subOf('ada') }, 'operator', by)
   await ground.pass(leases)
@@ -57,12 +51,12 @@ test('what others gave is never touched, and never becomes a lease', async () =>
 
 test('no lease outlives its proof: after an end the account is locked and empty within a second, and opened again for whoever comes back', async () => {
   const { leases, ends } = await ground.serving()
-  await arrive(leases, 'ada', ['web'])
+  await ground.arrive(leases, 'ada', ['web'])
   await ends.end({ kind: 'proof', id: 'ada' }, 'upstream', by)
   await ground.pass(leases)
   assert.equal(await ground.state('ada'), 'locked')
   assert.deepEqual(await ground.ledger('ada'), ['locked'])
-  assert.equal(await arrive(leases, 'ada', ['web'], 'again'), 'ready')
+  assert.equal(await ground.arrive(leases, 'ada', ['web'], 'again'), 'ready')
   assert.equal(await ground.state('ada'), 'open web:member')
   assert.deepEqual(await ground.ledger('ada'), ['web:member'])
   assert.deepEqual(names(), [
@@ -77,11 +71,11 @@ test('no lease outlives its proof: after an end the account is locked and empty 
 
 test('who was locked by somebody else stays locked', async () => {
   const { leases } = await ground.serving()
-  await arrive(leases, 'ada', ['web'])
+  await ground.arrive(leases, 'ada', ['web'])
   const person = ground.target.people.get(subOf('ada'))
   assert.ok(person)
   person.enabled = false
-  await arrive(leases, 'ada', ['web', 'db'])
+  await ground.arrive(leases, 'ada', ['web', 'db'])
   await ground.pass(leases)
   assert.equal(await ground.state('ada'), 'locked web:member')
 })
@@ -103,7 +97,7 @@ test('what the rules end at a moment is taken at that moment, although the proof
 
 test('a recheck with other claims is acted upon, one with the same claims writes nothing', async () => {
   const { leases } = await ground.serving()
-  await arrive(leases, 'ada', ['web', 'db'])
+  await ground.arrive(leases, 'ada', ['web', 'db'])
   const shelf = openProofShelf(ground.store, () => ground.now)
   const before = (await shelf.get('ada')) as StoredProof
   await leases.renewed(before, { ...before, provenAt: ground.now + 5 })
@@ -148,7 +142,7 @@ test('a pass over ten thousand accounts that are as they should be writes nothin
 
 test('a tenant whose file is broken takes nothing from its people before their proofs end', async () => {
   const { leases, ends } = await ground.serving()
-  await arrive(leases, 'ada', ['web'])
+  await ground.arrive(leases, 'ada', ['web'])
   ground.world = {
     ...ground.world,
     connectors: new Set(),
@@ -187,9 +181,9 @@ test('a service has its leases for as long as the configuration names it', async
 
 test('a target that is down holds up nobody who may go on, and gets everything when it is back', async () => {
   const { leases, ends } = await ground.serving()
-  await arrive(leases, 'bob', ['web'])
+  await ground.arrive(leases, 'bob', ['web'])
   ground.target.before = down
-  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  assert.equal(await ground.arrive(leases, 'ada', ['web']), 'later')
   await ends.end({ kind: 'subject', sub: subOf('bob') }, 'operator', by)
   await ground.pass(leases, 60)
   assert.equal(await ground.state('ada'), 'nobody')
@@ -206,7 +200,7 @@ test('a target that is down refuses whoever must not go on without it', async ()
   ground = await startGround(fakeTarget({ ifUnreachable: 'refuse' }))
   const { leases } = await ground.serving()
   ground.target.before = down
-  assert.equal(await arrive(leases, 'ada', ['web']), 'refused')
+  assert.equal(await ground.arrive(leases, 'ada', ['web']), 'refused')
   assert.equal(await leases.arrived(subOf('ada'), [], 'r'), 'ready', 'on the way elsewhere it does not matter')
 })
 
@@ -218,7 +212,7 @@ test('a target that never answers is waited for two seconds and no more', async 
       answer = resolve
     })
   const began = performance.now()
-  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  assert.equal(await ground.arrive(leases, 'ada', ['web']), 'later')
   const took = performance.now() - began
   assert.ok(took > 1900 && took < 2600, `${took} ms`)
   ground.target.before = () => {}
@@ -229,9 +223,9 @@ test('a target that never answers is waited for two seconds and no more', async 
 
 test('a full audit log gives nobody anything, and keeps nobody in', async () => {
   const { leases, ends } = await ground.serving()
-  await arrive(leases, 'bob', ['web'])
+  await ground.arrive(leases, 'bob', ['web'])
   ground.audit = 'full'
-  assert.equal(await arrive(leases, 'ada', ['web']), 'later')
+  assert.equal(await ground.arrive(leases, 'ada', ['web']), 'later')
   assert.equal(await ground.state('ada'), 'open')
   await ends.end({ kind: 'subject', sub: subOf('bob') }, 'operator', by).catch(() => {})
   await ground.pass(leases, 2)

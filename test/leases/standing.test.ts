@@ -11,12 +11,6 @@ beforeEach(async () => {
 afterEach(() => ground.close())
 
 const by = { reference: 'test' }
-const arrive = async (
-  leases: ReturnType<Ground['process']>['leases'],
-  id: string,
-  projects: readonly string[],
-  proof = id,
-) => leases.arrived(await ground.signIn(proof, id, projects), ['cloud'], 'request-1')
 
 test('of two sign-ins of one person each gives what its strength allows, and takes it along when it ends', async () => {
   ground.world = {
@@ -27,11 +21,11 @@ test('of two sign-ins of one person each gives what its strength allows, and tak
     },
   }
   const { leases, ends } = await ground.serving()
-  await arrive(leases, 'ada', ['db', 'web'], 'one')
+  await ground.arrive(leases, 'ada', ['db', 'web'], 'one')
   const shelf = openProofShelf(ground.store, () => ground.now)
   const proof = (await shelf.get('one')) as StoredProof
   await shelf.put('one', { ...proof, subject: { ...proof.subject, acr: 'high' } })
-  await arrive(leases, 'ada', ['db', 'web'], 'two')
+  await ground.arrive(leases, 'ada', ['db', 'web'], 'two')
   assert.equal(await ground.state('ada'), 'open db:member web:member')
   await ends.end({ kind: 'proof', id: 'one' }, 'person', by)
   await ground.pass(leases)
@@ -40,9 +34,9 @@ test('of two sign-ins of one person each gives what its strength allows, and tak
 
 test('what a newer sign-in, or a recheck, disproves stands on no older one', async () => {
   const { leases } = await ground.serving()
-  await arrive(leases, 'ada', ['db', 'web'], 'one')
+  await ground.arrive(leases, 'ada', ['db', 'web'], 'one')
   ground.now += 10
-  assert.equal(await arrive(leases, 'ada', ['web'], 'two'), 'ready')
+  assert.equal(await ground.arrive(leases, 'ada', ['web'], 'two'), 'ready')
   assert.equal(await ground.state('ada'), 'open web:member')
   ground.now += 10
   const shelf = openProofShelf(ground.store, () => ground.now)
@@ -59,6 +53,6 @@ test('what a target refuses to take, as a reserved name is, is never given there
   const refuse = (grant: Grant) => ('project' in grant && grant.project === 'admin' ? 'reserved' : undefined)
   ground.world = { ...ground.world, targets: new Map([...targets].map(([id, target]) => [id, { ...target, refuse }])) }
   const { leases } = await ground.serving()
-  assert.equal(await arrive(leases, 'ada', ['admin', 'web']), 'ready')
+  assert.equal(await ground.arrive(leases, 'ada', ['admin', 'web']), 'ready')
   assert.equal(await ground.state('ada'), 'open web:member')
 })

@@ -39,6 +39,8 @@ export interface Ground {
   serving(): Promise<Process>
   /** A sign-in; its proof is good for 1000 s. */
   signIn(proof: string, id: string, projects: readonly string[]): Promise<string>
+  /** A sign-in for which the target is made ready. @param proof its id; the person's if absent */
+  arrive(leases: Leases, id: string, projects: readonly string[], proof?: string): ReturnType<Leases['arrived']>
   /** What a person has at the target, and what the ledger says of her. */
   state(id: string): Promise<string>
   ledger(id: string): Promise<readonly string[]>
@@ -92,6 +94,9 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
       const stored: StoredProof = { subject, provenAt: now, goodUntil: now + 1000, signedInAt: now, via }
       await openProofShelf(ground.store, () => ground.now).put(proof, stored)
       return subOf(id)
+    },
+    async arrive(leases, id, projects, proof = id) {
+      return await leases.arrived(await ground.signIn(proof, id, projects), ['cloud'], 'request-1')
     },
     async state(id) {
       const person = target.people.get(subOf(id))

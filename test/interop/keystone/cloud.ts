@@ -19,6 +19,8 @@ export interface Named {
 export interface Cloud {
   /** `/v3` in front of the path. */
   api(method: string, path: string, body?: object): Promise<Told>
+  /** As `api`; the body of what has to succeed. @throws where it does not */
+  must(method: string, path: string, body?: object): Promise<Json>
   /** The id of a domain. @throws where there is none */
   domain(name: string): Promise<string>
   /** Makes a group. @returns its id */
@@ -76,6 +78,7 @@ export async function openCloud(url: string, password: string): Promise<Cloud> {
   }
   return {
     api,
+    must,
     domain,
     group,
     async team(of, name, role) {

@@ -84,20 +84,16 @@ export async function dressAsKolla(place: Place, printed: string): Promise<Print
 /** What the role registers, in its order: domain, mapping (without a version), identity provider, protocol. */
 export async function registerAsKolla(cloud: Cloud, place: Place, printed: string): Promise<void> {
   const { providers, mappings } = await render(place, printed)
-  const must = async (method: string, path: string, body: object) => {
-    const told = await cloud.api(method, path, body)
-    if (told.status >= 300) throw new Error(`${method} ${path}: ${told.status} ${JSON.stringify(told.body)}`)
-  }
-  for (const { openstack_domain: name } of providers) await must('POST', '/domains', { domain: { name } })
+  for (const { openstack_domain: name } of providers) await cloud.must('POST', '/domains', { domain: { name } })
   for (const { name, file } of mappings) {
     const rules = JSON.parse(await readFile(file, 'utf8'))
-    await must('PUT', `/OS-FEDERATION/mappings/${name}`, { mapping: { rules } })
+    await cloud.must('PUT', `/OS-FEDERATION/mappings/${name}`, { mapping: { rules } })
   }
   for (const { name, identifier, openstack_domain = '', public_name, protocol, attribute_mapping } of providers) {
     const domain_id = await cloud.domain(openstack_domain)
     const idp = { domain_id, remote_ids: [identifier], description: public_name, enabled: true }
     const path = `/OS-FEDERATION/identity_providers/${name}`
-    await must('PUT', path, { identity_provider: idp })
-    await must('PUT', `${path}/protocols/${protocol}`, { protocol: { mapping_id: attribute_mapping } })
+    await cloud.must('PUT', path, { identity_provider: idp })
+    await cloud.must('PUT', `${path}/protocols/${protocol}`, { protocol: { mapping_id: attribute_mapping } })
   }
 }
