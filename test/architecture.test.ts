@@ -16,7 +16,14 @@ const parts: Readonly<Record<string, Part>> = {
   config: { imports: [], packages: { zod: 'config/', yaml: 'config/' } },
   connectors: {
     imports: ['config'],
-    packages: { zod: 'connectors/', 'openid-client': 'connectors/oidc/', jose: 'connectors/oidc/' },
+    packages: {
+      zod: 'connectors/',
+      'openid-client': 'connectors/oidc/',
+      jose: 'connectors/oidc/',
+      '@node-saml/node-saml': 'connectors/saml/',
+      'xml-crypto': 'connectors/saml/',
+      saxes: 'connectors/saml/',
+    },
   },
   targets: { imports: ['config'], packages: { zod: 'targets/' } },
   leases: { imports: ['targets', 'lifecycle', 'store', 'audit.ts'], packages: {} },
