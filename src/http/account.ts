@@ -8,7 +8,7 @@ import type { Target, TokenForm } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 import { type Bound, type Context, type Proofs, proofIdOf, reaches, reachesAny, signedInOf } from './proofs.ts'
 import { errorIdOf } from './render.ts'
-import { mayAskFor, oneResource, targetByResource, wantedTargets } from './resources.ts'
+import { idTokenTarget, mayAskFor, oneResource, targetByResource, wantedTargets } from './resources.ts'
 
 interface Source {
   readonly kind: string
@@ -56,7 +56,8 @@ function said(target: Target, decision: Decision, form: TokenForm): Record<strin
 
 function claimsOf(parts: Parts, proofs: Proofs, ctx: Context, bound: Bound) {
   return (use: string): AccountClaims => {
-    const target = targetOf(parts, parts.clients.get(ctx.oidc.client?.clientId ?? ''))
+    const own = targetOf(parts, parts.clients.get(ctx.oidc.client?.clientId ?? ''))
+    const target = (use === 'id_token' ? idTokenTarget(parts.targets)(ctx) : undefined) ?? own
     const decision = (proofs.seen(ctx) ?? bound).decision
     const { username, email, emailVerified, name } = decision.identity
     return {
@@ -107,7 +108,8 @@ const saying = (error: errors.InvalidGrant, decision: Decision) =>
 function resourceToCome(parts: Parts, ctx: Context, client: ClientConfig, source: Source): string | undefined {
   const named = [(ctx.oidc.params?.['resource'] as string | readonly string[] | undefined) ?? []].flat()
   const granted = [source.resource ?? []].flat()
-  const resource = oneResource(client, named.length > 0 ? named : granted)
+  const oneOf = named.length > 0 ? named : granted
+  const resource = oneResource(parts, client, { oneOf, scope: ctx.oidc.params?.['scope'] })
   if (resource === undefined) return undefined
   const target = typeof resource === 'string' ? targetByResource(parts.targets)(resource) : undefined
   if (typeof resource === 'string' && granted.includes(resource) && target && mayAskFor(client, target.id))
@@ -208,6 +210,7 @@ export function tokenClaims(parts: Parts, proofs: Proofs): NonNullable<Configura
 /** Lifetimes in seconds: nothing outlives the proof or the decision behind it, and nothing is without end. */
 export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configuration['ttl']> {
   const targetFor = targetByResource(parts.targets)
+  const idTarget = idTokenTarget(parts.targets)
   const left = (ctx: object | undefined, wish: number) => {
     const until = ctx ? proofs.seen(ctx)?.until : undefined
     return Math.max(1, Math.min(wish, (until ?? Number.POSITIVE_INFINITY) - parts.now()))
@@ -226,7 +229,7 @@ export function lifetimes(parts: Parts, proofs: Proofs): NonNullable<Configurati
       const until = subject ? parts.decide(subject, parts.now()).until : Number.POSITIVE_INFINITY
       return Math.max(1, Math.min(targetTtl(token, client?.clientId), Math.floor(until) - parts.now()))
     },
-    IdToken: (ctx, token, client) => left(ctx, targetTtl(token, client?.clientId)),
+    IdToken: (ctx, token, client) => left(ctx, idTarget(ctx as Context)?.ttl ?? targetTtl(token, client?.clientId)),
     RefreshToken: (ctx, _token, client) => {
       const { refreshLifetime = parts.lifetimes.refresh, refreshIdle = refreshLifetime } =
         clientOf(client?.clientId) ?? {}

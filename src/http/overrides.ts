@@ -1,9 +1,10 @@
 import { createHmac, createSecretKey, hash } from 'node:crypto'
 import Provider, { errors } from 'oidc-provider'
 import { ISSUER_RING } from '../core/ports.ts'
+import type { Target } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
 import type { Context } from './proofs.ts'
-import { targetByResource } from './resources.ts'
+import { idTokenTarget, targetByResource } from './resources.ts'
 
 /*
  * Overrides of classes that a Provider hands out by a documented getter; they belong to that one instance, so the function that
@@ -70,16 +71,18 @@ interface IdTokenClass {
   prototype: {
     payload(): Promise<Record<string, unknown>>
     issue(options: { readonly use: string; readonly expiresAt?: number | null }): Promise<string>
+    set(name: string, value: unknown): void
   }
   expiresIn(ctx: unknown, token: unknown, client: unknown): number
 }
+interface IdTokenClient {
+  readonly clientId: string
+  readonly idTokenSignedResponseAlg: string
+  readonly idTokenEncryptedResponseAlg?: string
+}
 interface IssuingIdToken {
   readonly ctx: unknown
-  readonly client: {
-    readonly clientId: string
-    readonly idTokenSignedResponseAlg: string
-    readonly idTokenEncryptedResponseAlg?: string
-  }
+  client: IdTokenClient
 }
 
 /** Half of the hash of what stands in such a claim (OpenID Connect Core, section 3.1.3.6). */
@@ -88,13 +91,31 @@ function halfHash(value: unknown): string {
 }
 
 /**
+ * A client as it stands in an ID token that is for a target, too: `aud` has both, and the signature is of the kind that the target
+ * reads. The library knows the audience of an ID token by no other way than its client.
+ */
+function towards(client: IdTokenClient, { audience, alg }: Target): IdTokenClient {
+  const changed = new Map<PropertyKey, unknown>([
+    ['clientId', [audience, client.clientId]],
+    ['idTokenSignedResponseAlg', alg],
+  ])
+  return new Proxy(client, { get: (own, name) => changed.get(name) ?? Reflect.get(own, name, own) })
+}
+
+/**
  * ES256 ID tokens are signed where access tokens are: 35 µs of CPU, where the library's way over WebCrypto and the thread pool takes 190.
  * The claims are still the library's; RS256 stays with it, since a millisecond belongs on another thread.
  */
-export function signIdTokens(provider: Provider, parts: Pick<Parts, 'rings' | 'now'>): void {
+export function signIdTokens(provider: Provider, parts: Pick<Parts, 'rings' | 'now' | 'targets'>): void {
   const Token = provider.IdToken as unknown as IdTokenClass
   const { issue } = Token.prototype
+  const targetOf = idTokenTarget(parts.targets)
   Token.prototype.issue = async function (this: IssuingIdToken & IdTokenClass['prototype'], options) {
+    const target = options.use === 'idtoken' ? targetOf(this.ctx as Context) : undefined
+    if (target) {
+      this.set('azp', this.client.clientId)
+      this.client = towards(this.client, target)
+    }
     const { client, ctx } = this
     const own = options.use === 'idtoken' && client.idTokenSignedResponseAlg === 'ES256'
     if (!own || client.idTokenEncryptedResponseAlg !== undefined) return issue.call(this, options)

@@ -1,4 +1,5 @@
 import Provider, { type Configuration, errors, interactionPolicy } from 'oidc-provider'
+import type { ClientConfig } from '../config/clients.ts'
 import { ISSUER_RING } from '../core/ports.ts'
 import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
@@ -21,7 +22,7 @@ import {
 import type { Parts } from './parts.ts'
 import { type Context, type Proofs, proofIdOf, reachesAny, type SignedIn } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
-import { resourceIndicators, SCOPES, wantedTargets } from './resources.ts'
+import { resourceIndicators, SCOPES, scopedTargets, targetByResource, wantedTargets } from './resources.ts'
 import { stepUpFor } from './step-up.ts'
 
 /** Login prompts as the library has them, with three changes. */
@@ -71,7 +72,8 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
     session.ensureClientContainer(client.clientId) // the library does so a moment later: the grant must know the `sid` already
     Object.assign(grant, { proof: carried.proof, sessionUid: carried.uid, sid: session.sidFor(client.clientId) })
     grant.addOIDCScope(SCOPES)
-    for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, SCOPES)
+    for (const [resource, { scope }] of Object.entries(ctx.oidc.resourceServers ?? {}))
+      grant.addResourceScope(resource, scope)
     await grant.save()
     return grant
   }
@@ -83,6 +85,13 @@ function askedScope(ctx: Context): unknown {
   if (pushed === undefined) return ctx.method === 'GET' ? ctx.query['scope'] : ctx.oidc.body?.['scope']
   const payload = Buffer.from(pushed.split('.')[1] ?? '', 'base64url').toString('utf8') // written by the library, and checked
   return (JSON.parse(payload) as { scope?: unknown }).scope
+}
+
+/** A target that scopes name is granted like a `resource`: which one holds where both are there would be a guess. */
+function checkScopes(parts: Parts, { oidc }: Context, client: ClientConfig): void {
+  const granted = Object.keys(oidc.resourceServers ?? {}).map(targetByResource(parts.targets))
+  if (scopedTargets(parts, client, oidc.params?.['scope']).every((target) => granted.includes(target))) return
+  throw new errors.InvalidTarget('resource and scope name different targets')
 }
 
 /**
@@ -101,6 +110,7 @@ function checkExtras(parts: Parts): (ctx: Context, connector: string | undefined
       throw new errors.InvalidRequest('an id_token goes by response_mode=form_post only')
     }
     const config = parts.clients.get(client.clientId)
+    if (config) checkScopes(parts, ctx, config)
     // keystoneauth before 5.12 sends no scope at all, and a request without scope would end in access_denied.
     params['scope'] ??= 'openid profile email'
     const asked = askedScope(ctx)

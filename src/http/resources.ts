@@ -1,8 +1,10 @@
 import { type Configuration, errors } from 'oidc-provider'
 import type { ClientConfig } from '../config/clients.ts'
+import { ISSUER_RING } from '../core/ports.ts'
 import { resourceOf } from '../targets/resource.ts'
 import type { Target } from '../targets/target.ts'
 import type { Parts } from './parts.ts'
+import type { Context } from './proofs.ts'
 
 type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 
@@ -39,14 +41,75 @@ export function mayAskFor(client: ClientConfig, target: string): boolean {
 /** Every scope that a client may ask for; what tokens say is decided by rules, not by scopes. */
 export const SCOPES = 'openid profile email groups offline_access'
 
+const NOT_YOURS = 'this client may not ask for tokens of that target'
+
+/** With an audience behind it, the scope by which Dex's clients name whom else an ID token is for. */
+const AUDIENCE = 'audience:server:client_id:'
+
+/** The scope that names a target; undefined where nobody there could read an ID token, which the issuer's own ring signs. */
+const scopeOf = ({ ring, audience }: Target): string | undefined =>
+  ring === ISSUER_RING && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(audience) ? AUDIENCE + audience : undefined
+
 /**
- * Which of several resources a token is for: the client's own target, or the only one; all of them where it is not clear, which
- * the library refuses.
+ * The targets that a request names by scopes. A client's own id among them names nothing further, as at Dex.
+ * @throws {errors.InvalidTarget} where there is none of that audience, or it is not for this client to ask for
  */
-export function oneResource(client: ClientConfig, oneOf: readonly string[]): string | readonly string[] | undefined {
+export function scopedTargets(
+  { targets }: Pick<Parts, 'targets'>,
+  client: ClientConfig,
+  scope: unknown,
+): readonly Target[] {
+  const asked = typeof scope === 'string' ? scope.split(' ') : []
+  const named = asked.filter((each) => each.startsWith(AUDIENCE) && each !== AUDIENCE + client.id)
+  const all = [...targets.values()]
+  return named.map((each) => {
+    const target = all.find((one) => scopeOf(one) === each)
+    if (!target || !mayAskFor(client, target.id)) throw new errors.InvalidTarget(NOT_YOURS)
+    // The client's id stands in each of its ID tokens: one for two targets would be good at both (law 8).
+    if (all.some(({ audience }) => audience === client.id))
+      throw new errors.InvalidTarget('the ID tokens of this client are for its own target, and none is for two')
+    return target
+  })
+}
+
+/**
+ * The target that the ID token of a request is for beside the client: that of the access token, where a scope named it. A
+ * `resource` alone leaves the ID token the client's own.
+ */
+export function idTokenTarget(targets: ReadonlyMap<string, Target>): (ctx: Context) => Target | undefined {
+  const targetFor = targetByResource(targets)
+  const audiences = new Set([...targets.values()].map(({ audience }) => audience))
+  return ({ oidc: { entities, params, client } }) => {
+    const { AccessToken, RefreshToken, DeviceCode, AuthorizationCode } = entities
+    const resource = AccessToken?.resourceServer as { identifier(): string } | undefined
+    const target = targetFor(resource?.identifier())
+    const named = target && scopeOf(target)
+    // A client whose own ID tokens a target takes gets none that two would take (law 8).
+    if (named === undefined || audiences.has(client?.clientId ?? '')) return undefined
+    const scope = params?.['scope'] ?? (RefreshToken ?? DeviceCode ?? AuthorizationCode)?.scope
+    return String(scope).split(' ').includes(named) ? target : undefined
+  }
+}
+
+/** What may stand in a request beside the resource of a target. */
+const scopesAt = (target: Target) => [SCOPES, scopeOf(target) ?? []].flat().join(' ')
+
+/**
+ * Which of several resources a token is for: one that the request's scopes name, the client's own target, or the only one; all of
+ * them where it is not clear, which the library refuses.
+ */
+export function oneResource(
+  parts: Pick<Parts, 'targets'>,
+  client: ClientConfig,
+  { oneOf, scope }: { readonly oneOf: readonly string[]; readonly scope: unknown },
+): string | readonly string[] | undefined {
+  if (oneOf.length < 2) return oneOf[0]
+  const targetFor = targetByResource(parts.targets)
+  const scoped: readonly (Target | undefined)[] = scopedTargets(parts, client, scope)
+  const fit = scoped.length === 0 ? oneOf : oneOf.filter((resource) => scoped.includes(targetFor(resource)))
   const own = ownResource(client)
-  if (own !== undefined && oneOf.includes(own)) return own
-  return oneOf.length > 1 ? oneOf : oneOf[0]
+  if (own !== undefined && fit.includes(own)) return own
+  return fit.length > 1 ? fit : fit[0]
 }
 
 /** A dashboard reads userinfo, which a token for a target cannot: it has no default and gets an opaque token. */
@@ -74,19 +137,27 @@ export function resourceIndicators(parts: Pick<Parts, 'clients' | 'targets'>): R
   const targetFor = targetByResource(parts.targets)
   return {
     enabled: true,
-    defaultResource(_ctx, client, oneOf) {
+    defaultResource(anyCtx, client, oneOf) {
+      const scope = (anyCtx as Context).oidc.params?.['scope']
       const config = parts.clients.get(client.clientId)
-      if (!oneOf) return (config && defaultResources(config, parts.targets)) as string
-      return (config ? oneResource(config, oneOf) : oneOf) as string
+      if (!config) return oneOf as never
+      if (oneOf) return oneResource(parts, config, { oneOf, scope }) as string
+      const scoped = scopedTargets(parts, config, scope).map(({ id }) => resourceOf(id))
+      return (scoped.length > 0 ? scoped : defaultResources(config, parts.targets)) as string
     },
     useGrantedResource: () => true,
     getResourceServerInfo(_ctx, identifier, client) {
       const target = targetFor(identifier)
       const config = parts.clients.get(client.clientId)
       if (!target || !config || !mayAskFor(config, target.id)) {
-        throw new errors.InvalidTarget('this client may not ask for tokens of that target')
+        throw new errors.InvalidTarget(NOT_YOURS)
       }
-      return { scope: SCOPES, audience: target.audience, accessTokenFormat: 'jwt', accessTokenTTL: target.ttl }
+      return {
+        scope: scopesAt(target),
+        audience: target.audience,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: target.ttl,
+      }
     },
   }
 }

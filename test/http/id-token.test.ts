@@ -35,7 +35,10 @@ function freshProvider(): Provider {
 async function tokenFor(provider: Provider, alg: 'ES256' | 'RS256'): Promise<Issues> {
   const client = await provider.Client.find(alg)
   const Token = provider.IdToken as unknown as IdToken
-  const token = new Token({ sub: 'ada', groups: ['a', 'b'], other: 'x' }, { client, ctx: { oidc: { client } } })
+  const token = new Token(
+    { sub: 'ada', groups: ['a', 'b'], other: 'x' },
+    { client, ctx: { oidc: { client, entities: {} } } },
+  )
   Object.assign(token, { scope: 'openid' })
   const extras = { at_hash: 'an-access-token', c_hash: 'a-code', nonce: 'n', sid: 's', auth_time: 7 }
   for (const [name, value] of Object.entries(extras)) token.set(name, value)
@@ -52,7 +55,7 @@ test('an ID token that the ring signs says word for word what the library would 
     signed.push(all)
     return 'signed by the ring'
   }
-  signIdTokens(provider, { now, rings: { sign } as never })
+  signIdTokens(provider, { now, targets: new Map(), rings: { sign } as never })
   assert.equal(await (await tokenFor(provider, 'ES256')).issue({ use: 'idtoken' }), 'signed by the ring')
   const [ring, alg, typ, payload] = signed[0] as [string, string, string, { exp: number; iat: number }]
   assert.deepEqual([ring, alg, typ], ['issuer', 'ES256', 'JWT'])
@@ -66,7 +69,7 @@ test('an ID token that the ring signs says word for word what the library would 
 test('what is no ES256 ID token is still signed by the library', async () => {
   const provider = freshProvider()
   const sign = () => assert.fail('the ring was asked')
-  signIdTokens(provider, { now, rings: { sign } as never })
+  signIdTokens(provider, { now, targets: new Map(), rings: { sign } as never })
   assert.match(await (await tokenFor(provider, 'RS256')).issue({ use: 'idtoken' }), /^ey/)
   assert.match(await (await tokenFor(provider, 'ES256')).issue({ use: 'logout' }), /^ey/)
 })
