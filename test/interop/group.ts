@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 /** A group of interop tests: `test/interop/NAME.ts` exports these two. */
@@ -33,7 +35,16 @@ export async function installPackages(needed: Readonly<Record<string, string>>):
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '--non-interactive']
   const env = ['env', 'DEBIAN_FRONTEND=noninteractive']
   const apt = async (...words: readonly string[]) => {
-    const [program = '', ...rest] = [...sudo, ...env, 'apt-get', '-qq', ...words]
+    // Several groups may be installing at once, and apt does not wait for itself.
+    const [program = '', ...rest] = [
+      'flock',
+      join(tmpdir(), 'lotse-apt.lock'),
+      ...sudo,
+      ...env,
+      'apt-get',
+      '-qq',
+      ...words,
+    ]
     await call(program, rest, { maxBuffer: 64 * 1024 * 1024 })
   }
   await apt('update')
