@@ -40,7 +40,7 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   return output({ command: 'nice', args: ['-n', '10', program, ...args], env, cwd }, 3600).catch((error: unknown) => {
     const said = (error as { readonly stderr?: string }).stderr ?? String(error)
     const lines = said.split('\n').filter((line) => line !== '' && !line.startsWith('go: downloading'))
-    throw new Error(lines.slice(-8).join('\n'), { cause: error })
+    throw new Error(lines.slice(-8).join('\n'))
   })
 }
 

@@ -91,8 +91,8 @@ async function built(name: string, source: Source): Promise<string> {
   const what = [name, source.label, release].filter(Boolean).join(' ')
   const folder = await cached(`${name}-${release}-${digest}`, async (made) => {
     const work = () => build({ module, package: source.package, ldflags: linked(release) }, join(made, name))
-    await during(`building ${what}`, work).catch((cause: unknown) => {
-      throw new Error(`${what} could not be built: ${(cause as Error).message}`, { cause })
+    await during(`building ${what}`, work).catch((error: Error) => {
+      throw new Error(`${what} could not be built: ${error.message}`)
     })
   })
   return join(folder, name)
