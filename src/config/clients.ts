@@ -19,7 +19,7 @@ export const clientSchema = z.strictObject({
     .array(name())
     .default([])
     .describe(
-      'Further targets for which this client may ask tokens, by `resource` (RFC 8707); one without `target` signs people in at all of them.',
+      'Further targets for which this client may ask tokens, by `resource` (RFC 8707) or scope; one without `target` signs people in at all of them.',
     ),
   auth: z
     .enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'])

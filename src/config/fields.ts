@@ -14,6 +14,15 @@ export const duration = () =>
 export const name = () =>
   z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'not a name; write lower-case letters, digits, - _ . (64 at most)')
 
+/** What stands in `aud`, and in a scope (RFC 6749, section 3.3). */
+export const audience = () =>
+  z
+    .string()
+    .regex(
+      /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/,
+      'not an audience; write printable ASCII without spaces, quotes and backslashes (128 at most)',
+    )
+
 /** Whether a host is this machine alone. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (hostname.startsWith('127.') && isIP(hostname) === 4)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, name, secretReference, url } from '../../config/fields.ts'
+import { audience, duration, name, secretReference, url } from '../../config/fields.ts'
 
 /** The gateway's own account at the Keystone, and what it may do there. */
 const reconcile = z
@@ -60,9 +60,7 @@ export const keystoneOptions = {
   ca: secretReference()
     .optional()
     .describe("PEM certificates that the Keystone's TLS chains to, instead of the system's."),
-  audience: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,128}$/, 'not an audience; write printable ASCII without spaces (128 at most)')
+  audience: audience()
     .optional()
     .describe('The `aud` of its tokens, best the `OIDCClientID` of its Apache; the id where absent.'),
   alg: z.enum(['ES256', 'ES384', 'RS256', 'PS256']).default('ES256').describe('How its own ring signs.'),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, url } from '../../config/fields.ts'
+import { audience, duration, url } from '../../config/fields.ts'
 
 const algs = ['RS256', 'ES256', 'ES384', 'PS256'] as const
 
@@ -20,9 +20,7 @@ const prefix = (whose: string) =>
 /** What a target of type `kubernetes` has beside the fields of every target. */
 export const kubernetesOptions = {
   server: url().describe('The API server, such as https://10.0.0.1:6443.'),
-  audience: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,128}$/, 'not an audience; write printable ASCII without spaces (128 at most)')
+  audience: audience()
     .optional()
     .describe('The `aud` of its tokens, equal to `--oidc-client-id` or one of `audiences`; the id where absent.'),
   alg: z

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../config/fields.ts'
+import { audience, duration } from '../../config/fields.ts'
 
 /** Claims that the protocol or the gateway itself writes; groups cannot stand there. */
 const taken = new Set(
@@ -12,11 +12,7 @@ const taken = new Set(
 
 /** What a target of type `oidc` (Argo CD, Headlamp, Grafana and the like) has beside the fields of every target. */
 export const oidcOptions = {
-  audience: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,128}$/, 'not an audience; write printable ASCII without spaces (128 at most)')
-    .optional()
-    .describe('The `aud` of its access tokens; the id where absent.'),
+  audience: audience().optional().describe('The `aud` of its access tokens; the id where absent.'),
   alg: z.enum(['ES256', 'ES384', 'RS256', 'PS256']).default('ES256').describe('How its access tokens are signed.'),
   ttl: duration()
     .prefault('10m')
