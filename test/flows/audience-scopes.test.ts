@@ -218,6 +218,17 @@ test('somebody to whom the rules give nothing there gets access_denied, whatever
   assert.deepEqual([denied.status, denied.body['error']], [400, 'access_denied'])
 })
 
+test('such an ID token is no id_token_hint, and nobody is signed out by it unasked', async () => {
+  const who = person()
+  const request = authorization(gateway, 'cli', { scope: of('k8s-prod') })
+  const code = (await signIn(who, request, 'ada')).get('code')
+  const { body } = await redeem(gateway, { code, verifier: request.verifier, client: 'cli' })
+  const page = await who.get(new URL(`/logout?id_token_hint=${body['id_token']}`, gateway.issuer))
+  assert.equal(page.status, 400)
+  const still = await who.get(authorization(gateway, 'cli', { prompt: 'none', scope: of('k8s-prod') }).url)
+  assert.ok(toldAt(still).has('code'))
+})
+
 test('discovery says nothing of scopes that only the configuration knows', async () => {
   const { scopes_supported } = (await (await fetch(`${gateway.issuer}/.well-known/openid-configuration`)).json()) as {
     scopes_supported: string[]
@@ -226,7 +237,7 @@ test('discovery says nothing of scopes that only the configuration knows', async
 })
 
 test('whatever a client asks for, it is for targets of its own alone', () => {
-  const audiences = ['a', 'b', 'c', 'cli', 'x y', 'q"']
+  const audiences = ['a', 'b', 'c', 'cli', 'https://d.example']
   let refused = 0
   for (let round = 0; round < 2000; round++) {
     const some = <T>(all: readonly T[]) => all.filter(() => Math.random() < 0.5)

@@ -84,7 +84,9 @@ test('both versions of the structured configuration say the same, and pin client
   assert.equal(beta?.['apiVersion'], 'apiserver.config.k8s.io/v1beta1')
   assert.deepEqual(v1?.['jwt'], beta?.['jwt'])
   const rules = expressions(textOf('authentication/v1.yaml'))
-  assert.ok(rules.includes('has(claims.client_id)'), 'no client of that name: no ID tokens')
+  const scoped =
+    "(has(claims.azp) && claims.azp in ['kubectl', 'many'] && type(claims.aud) == list && dyn(claims.aud).all(a, a == 'k8s-prod' || a == claims.azp))"
+  assert.ok(rules.includes(`has(claims.client_id) || ${scoped}`), 'ID tokens that a scope made for it')
   assert.ok(rules.includes("!has(claims.client_id) || claims.client_id in ['kubectl', 'many']"))
   assert.ok(rules.includes('has(claims.iat) && claims.exp - claims.iat <= 600'))
 })
@@ -106,15 +108,25 @@ interface Jwt {
 const jwtOf = (text: string) => (read(text)['jwt'] as unknown as readonly Jwt[])[0] ?? assert.fail('no jwt')
 const expressions = (text: string) => jwtOf(text).claimValidationRules.map(({ expression }) => expression)
 
-test('ID tokens are taken of the client that is called as the audience, and of it alone where they are demanded', () => {
-  const any = expressions(textOf('authentication/v1.yaml', cluster(), { clients: [own, kubectl] }))
-  assert.ok(any.includes("has(claims.client_id) || claims.aud == 'k8s-prod'"))
-  assert.ok(!any.includes('has(claims.client_id)') && !any.includes('!has(claims.client_id)'))
-  const only = expressions(
-    textOf('authentication/v1.yaml', cluster(), { clients: [own, kubectl], flavour: 'id-token' }),
+test('ID tokens are taken of the client that is called as the audience, and of those that ask for it by scope', () => {
+  const rulesOf = (clients: readonly ClientConfig[], flavour: string) =>
+    expressions(textOf('authentication/v1.yaml', cluster(), { clients, flavour }))
+  assert.ok(rulesOf([own], 'any').includes("has(claims.client_id) || claims.aud == 'k8s-prod'"))
+  const any = rulesOf([own, kubectl], 'any')
+  assert.ok(
+    any.some((rule) => rule.startsWith("has(claims.client_id) || claims.aud == 'k8s-prod' || (has(claims.azp)")),
   )
+  assert.ok(
+    any.some((rule) => rule.includes("claims.azp in ['kubectl']")),
+    'the audience itself asks for nothing',
+  )
+  assert.ok(!any.includes('has(claims.client_id)') && !any.includes('!has(claims.client_id)'))
+  const only = rulesOf([own, kubectl], 'id-token')
   assert.ok(only.includes('!has(claims.client_id)'))
-  assert.ok(!only.some((expression) => expression.includes('kubectl')))
+  assert.ok(!only.some((rule) => rule.includes('claims.client_id in')))
+  const none = rulesOf([own, kubectl], 'access-token')
+  assert.ok(none.includes('has(claims.client_id)'))
+  assert.ok(!none.some((rule) => rule.includes('claims.aud')))
 })
 
 test('whichever tokens a cluster takes: no logout token, none of another client, no reserved name, and nobody without a name', () => {
@@ -277,11 +289,14 @@ test('kubelogin uses access tokens, asks for the cluster by name where it is not
   const shared = argsOf('kubeconfig/kubelogin-code.yaml', cluster(), { clients: [many] })
   for (const arg of ['--oidc-extra-scope=offline_access', '--oidc-auth-request-extra-params=prompt=consent'])
     assert.ok(shared.includes(arg), arg)
-  assert.ok(shared.includes('--oidc-auth-request-extra-params=resource=urn:lotse:target:prod'))
-  assert.ok(
-    !texts(cluster(), { clients: [many] }).has('kubeconfig/kubelogin-device.yaml'),
-    'kubelogin names no resource there',
-  )
+  assert.ok(shared.includes('--oidc-extra-scope=audience:server:client_id:k8s-prod'))
+  const device = client({ ...many, grants: ['device'], redirectUris: [] })
+  const words = argsOf('kubeconfig/kubelogin-device.yaml', cluster(), { clients: [device] })
+  assert.ok(words.includes('--oidc-extra-scope=audience:server:client_id:k8s-prod'))
+  assert.ok(words.includes('--oidc-use-access-token'))
+  const only = argsOf('kubeconfig/kubelogin-code.yaml', cluster(), { clients: [kubectl], flavour: 'id-token' })
+  assert.ok(only.includes('--oidc-extra-scope=audience:server:client_id:k8s-prod'))
+  assert.ok(!only.includes('--oidc-use-access-token'))
   const ids = argsOf('kubeconfig/kubelogin-device.yaml', cluster(), { clients: [own] })
   assert.ok(ids.includes('--oidc-client-id=k8s-prod') && !ids.includes('--oidc-use-access-token'))
 })
@@ -323,6 +338,12 @@ test('dashboards are known by where they take answers; for others a client is wr
   const flux = textOf('flux/web-config.yaml', cluster({ groupsPrefix: "it's:" }))
   assert.match(flux, /groups: "claims\.groups\.map\(g, 'it\\\\'s:' \+ g\)"/)
   const headlamp = textOf('headlamp/values.yaml')
+  assert.match(headlamp, /useAccessToken: true/)
+  const board = client({ id: 'board', targets: ['prod'], redirectUris: ['https://h.example/oidc-callback'] })
+  const values = (flavour: string) => textOf('headlamp/values.yaml', cluster(), { clients: [board], flavour })
+  assert.match(values('any'), /scopes: "?openid,profile,email,groups,audience:server:client_id:k8s-prod"?/)
+  assert.ok(!values('any').includes('useAccessToken'))
+  assert.match(values('access-token'), /useAccessToken: true/)
   assert.match(headlamp, /^# No client takes answers at …\/oidc-callback; write in clients: - \{ id: headlamp, /m)
 })
 
@@ -331,6 +352,7 @@ test('an issuer without TLS, no client, and ID tokens of nobody are told with wh
   const problems = (more: Partial<PrintWorld>) => printProblems(cluster(), world(more)).join('\n')
   assert.match(problems({ issuer: new URL('http://127.0.0.1:1') }), /is not https/)
   assert.match(problems({ clients: [] }), /no client may have tokens for it; write in clients:/)
-  assert.match(problems({ flavour: 'id-token' }), /called k8s-prod/)
+  assert.deepEqual(problems({ flavour: 'id-token' }), '', 'they ask by scope')
+  assert.match(problems({ flavour: 'id-token', clients: [] }), /- \{ id: k8s-prod, target: prod/)
   assert.deepEqual([...flavours], ['any', 'access-token', 'id-token'])
 })

@@ -8,15 +8,14 @@ import { parse } from 'yaml'
 import { browser } from '../../support/browser.ts'
 import { answerCode } from '../../support/plugin.ts'
 import { pickPerson } from '../../support/sign-in.ts'
-import { atEach, type Kind, type World } from './world.ts'
+import { atEach, type Kind, kinds, type World } from './world.ts'
 
 /*
  * What kubelogin 1.36 asks, request by request, with the words that stand in the kubeconfig that was printed for it: the program itself
  * cannot be had from a registry.
  */
 
-const KINDS = ['stock', 'structured'] as const
-const NAMES = { stock: 'oidc:corp:ada', structured: 'corp-corp:ada' } as const
+const NAMES = { stock: 'oidc:corp:ada', structured: 'corp-corp:ada', ids: 'corp:ada' } as const
 const LISTENS = 'http://localhost:8000'
 
 type Fields = Readonly<Record<string, string>>
@@ -26,24 +25,20 @@ interface Tokens {
   readonly refresh_token: string
 }
 
-atEach(KINDS, (world) => {
-  for (const kind of KINDS)
-    test(`${kind}: the code flow of kubelogin, and its refresh`, async () => {
-      const asks = await printed(world(), kind, 'code')
-      const first = await byCode(asks)
-      assert.equal((await world().cluster(kind).whoami(asks.tokenOf(first))).username, NAMES[kind])
-      const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
-      assert.ok(next.id_token, 'kubelogin takes no answer without one')
-      assert.equal((await world().cluster(kind).whoami(asks.tokenOf(next))).username, NAMES[kind])
-    })
-
-  test('structured: the device flow of kubelogin, and its refresh', async () => {
-    const asks = await printed(world(), 'structured', 'device')
-    const first = await byDevice(asks)
-    assert.equal((await world().cluster('structured').whoami(asks.tokenOf(first))).username, NAMES.structured)
-    const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
-    assert.equal((await world().cluster('structured').whoami(asks.tokenOf(next))).username, NAMES.structured)
-  })
+atEach(kinds, (world) => {
+  for (const kind of kinds)
+    for (const [flow, walk] of [
+      ['code', byCode],
+      ['device', byDevice],
+    ] as const)
+      test(`${kind}: the ${flow} flow of kubelogin, and its refresh`, async () => {
+        const asks = await printed(world(), kind, flow)
+        const first = await walk(asks)
+        assert.equal((await world().cluster(kind).whoami(asks.tokenOf(first))).username, NAMES[kind])
+        const next = await asks.token({ grant_type: 'refresh_token', refresh_token: first.refresh_token })
+        assert.ok(next.id_token, 'kubelogin takes no answer without one')
+        assert.equal((await world().cluster(kind).whoami(asks.tokenOf(next))).username, NAMES[kind])
+      })
 })
 
 /** kubelogin as one kubeconfig starts it. */

@@ -94,13 +94,36 @@ atEach(kinds, (world) => {
       /logout token/,
     ],
     [
-      'that is an ID token, which no client has for it',
+      'that is an ID token, and names no client',
       () => ({ client_id: undefined, azp: undefined }),
-      /access token of the gateway is wanted/,
+      /of none of its clients/,
+    ],
+    [
+      'that is an ID token for a further cluster',
+      () => ({ client_id: undefined, azp: 'kubectl', aud: ['k8s-structured', 'kubectl', 'k8s-stock'] }),
+      /for more than this cluster/,
+    ],
+    [
+      'that is an ID token of a client for no cluster',
+      () => ({ client_id: undefined, azp: 'portal', aud: ['k8s-structured', 'portal'] }),
+      /of none of its clients/,
     ],
   ] as const)
     test(`structured: a token ${what}`, async () => {
       await refused(world().cluster('structured'), await forged('structured', change()), reason)
+    })
+
+  for (const [kind, name] of [
+    ['stock', 'oidc:corp:ada'],
+    ['structured', 'corp-corp:ada'],
+    ['ids', 'corp:ada'],
+  ] as const)
+    test(`${kind}: an ID token that a scope made for it is taken there, and at no other cluster`, async () => {
+      const scope = `openid audience:server:client_id:k8s-${kind}`
+      const { id_token } = await tokensOf(world().gateway, 'kubectl', 'ada', { scope })
+      assert.equal((await world().cluster(kind).whoami(id_token)).username, name)
+      for (const other of kinds)
+        if (other !== kind) assert.equal((await world().cluster(other).whoami(id_token)).status, 401)
     })
 
   test('ids: an access token, where ID tokens are demanded', async () => {

@@ -2,7 +2,13 @@ import type { ClientConfig } from '../../../config/clients.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { type Yaml, yamlOf } from '../../yaml.ts'
 import { celText } from './authentication.ts'
-import { made, type Setting } from './setting.ts'
+import { audienceScopes, made, type Setting } from './setting.ts'
+
+/** The client of a program; a name alone where the configuration has none for it yet. */
+interface Known {
+  readonly id: string
+  readonly config: ClientConfig | undefined
+}
 
 /** A program with a web page that signs people in for a cluster. */
 interface App {
@@ -13,7 +19,7 @@ interface App {
   /** How the file is used. */
   readonly use: string
   /** @param url of the program, without a slash at the end */
-  content(setting: Setting, client: string, url: string): Yaml
+  content(setting: Setting, client: Known, url: string): Yaml
 }
 
 const scopes = ['openid', 'profile', 'email', 'groups']
@@ -33,7 +39,7 @@ const apps: readonly App[] = [
         'oidc.config': yamlOf({
           name: 'Lotse',
           issuer: setting.issuer,
-          clientID: client,
+          clientID: client.id,
           clientSecret: '$oidc.lotse.clientSecret',
           requestedScopes: scopes,
           enablePKCEAuthentication: true,
@@ -47,26 +53,30 @@ const apps: readonly App[] = [
     path: 'headlamp/values.yaml',
     answers: '/oidc-callback',
     use: 'Values of the Helm chart: helm upgrade … -f FILE --set config.oidc.clientSecret=SECRET. Its tokens go to the cluster as they are.',
-    content: (setting, client, url) => ({
-      config: {
-        oidc: {
-          clientID: client,
-          issuerURL: setting.issuer,
-          callbackURL: `${url}/oidc-callback`,
-          scopes: scopes.join(','),
-          usePKCE: true,
-          // An ID token is for the client that asked, which is not this cluster's audience.
-          ...(client === setting.idClient?.id ? {} : { useAccessToken: true }),
+    content: (setting, client, url) => {
+      const asks = client.config === undefined ? [] : audienceScopes(setting, client.config)
+      // An ID token is for the client that asked, and for this cluster where that is the same or a scope asks for it.
+      const idToken = client.id === setting.idClient?.id || (asks.length > 0 && setting.flavour !== 'access-token')
+      return {
+        config: {
+          oidc: {
+            clientID: client.id,
+            issuerURL: setting.issuer,
+            callbackURL: `${url}/oidc-callback`,
+            scopes: [...scopes, ...asks].join(','),
+            usePKCE: true,
+            ...(idToken ? {} : { useAccessToken: true }),
+          },
         },
-      },
-    }),
+      }
+    },
   },
   {
     name: 'Flux Operator',
     path: 'flux/web-config.yaml',
     answers: '/oauth2/callback',
     use: 'The configuration of the web page of the Flux Operator, as the key config.yaml of its Secret; put the client secret in.',
-    content: ({ issuer, config }, client, url) => ({
+    content: ({ issuer, config }, { id }, url) => ({
       apiVersion: 'web.fluxcd.controlplane.io/v1',
       kind: 'Config',
       spec: {
@@ -76,7 +86,7 @@ const apps: readonly App[] = [
           oauth2: {
             provider: 'OIDC',
             issuerURL: issuer,
-            clientID: client,
+            clientID: id,
             clientSecret: '<CLIENT SECRET>',
             scopes: [...scopes, 'offline_access'],
             impersonation: {
@@ -99,7 +109,10 @@ export function appFiles(setting: Setting): readonly GeneratedFile[] {
     const url = answer?.slice(0, -app.answers.length) ?? `https://${name}.example`
     const missing = `No client takes answers at …${app.answers}; write in clients: - { id: ${name}, target: ${setting.config.id}, auth: client_secret_basic, secret: { env: SECRET }, redirectUris: ['${url}${app.answers}'], grants: [code, refresh], alwaysRefresh: true }`
     const head = made(setting, `${app.name}. ${app.use}`, ...(client === undefined ? [missing] : []))
-    return { path: app.path, content: head + yamlOf(app.content(setting, client?.id ?? name, url)) }
+    return {
+      path: app.path,
+      content: head + yamlOf(app.content(setting, { id: client?.id ?? name, config: client }, url)),
+    }
   })
 }
 

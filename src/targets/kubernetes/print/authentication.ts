@@ -41,28 +41,32 @@ const list = (texts: readonly string[]) => `[${texts.map(celText).join(', ')}]`
 const ruleOf = (expression: string, message: string) => ({ expression, message })
 
 /** An access token names its client (RFC 9068, section 2.2), an ID token never does, and nothing else of the gateway has a user. */
-function kindRules({ idClient, accessClients }: Setting): readonly Yaml[] {
-  const rules: Yaml[] = []
-  if (idClient === undefined)
-    rules.push(ruleOf('has(claims.client_id)', 'an access token of the gateway is wanted, and this is none'))
-  // One audience, the client itself, is what an ID token of the gateway has.
-  else
-    rules.push(
-      ruleOf(
-        `has(claims.client_id) || claims.aud == ${celText(idClient.id)}`,
-        'the ID token is for more than this cluster',
-      ),
-    )
-  if (accessClients.length === 0)
-    rules.push(ruleOf('!has(claims.client_id)', 'an ID token of the gateway is wanted, and this is none'))
-  else
-    rules.push(
-      ruleOf(
-        `!has(claims.client_id) || claims.client_id in ${list(accessClients.map(({ id }) => id))}`,
-        'the token was given to a client that is none of this cluster',
-      ),
-    )
-  return rules
+function kindRules({ idClient, accessClients, scopeClients, audience }: Setting): readonly Yaml[] {
+  const clientsOf = (all: readonly { readonly id: string }[]) => list(all.map(({ id }) => id))
+  // One audience, the client itself, or the cluster's and that of the client that asked for both: for nobody else besides.
+  const idTokens = [
+    ...(idClient === undefined ? [] : [`claims.aud == ${celText(audience)}`]),
+    ...(scopeClients.length === 0
+      ? []
+      : [
+          `(has(claims.azp) && claims.azp in ${clientsOf(scopeClients)} && type(claims.aud) == list && ` +
+            `dyn(claims.aud).all(a, a == ${celText(audience)} || a == claims.azp))`,
+        ]),
+  ]
+  return [
+    idTokens.length === 0
+      ? ruleOf('has(claims.client_id)', 'an access token of the gateway is wanted, and this is none')
+      : ruleOf(
+          ['has(claims.client_id)', ...idTokens].join(' || '),
+          'the ID token is for more than this cluster, or of none of its clients',
+        ),
+    accessClients.length === 0
+      ? ruleOf('!has(claims.client_id)', 'an ID token of the gateway is wanted, and this is none')
+      : ruleOf(
+          `!has(claims.client_id) || claims.client_id in ${clientsOf(accessClients)}`,
+          'the token was given to a client that is none of this cluster',
+        ),
+  ]
 }
 
 function claimRules(setting: Setting): readonly Yaml[] {
@@ -87,7 +91,7 @@ function mappings({ config, issuer }: Setting): Yaml {
     uid: { expression: 'claims.sub' },
     extra: [
       { key: `${key}/session`, valueExpression: "claims.?sid.orValue('')" },
-      { key: `${key}/client`, valueExpression: "claims.?client_id.orValue('')" },
+      { key: `${key}/client`, valueExpression: "claims.?client_id.or(claims.?azp).orValue('')" },
     ],
   }
 }

@@ -1,8 +1,7 @@
 import type { ClientConfig } from '../../../config/clients.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
-import { resourceOf } from '../../resource.ts'
 import { type Yaml, yamlOf } from '../../yaml.ts'
-import { made, type Setting } from './setting.ts'
+import { audienceScopes, made, type Setting } from './setting.ts'
 
 /** How people's kubectl comes to a token; each file is whole, and merges with others by KUBECONFIG=A:B. */
 export function kubeconfigFiles(setting: Setting): readonly GeneratedFile[] {
@@ -22,9 +21,10 @@ export function kubeconfigFiles(setting: Setting): readonly GeneratedFile[] {
 
 /** Public clients, the cluster's own first. */
 function publicClients(setting: Setting): readonly ClientConfig[] {
-  const { idClient, accessClients, config } = setting
-  const own = accessClients.filter(({ target }) => target === config.id)
-  const all = [...(idClient === undefined ? [] : [idClient]), ...own, ...accessClients]
+  const { idClient, accessClients, scopeClients, config } = setting
+  const asking = [...accessClients, ...scopeClients]
+  const own = asking.filter(({ target }) => target === config.id)
+  const all = [...(idClient === undefined ? [] : [idClient]), ...own, ...asking]
   return [...new Set(all)].filter(({ auth }) => auth === 'none')
 }
 
@@ -39,11 +39,9 @@ const listens = ({ native, redirectUris }: ClientConfig) =>
 export const codeClient = (setting: Setting): ClientConfig | undefined =>
   publicClients(setting).find((client) => client.grants.includes('code') && listens(client))
 
-/** The one for machines without a browser; kubelogin cannot name a resource there, so the cluster has to be the client's own target. */
+/** The one for machines without a browser. */
 export const deviceClient = (setting: Setting): ClientConfig | undefined =>
-  publicClients(setting).find(
-    (client) => client.grants.includes('device') && (client === setting.idClient || isOwn(setting, client)),
-  )
+  publicClients(setting).find(({ grants }) => grants.includes('device'))
 
 /** The client of our own plugin: the one that reaches most targets, since one sign-in serves all of a client's. */
 export function pluginClient(setting: Setting): ClientConfig | undefined {
@@ -66,10 +64,6 @@ const loopback = ({ native, grants, redirectUris }: ClientConfig) =>
     ? redirectUris.find((uri) => /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)[:/]/.test(`${uri}/`))
     : undefined
 
-/** Whether its access tokens are for this cluster without being asked. */
-const isOwn = ({ config }: Setting, { target, accessToken }: ClientConfig) =>
-  target === config.id && accessToken === 'jwt'
-
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
 function kubelogin(setting: Setting, client: ClientConfig, flow: 'code' | 'device'): string {
@@ -84,7 +78,7 @@ function kubelogin(setting: Setting, client: ClientConfig, flow: 'code' | 'devic
     `--oidc-issuer-url=${issuer}`,
     `--oidc-client-id=${client.id}`,
     ...(flow === 'device' ? ['--grant-type=device-code'] : ['--oidc-pkce-method=S256']),
-    ...(client === setting.idClient ? [] : ['--oidc-use-access-token']),
+    ...(client !== setting.idClient && setting.accessClients.includes(client) ? ['--oidc-use-access-token'] : []),
     ...extras(setting, client, flow),
     ...(issuerCa === undefined ? [] : [`--certificate-authority-data=${base64(issuerCa)}`]),
   ]
@@ -129,18 +123,13 @@ function lotse(setting: Setting, client: ClientConfig): string {
   return head + kubeconfig(setting, { name: `lotse-${client.id}`, user: { exec } }, { extensions })
 }
 
-/** What has to be asked for beside `openid`: a refresh token, and the cluster where it is not the client's own target. */
+/** What has to be asked for beside `openid`: a refresh token, and the cluster, by scope, since kubelogin's device flow can say nothing else. */
 function extras(setting: Setting, client: ClientConfig, flow: 'code' | 'device'): readonly string[] {
-  const { config, audience, idClient } = setting
   const offline = client.grants.includes('refresh') && !client.alwaysRefresh
-  const named = client !== idClient && !isOwn(setting, client)
-  const params = [
-    ...(offline && !client.offlineAccess ? ['prompt=consent'] : []),
-    ...(named ? [`resource=${URL.canParse(audience) ? audience : resourceOf(config.id)}`] : []),
-  ]
+  const scopes = [...(offline ? ['offline_access'] : []), ...audienceScopes(setting, client)]
   return [
-    ...(offline ? ['--oidc-extra-scope=offline_access'] : []),
-    ...(flow === 'code' ? params.map((param) => `--oidc-auth-request-extra-params=${param}`) : []),
+    ...scopes.map((scope) => `--oidc-extra-scope=${scope}`),
+    ...(flow === 'code' && offline && !client.offlineAccess ? ['--oidc-auth-request-extra-params=prompt=consent'] : []),
   ]
 }
 

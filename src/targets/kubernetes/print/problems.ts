@@ -13,13 +13,20 @@ function issuerProblems({ issuer }: Setting): readonly string[] {
   return [`the issuer ${issuer} is not https, and a kube-apiserver takes no other; write issuer: https://…`]
 }
 
-function clientProblems({ flavour, audience, config, idClient, accessClients }: Setting): readonly string[] {
-  if (flavour === 'id-token' && idClient === undefined)
+function clientProblems({
+  flavour,
+  audience,
+  config,
+  idClient,
+  accessClients,
+  scopeClients,
+}: Setting): readonly string[] {
+  if (flavour === 'id-token' && idClient === undefined && scopeClients.length === 0)
     return [
-      `ID tokens are for the client that asked, and no client of target ${config.id} is called ${audience}, as its audience is; ` +
-        `write in clients: - { id: ${audience}, target: ${config.id}, … }`,
+      `no client may have ID tokens for it; write in clients: - { id: ${audience}, target: ${config.id}, … }, called as the ` +
+        `audience is, or put ${config.id} into the targets of one that asks by scope`,
     ]
-  if (idClient !== undefined || accessClients.length > 0) return []
+  if (idClient !== undefined || accessClients.length + scopeClients.length > 0) return []
   return [
     `no client may have tokens for it; write in clients: - { id: kubectl, native: true, target: ${config.id}, ` +
       'redirectUris: [http://localhost:8000], grants: [code, device, refresh], alwaysRefresh: true }',

@@ -18,6 +18,8 @@ export interface Setting {
   readonly idClient: ClientConfig | undefined
   /** The clients that may have access tokens for this cluster. */
   readonly accessClients: readonly ClientConfig[]
+  /** The clients whose ID tokens are for this cluster, too, where a scope asks for it. */
+  readonly scopeClients: readonly ClientConfig[]
   /** Signature algorithms of all these tokens, the target's own first. */
   readonly algs: readonly string[]
   readonly possible: Possible
@@ -26,6 +28,17 @@ export interface Setting {
   readonly clusterCa: string | undefined
   /** All clients, for dashboards beside this cluster. */
   readonly clients: readonly ClientConfig[]
+}
+
+/** Whether a client's access tokens are for this cluster without being asked. */
+const isOwn = ({ config }: Setting, { target, accessToken }: ClientConfig) =>
+  target === config.id && accessToken === 'jwt'
+
+/** What a client that knows nothing but scopes has to ask for so that its tokens are for this cluster; nothing where they are anyway. */
+export function audienceScopes(setting: Setting, client: ClientConfig): readonly string[] {
+  const { accessClients, audience, idClient } = setting
+  if (client === idClient || (isOwn(setting, client) && accessClients.includes(client))) return []
+  return [`audience:server:client_id:${audience}`]
 }
 
 const isFlavour = (text: string): text is Flavour => (flavours as readonly string[]).includes(text)
@@ -37,15 +50,18 @@ export function settingOf(config: KubernetesConfig, world: PrintWorld): Setting 
   const own = world.clients.find(({ id, target }) => id === audience && target === config.id)
   const idClient = flavour === 'access-token' ? undefined : own
   const mayAsk = ({ target, targets }: ClientConfig) => target === config.id || targets.includes(config.id)
-  const accessClients = flavour === 'id-token' ? [] : world.clients.filter(mayAsk)
+  const asking = world.clients.filter(mayAsk).sort((one, other) => (one.id < other.id ? -1 : 1))
+  const accessClients = flavour === 'id-token' ? [] : asking
+  const scopeClients = flavour === 'access-token' ? [] : asking.filter(({ id }) => id !== audience)
   return {
     config,
     issuer: world.issuer.origin,
     flavour,
     audience,
     idClient,
-    accessClients: [...accessClients].sort((one, other) => (one.id < other.id ? -1 : 1)),
-    algs: [...new Set([...(accessClients.length > 0 ? [alg] : []), ...(idClient ? [idClient.idTokenAlg] : [])])],
+    accessClients,
+    scopeClients,
+    algs: [...new Set([...(asking.length > 0 ? [alg] : []), ...(idClient ? [idClient.idTokenAlg] : [])])],
     possible: world.possible ?? { grants: [], open: [] },
     issuerCa: world.authorities?.issuer,
     clusterCa: world.authorities?.consumer,
