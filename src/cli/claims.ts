@@ -1,4 +1,4 @@
-import { readClaims } from '../connectors/oidc/claims.ts'
+import { readClaims } from '../connectors/claims.ts'
 import type { Subject } from '../core/subject.ts'
 import { UsageError } from './command.ts'
 

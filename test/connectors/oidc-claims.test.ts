@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limits, mergeUserinfo, readClaims, readSubjectId } from '../../src/connectors/oidc/claims.ts'
+import { limits, mergeUserinfo, readClaims, readSubjectId } from '../../src/connectors/claims.ts'
 
 /** Comparable with literals: the maps themselves have no prototype. */
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value))

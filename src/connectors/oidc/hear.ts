@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose'
 import { LoginError } from '../../core/errors.ts'
+import { readSubjectId } from '../claims.ts'
 import type { ConnectorPorts, Heard, Message } from '../connector.ts'
-import { readSubjectId } from './claims.ts'
 import { SKEW } from './judge.ts'
 import { type Keys, openKeys } from './keys.ts'
 import type { OidcConfig } from './options.ts'

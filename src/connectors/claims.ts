@@ -1,5 +1,5 @@
-import { LoginError } from '../../core/errors.ts'
-import type { ClaimRecord } from '../../core/subject.ts'
+import { LoginError } from '../core/errors.ts'
+import type { ClaimRecord } from '../core/subject.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
