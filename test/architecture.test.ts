@@ -87,6 +87,9 @@ function codeOf(text: string): string {
   return text.replace(/'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, '')
 }
 
+/** The package of an import that names a file in it. */
+const packageOf = (name: string) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name
+
 function refusal(source: Source, name: string): string | undefined {
   const { file, part } = source
   const rule = parts[part]
@@ -97,7 +100,7 @@ function refusal(source: Source, name: string): string | undefined {
       : undefined
   }
   if (!name.startsWith('.')) {
-    const home = rule.packages[name]
+    const home = rule.packages[packageOf(name)]
     return home !== undefined && file.startsWith(home) ? undefined : `${file}: may not import the package ${name}`
   }
   const to = resolved(file, name)

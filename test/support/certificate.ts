@@ -11,13 +11,14 @@ const oid = (hex: string) => der(6, Buffer.from(hex, 'hex'))
 const time = (at: Date) => der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 const name = (text: string) => sequence(der(0x31, sequence(oid('550403'), der(12, Buffer.from(text)))))
 
-/** A self-signed certificate (P-256, one day) that is its own CA: PEM texts for a TLS server and for who shall trust it. */
+/** A self-signed certificate (one day) that is its own CA: PEM texts for a TLS server and for who shall trust it, or for who signs. */
 export function selfSigned(
   host = 'localhost',
   addresses: readonly string[] = ['127.0.0.1'],
+  kind: keyof typeof kinds = 'P-256',
 ): { key: string; cert: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'))
+  const { pair, algorithm } = kinds[kind]
+  const { privateKey, publicKey } = pair()
   const names = [
     der(0x82, Buffer.from(host)),
     ...addresses.map((address) => der(0x87, Buffer.from(address.split('.').map(Number)))),
@@ -29,7 +30,7 @@ export function selfSigned(
   const toBeSigned = sequence(
     der(0xa0, der(2, Buffer.from([2]))),
     der(2, Buffer.from([1])),
-    ecdsaWithSha256,
+    algorithm,
     name(host),
     sequence(time(new Date(Date.now() - 3_600_000)), time(new Date(Date.now() + 86_400_000))),
     name(host),
@@ -37,9 +38,21 @@ export function selfSigned(
     der(0xa3, extensions),
   )
   const signature = der(3, Buffer.from([0]), sign('sha256', toBeSigned, privateKey))
-  const certificate = sequence(toBeSigned, ecdsaWithSha256, signature).toString('base64')
+  const certificate = sequence(toBeSigned, algorithm, signature).toString('base64')
   return {
     key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
     cert: `-----BEGIN CERTIFICATE-----\n${certificate.replace(/(.{64})/g, '$1\n').trim()}\n-----END CERTIFICATE-----\n`,
   }
 }
+
+/** Keys, and how their signatures are named: ecdsa-with-SHA256, sha256WithRSAEncryption. */
+const kinds = {
+  'P-256': {
+    pair: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    algorithm: sequence(oid('2a8648ce3d040302')),
+  },
+  RSA: {
+    pair: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    algorithm: sequence(oid('2a864886f70d01010b'), der(5)),
+  },
+} as const
