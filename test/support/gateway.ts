@@ -31,6 +31,8 @@ export interface LogLine {
 /** A real gateway on a loopback port, from the text of a configuration, on an embedded store in a folder of its own. */
 export interface TestGateway {
   readonly issuer: string
+  /** `keys` of its configuration, as YAML. */
+  readonly keys: string
   readonly app: App
   readonly store: Store
   readonly ends: App['ends']
@@ -61,6 +63,10 @@ export interface GatewayOptions {
   readonly store?: (store: Store) => Store
   /** 0 by default. */
   readonly port?: number
+  /** Under which people reach it, where something stands in front; its own address by default. */
+  readonly issuer?: string
+  /** `keys.lead`; a day by default. */
+  readonly lead?: string
   /** PEM texts: the gateway serves https by itself. */
   readonly tls?: { readonly key: string; readonly cert: string }
 }
@@ -101,8 +107,8 @@ export async function freePort(): Promise<number> {
   return Number(new URL(url).port)
 }
 
-const head = (issuer: string) =>
-  `issuer: ${issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\nkeys: { create: true, rsaBits: 2048 }\n`
+const head = (issuer: string, keys: string) =>
+  `issuer: ${issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\nkeys: ${keys}\n`
 
 async function read(text: string, folder: string, env: Readonly<Record<string, string>>): Promise<Loaded> {
   const ports = {
@@ -127,14 +133,15 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const now = () => Math.floor(Date.now() / 1000)
   let app: App | undefined
   const server = await serve(options, folder, (req, res) => app?.handle(req, res))
-  const issuer = server.url
+  const issuer = options.issuer ?? server.url
+  const keys = `{ create: true, rsaBits: 2048, lead: ${options.lead ?? '24h'} }`
   const events: AuditEvent[] = []
   const ids: string[] = []
   const logs: LogLine[] = []
   let failing: Parameters<TestGateway['failAudit']>[0] = 'no'
   const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
   const store = options.store?.(embedded) ?? embedded
-  app = await openApp(runnable(await read(head(issuer) + options.config, folder, env)), {
+  app = await openApp(runnable(await read(head(issuer, keys) + options.config, folder, env)), {
     store,
     root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
     audit: async (id, event) => {
@@ -149,6 +156,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const running = app
   return {
     issuer,
+    keys,
     app: running,
     store,
     ends: running.ends,
@@ -157,7 +165,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     ids,
     logs,
     async reload(yaml) {
-      await running.reload(runnable(await read(head(issuer) + yaml, folder, env)))
+      await running.reload(runnable(await read(head(issuer, keys) + yaml, folder, env)))
     },
     failAudit(state) {
       failing = state

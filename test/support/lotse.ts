@@ -48,7 +48,7 @@ export async function operator(
     writeFile(
       file,
       `issuer: ${gateway.issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\n` +
-        `keys: { create: true, rsaBits: 2048 }\naudit: { path: ./audit.log }\n${text}`,
+        `keys: ${gateway.keys}\naudit: { path: ./audit.log }\n${text}`,
     )
   await configure(config)
   const lotse = async (line: string, more = '--config gateway.yaml'): Promise<Said> => {

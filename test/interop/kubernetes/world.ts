@@ -9,12 +9,13 @@ import { configurationReader } from '../../../src/configuration.ts'
 import type { Rings } from '../../../src/keys/rings.ts'
 import { openRoot } from '../../../src/keys/root-secret.ts'
 import { selfSigned } from '../../support/certificate.ts'
-import { freePort, startGateway, type TestGateway } from '../../support/gateway.ts'
+import { freePort, type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts'
 import { type Operator, operator } from '../../support/lotse.ts'
 import { startIdp } from '../../support/oidc-idp.ts'
 import { tokensOf } from '../../support/sign-in.ts'
 import { people, standardEnv } from '../../support/standard.ts'
 import { type Cluster, startCluster, startEtcd } from './cluster.ts'
+import { type Headers, startFront } from './front.ts'
 import type { Programs } from './install.ts'
 
 /** The programs of each version, as the group found them. */
@@ -24,13 +25,23 @@ export function programs(): readonly Programs[] {
   return JSON.parse(found) as readonly Programs[]
 }
 
+/** What a world has that is not as usual. */
+export interface Unusual extends Pick<GatewayOptions, 'lead' | 'store'> {
+  /** A proxy stands in front of the gateway, and says this of the keys. */
+  readonly front?: Headers
+}
+
 /** The same tests at each version, in a world of its own. @param tests gets the world, once they run */
-export function atEach(wanted: readonly Kind[], tests: (world: () => World, version: Programs) => void): void {
+export function atEach(
+  wanted: readonly Kind[],
+  tests: (world: () => World, version: Programs) => void,
+  unusual: Unusual = {},
+): void {
   for (const version of programs())
     describe(`Kubernetes ${version.version}`, () => {
       let world: World | undefined
       before(async () => {
-        world = await startWorld(version, wanted)
+        world = await startWorld(version, wanted, unusual)
       })
       after(() => world?.close())
       tests(() => world as World, version)
@@ -49,6 +60,10 @@ export interface World {
   readonly rings: Rings
   readonly clusters: ReadonlyMap<Kind, Cluster>
   cluster(kind: Kind): Cluster
+  /** Ends the kube-apiserver of a cluster and starts it again. */
+  restart(kind: Kind): Promise<void>
+  /** A rotation of the issuer's keys as an operator asks for it, and the gateway has seen it. What the command said. */
+  rotate(how: '' | '--now' | '--emergency'): Promise<string>
   /** The folder that `lotse print` wrote for a cluster. */
   printed(kind: Kind): string
   /** An access token for a cluster. */
@@ -91,7 +106,7 @@ ${kinds
 `
 
 /** @param wanted which clusters; each is ready, and takes tokens of the gateway */
-export async function startWorld(version: Programs, wanted: readonly Kind[]): Promise<World> {
+export async function startWorld(version: Programs, wanted: readonly Kind[], unusual: Unusual = {}): Promise<World> {
   const opened = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'lotse-kubernetes-'))
   opened.defer(() => rm(work, { recursive: true, force: true }))
@@ -101,14 +116,13 @@ export async function startWorld(version: Programs, wanted: readonly Kind[]): Pr
     const idp = await startIdp({ people, clients: [{ id: 'lotse', secret: standardEnv.CORP_SECRET, redirectUris }] })
     opened.defer(() => idp.close())
     const yaml = config(idp.issuer, { stock, structured, ids })
-    const gateway = await startGateway({ config: yaml, env: standardEnv, port, tls })
-    opened.defer(() => gateway.close())
+    const gateway = await startFronted({ config: yaml, env: standardEnv, port, tls }, unusual, opened)
     const commands = await operator(gateway, yaml)
     await writeFile(join(gateway.folder, 'issuer-ca.pem'), tls.cert)
     const etcd = await startEtcd(version, work)
     opened.defer(() => etcd.stop())
     const clusters = new Map<Kind, Cluster>()
-    const started = wanted.map(async (kind) => {
+    const start = async (kind: Kind) => {
       const flags = await flagsFor(kind, commands, gateway.folder)
       const cluster = await startCluster({
         name: kind,
@@ -118,11 +132,11 @@ export async function startWorld(version: Programs, wanted: readonly Kind[]): Pr
         port: { stock, structured, ids }[kind],
         flags,
       })
-      opened.defer(() => cluster.stop())
       clusters.set(kind, cluster)
-    })
-    await Promise.all(started)
-    const world = await composed({ gateway, operator: commands, clusters, close: () => opened.disposeAsync() })
+    }
+    opened.defer(async () => void (await Promise.all([...clusters.values()].map((cluster) => cluster.stop()))))
+    await Promise.all(wanted.map(start))
+    const world = await composed({ gateway, operator: commands, clusters, start, close: () => opened.disposeAsync() })
     for (const kind of wanted) await taken(world, kind)
     return world
   } catch (error) {
@@ -131,9 +145,33 @@ export async function startWorld(version: Programs, wanted: readonly Kind[]): Pr
   }
 }
 
+/** The gateway, and in front of it what stands there. */
+async function startFronted(
+  options: GatewayOptions & { readonly port: number; readonly tls: NonNullable<GatewayOptions['tls']> },
+  { front, ...unusual }: Unusual,
+  opened: AsyncDisposableStack,
+): Promise<TestGateway> {
+  if (front === undefined) {
+    const gateway = await startGateway({ ...options, ...unusual })
+    opened.defer(() => gateway.close())
+    return gateway
+  }
+  const { tls: ended, port, ...rest } = options
+  const to = await freePort()
+  const gateway = await startGateway({ ...rest, ...unusual, port: to, issuer: `https://127.0.0.1:${port}` })
+  opened.defer(() => gateway.close())
+  const proxy = await startFront({ port, tls: ended, to, keys: front })
+  opened.defer(() => proxy.close())
+  return gateway
+}
+
 const resource = (kind: Kind) => `urn:lotse:target:${kind}`
 
-async function composed(parts: Pick<World, 'gateway' | 'operator' | 'clusters' | 'close'>): Promise<World> {
+interface Parts extends Pick<World, 'gateway' | 'operator' | 'clusters' | 'close'> {
+  start(kind: Kind): Promise<void>
+}
+
+async function composed({ start, ...parts }: Parts): Promise<World> {
   const { gateway, clusters } = parts
   const cluster = (kind: Kind) => {
     const found = clusters.get(kind)
@@ -143,11 +181,27 @@ async function composed(parts: Pick<World, 'gateway' | 'operator' | 'clusters' |
   return {
     ...parts,
     cluster,
+    async restart(kind) {
+      await cluster(kind).stop()
+      await start(kind)
+    },
+    rotate: (how) => rotated(parts, how),
     rings: await ringsOf(gateway),
     printed: (kind) => join(gateway.folder, kind),
     accessToken: async (kind, person) =>
       (await tokensOf(gateway, 'kubectl', person, { resource: resource(kind) })).access_token,
   }
+}
+
+/** Rotates, and lets the gateway see it, which it does within a second by itself. */
+export async function rotated(
+  { gateway, operator: { lotse } }: Pick<World, 'gateway' | 'operator'>,
+  how: '' | '--now' | '--emergency',
+): Promise<string> {
+  const { code, out, err } = await lotse(`keys rotate issuer ${how}`)
+  if (code !== 0) throw new Error(err.join('\n'))
+  await gateway.app.tick()
+  return out.join('\n')
 }
 
 /** Prints for the cluster and reads its flags from there. */
