@@ -18,6 +18,8 @@ export interface FetcherOptions {
   readonly maxBytes: number
   /** PEM text of the certificates to trust instead of the system's. */
   readonly ca?: string
+  /** PEM texts by which the gateway proves who it is to the other side (mutual TLS). */
+  readonly identity?: { readonly cert: string; readonly key: string }
   /** `http://user:password@proxy.example:3128`; the proxy then resolves names, and its own rules say what is reached. */
   readonly proxy?: string
 }
@@ -86,7 +88,12 @@ export function createFetcher(options: FetcherOptions): typeof globalThis.fetch 
     const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
     const outgoing: Outgoing = {
       method: request.method,
-      headers: { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' },
+      headers: {
+        ...Object.fromEntries(request.headers),
+        'accept-encoding': 'identity',
+        // To a DELETE node:http writes none by itself, and the other side takes the body for the next request.
+        ...(body && { 'content-length': String(body.byteLength) }),
+      },
       ...(body && { body }),
       signal: AbortSignal.any([limit.signal, request.signal]),
     }
@@ -117,14 +124,14 @@ function toRequest(input: Parameters<typeof fetch>[0], init?: RequestInit): Requ
   }
 }
 
-function createAgents({ ca, proxy }: FetcherOptions) {
+function createAgents({ ca, identity, proxy }: FetcherOptions) {
   const common = {
     keepAlive: true,
     timeout: IDLE,
     ...(proxy && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
   }
   return {
-    'https:': new https.Agent({ ...common, minVersion: 'TLSv1.2', ...(ca && { ca }) }),
+    'https:': new https.Agent({ ...common, minVersion: 'TLSv1.2', ...(ca && { ca }), ...identity }),
     'http:': new http.Agent(common),
   }
 }

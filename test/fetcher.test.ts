@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import { createServer as createSecure } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { createFetcher, type FetchError, type FetcherOptions, isPublicAddress } from '../src/fetcher.ts'
 import { selfSigned } from './support/certificate.ts'
@@ -68,6 +69,26 @@ test('method, headers and body go out, status, headers and body come back', asyn
   assert.equal(seen.at(-1)?.headers['x-own'], '1')
   assert.match(String(seen.at(-1)?.headers['content-type']), /x-www-form-urlencoded/)
   assert.equal((await make()(`${origin}/none`)).status, 204)
+})
+
+test('a body reaches the other side whole, also of a DELETE', async () => {
+  const response = await make()(`${origin}/gone`, { method: 'DELETE', body: '{"a":1}' })
+  assert.equal(await response.text(), 'DELETE {"a":1}')
+})
+
+test('who asks is said by a certificate where there is one, and only there', async () => {
+  const mutual = createSecure({ key, cert, requestCert: true, ca: cert }, (request, response) =>
+    response.end(String((request.socket as TLSSocket).authorized)),
+  )
+  await new Promise<void>((resolve) => mutual.listen(0, '127.0.0.1', resolve))
+  const at = `https://localhost:${port(mutual)}`
+  try {
+    await fails(make({ ca: cert })(at), 'FETCH_UNREACHABLE')
+    assert.equal(await (await make({ ca: cert, identity: { cert, key } })(at)).text(), 'true')
+  } finally {
+    mutual.close()
+    mutual.closeAllConnections()
+  }
 })
 
 test('an address from outside reaches no private address, written out', async () => {
