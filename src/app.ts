@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from './audit.ts'
 import type { GatewayConfig } from './config/gateway.ts'
-import type { Decision } from './core/decision.ts'
+import type { Decision, Grant } from './core/decision.ts'
 import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
@@ -21,7 +21,7 @@ import { openLines } from './lifecycle/lines.ts'
 import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
-import { leaseWorld, livePool } from './live-targets.ts'
+import { boundPool, leaseWorld, livePool } from './live-targets.ts'
 import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { countWithdrawals } from './store/withdrawals.ts'
@@ -33,6 +33,8 @@ import { connectorPool } from './upstreams.ts'
 export interface Loaded {
   readonly config: GatewayConfig
   readonly decide: (subject: Subject, now: number) => Decision
+  /** What the rules give at a target whoever comes. */
+  readonly always: (target: Target) => readonly Grant[]
   readonly digest: string
   readonly disabledTenants: readonly string[]
 }
@@ -179,6 +181,7 @@ function openLifecycle(ports: AppPorts, meter: Metrics, { connector, hears, leas
 /** Before there is a configuration. */
 const nothingLive: LeaseWorld = {
   targets: new Map(),
+  bound: new Map(),
   decide: () => {
     throw new Error('there is no configuration yet')
   },
@@ -236,11 +239,16 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   const issuer = new URL(first.config.issuer)
   const connectorsOf = connectorPool(ports, issuer)
   const liveOf = livePool(ports)
+  const boundOf = boundPool()
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
     const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
     const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
-    const leases = leaseWorld(loaded.config, await liveOf(loaded.config.targets, targets), loaded.decide)
+    const live = {
+      targets: await liveOf(loaded.config.targets, targets),
+      bound: await boundOf(loaded.config.targets, targets, loaded.always),
+    }
+    const leases = leaseWorld(loaded.config, live, loaded.decide)
     const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })
     return { loaded, world, leases, rings, names: namesOf(world), gateway }
   }

@@ -56,6 +56,11 @@ export type AuditEvent =
   | { event: 'account.unlocked'; target: string; personal: Personal }
   /** Changed rules would take from so many accounts at once that nothing is taken before an operator says so. */
   | { event: 'reconcile.held'; target: string; accounts: number }
+  /** Are about to be written at a cluster, or to go there, in one go; a crash may leave two lines about one. */
+  | { event: 'binding.made'; target: string; bindings: readonly string[] }
+  | { event: 'binding.removed'; target: string; bindings: readonly string[] }
+  /** So many are to go at once that none goes before an operator says so. */
+  | { event: 'binding.held'; target: string; count: number }
   | { event: 'key.rotated'; ring: string; alg: string; kid: string; how: string }
   | { event: 'key.imported'; ring: string; alg: string; kid: string }
   | { event: 'config.loaded'; digest: string; tenantsDisabled: readonly string[] }

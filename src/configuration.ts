@@ -3,6 +3,7 @@ import type { Loaded } from './app.ts'
 import { type Loaded as LoadedFile, load, newMemory, type Refused } from './config/load.ts'
 import { connectorTypes } from './connectors/index.ts'
 import { decide } from './core/decide.ts'
+import { possibleGrants } from './core/possible.ts'
 import { re2 } from './regex.ts'
 import { targetTypes } from './targets/index.ts'
 
@@ -39,6 +40,7 @@ export function runnable(read: LoadedFile): Loaded {
   return {
     config: read.config,
     decide: (subject, now) => decide(read.policy, subject, now),
+    always: (target) => possibleGrants(read.policy, target, []).grants,
     digest: read.digest,
     disabledTenants: read.disabledTenants.map(({ id }) => id),
   }

@@ -1,13 +1,20 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ClientConfig } from './config/clients.ts'
 import type { GatewayConfig, TargetConfig } from './config/gateway.ts'
+import type { Grant } from './core/decision.ts'
 import type { Clock, Log } from './core/ports.ts'
 import { accountId } from './core/subject.ts'
-import { createFetcher } from './fetcher.ts'
+import { createFetcher, type FetcherOptions } from './fetcher.ts'
 import { serviceSubject } from './http/account.ts'
-import type { LiveTarget, World } from './leases/world.ts'
+import type { BoundTarget, LiveTarget, World } from './leases/world.ts'
+import type { Bindings } from './targets/bindings.ts'
 import { targetTypes } from './targets/index.ts'
 import type { KeystoneConfig } from './targets/keystone/options.ts'
-import type { Live } from './targets/live.ts'
+import type { ClusterAccess } from './targets/kubernetes/access.ts'
+import { readKubeconfig } from './targets/kubernetes/kubeconfig.ts'
+import type { KubernetesConfig } from './targets/kubernetes/target.ts'
+import { type Live, TargetUnavailable } from './targets/live.ts'
 import type { Target } from './targets/target.ts'
 
 /** Bytes of one answer: a list of everything at a large target; and milliseconds that it may take. A sign-in waits for less. */
@@ -50,10 +57,95 @@ export function liveFetch({ ca }: Pick<KeystoneConfig, 'ca'>): typeof globalThis
   return createFetcher({ reach: 'configured', timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT, ...trust })
 }
 
+/** Opens the sides of targets at which the gateway keeps bindings; one whose configuration is unchanged lives on over a reload. */
+export function boundPool() {
+  const open = new Map<string, { readonly made: string; readonly bindings: Bindings }>()
+  /** @param always what rules give at a target whoever comes */
+  return async (
+    configs: readonly TargetConfig[],
+    targets: ReadonlyMap<string, Target>,
+    always: (target: Target) => readonly Grant[],
+  ): Promise<ReadonlyMap<string, BoundTarget>> => {
+    const found = new Map<string, BoundTarget>()
+    for (const config of configs) {
+      const cluster = keptCluster(config)
+      const target = targets.get(config.id)
+      if (cluster === undefined || target === undefined) continue
+      const made = JSON.stringify(config)
+      const before = open.get(config.id)
+      const { openBindings } = await targetTypes.kubernetes.bindings()
+      const bindings = before?.made === made ? before.bindings : openBindings(cluster, clusterAccess(cluster))
+      open.set(config.id, { made, bindings })
+      found.set(config.id, { id: config.id, bindings, always: always(target), refuse: (grant) => target.refuse(grant) })
+    }
+    return found
+  }
+}
+
+/** A cluster at which the gateway has an account; undefined for every other target. */
+export function keptCluster(target: TargetConfig): KubernetesConfig | undefined {
+  if (target.type !== 'kubernetes' || target['apply'] === undefined) return undefined
+  return target as unknown as KubernetesConfig // its type's own schema has read it
+}
+
+/** Where Kubernetes puts a pod's own account, and by which name pods reach their cluster. */
+const POD = { folder: '/var/run/secrets/kubernetes.io/serviceaccount', server: 'https://kubernetes.default.svc' }
+
+/**
+ * The way to a cluster as the gateway's own account.
+ * @param pod where the account of the pod is, and its cluster
+ * @throws {Error} where the configuration has no `apply`
+ */
+export function clusterAccess({ id, apply }: KubernetesConfig, pod = POD): ClusterAccess {
+  if (apply === undefined) throw new Error(`target ${id} has no apply`)
+  if (apply.kubeconfig === 'in-cluster') return podAccess(pod)
+  const account = readKubeconfig(apply.kubeconfig)
+  if (typeof account === 'string') throw new Error(account) // it was read when the configuration was
+  const { server, token, ca, identity } = account
+  return { server, fetch: clusterFetch({ ca, identity }), token: async () => token }
+}
+
+const clusterFetch = ({
+  ca,
+  identity,
+}: {
+  ca?: string | undefined
+  identity?: FetcherOptions['identity'] | undefined
+}) =>
+  createFetcher({
+    reach: 'configured',
+    timeoutMs: PATIENCE_MS,
+    maxBytes: ANSWER_LIMIT,
+    ...(ca !== undefined && { ca }),
+    ...(identity && { identity }),
+  })
+
+/** A pod's token is written anew before it ends, and its cluster's certificates may change: both are read whenever they are needed. */
+function podAccess({ folder, server }: typeof POD): ClusterAccess {
+  const read = (name: string) =>
+    readFile(join(folder, name), 'utf8').catch((cause) => {
+      throw new TargetUnavailable(
+        'refused',
+        'apply is in-cluster, and the gateway is in no pod with a service account',
+        { cause },
+      )
+    })
+  let last: { readonly ca: string; readonly fetch: typeof globalThis.fetch } | undefined
+  return {
+    server,
+    token: async () => (await read('token')).trim(),
+    async fetch(...request) {
+      const ca = await read('ca.crt')
+      if (last?.ca !== ca) last = { ca, fetch: clusterFetch({ ca }) }
+      return last.fetch(...request)
+    },
+  }
+}
+
 /** What the leases see of a configuration. */
 export function leaseWorld(
   config: GatewayConfig,
-  targets: ReadonlyMap<string, LiveTarget>,
+  { targets, bound }: Pick<World, 'targets' | 'bound'>,
   decide: World['decide'],
 ): World {
   const services = new Map<string, ClientConfig>()
@@ -63,6 +155,7 @@ export function leaseWorld(
   }
   return {
     targets,
+    bound,
     decide,
     connectors: new Set(config.connectors.map(({ id }) => id)),
     services: [...services.keys()],

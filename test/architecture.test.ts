@@ -25,7 +25,7 @@ const parts: Readonly<Record<string, Part>> = {
       saxes: 'connectors/saml/',
     },
   },
-  targets: { imports: ['config'], packages: { zod: 'targets/' } },
+  targets: { imports: ['config'], packages: { zod: 'targets/', yaml: 'targets/kubernetes/' } },
   leases: { imports: ['targets', 'lifecycle', 'store', 'audit.ts'], packages: {} },
   lifecycle: { imports: ['connectors', 'store', 'audit.ts'], packages: {} },
   store: { imports: [], packages: {} },

@@ -5,7 +5,28 @@ import type { Planned } from '../leases/settle.ts'
 import { count, tableOf } from './table.ts'
 
 /** Lines of a table for people; programs get all. */
-const SHOWN = 500
+export const SHOWN = 500
+
+/** What came of one target, for people and for programs. */
+export interface Report {
+  readonly json: unknown
+  /** The plan as a table; empty where nothing is to be done. */
+  readonly lines: readonly string[]
+  /** In a sentence or two. */
+  readonly summary: readonly string[]
+  /** Something was not done, for a reason that somebody has to look at. */
+  readonly failed: boolean
+  /** More would be taken at once than may. */
+  readonly held: boolean
+}
+
+export const accountReport = (passed: Passed, how: PassOptions['how']): Report => ({
+  json: jsonOf(passed),
+  lines: linesOf(passed),
+  summary: summaryOf(passed, how),
+  failed: [...passed.left.values()].some((why) => why !== 'busy'),
+  held: passed.held.size > 0,
+})
 
 const whoOf = ({ standing }: Planned) => standing.who ?? standing.sub
 
@@ -16,7 +37,7 @@ function laterOf({ question: { wanted }, steps }: Planned): readonly string[] {
 }
 
 /** The plan as a table; empty where nothing is to be done. */
-export function linesOf({ target, plans, held }: Passed): readonly string[] {
+function linesOf({ target, plans, held }: Passed): readonly string[] {
   const rows = plans.flatMap((planned) => {
     const who = whoOf(planned)
     const isHeld = (kind: Planned['steps'][number]) => held.has(planned.standing.sub) && takes(kind)
@@ -31,7 +52,7 @@ export function linesOf({ target, plans, held }: Passed): readonly string[] {
 }
 
 /** The same for programs. */
-export function jsonOf({ target, accounts, plans, held, left }: Passed) {
+function jsonOf({ target, accounts, plans, held, left }: Passed) {
   return {
     target,
     accounts,
@@ -47,7 +68,7 @@ export function jsonOf({ target, accounts, plans, held, left }: Passed) {
 }
 
 /** What came of it, in a sentence or two. */
-export function summaryOf({ target, accounts, plans, held, left }: Passed, how: PassOptions['how']): readonly string[] {
+function summaryOf({ target, accounts, plans, held, left }: Passed, how: PassOptions['how']): readonly string[] {
   const verb = how === 'look' ? 'would change' : 'changed'
   const busy = [...left.values()].filter((why) => why === 'busy').length
   const failed = new Map<string, number>()

@@ -6,26 +6,28 @@ import { problemText } from '../config/problem.ts'
 import { configurationReader, runnable } from '../configuration.ts'
 import type { Log } from '../core/ports.ts'
 import { type Leases, openLeases } from '../leases/leases.ts'
-import type { Passed, PassOptions } from '../leases/pass.ts'
-import type { LiveTarget, World } from '../leases/world.ts'
+import type { PassOptions } from '../leases/pass.ts'
+import type { World } from '../leases/world.ts'
 import { openLines } from '../lifecycle/lines.ts'
 import { openProofShelf } from '../lifecycle/proofs.ts'
-import { leaseWorld, livePool } from '../live-targets.ts'
+import { boundPool, leaseWorld, livePool } from '../live-targets.ts'
 import { createLog } from '../log.ts'
 import { TargetUnavailable } from '../targets/live.ts'
 import { type Beside, openBeside } from './beside.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
-import { jsonOf, linesOf, summaryOf } from './reconcile-report.ts'
+import { boundReport } from './reconcile-bound.ts'
+import { accountReport, type Report } from './reconcile-report.ts'
 
 /** `lotse reconcile`: makes targets equal to what the rules say, now and beside the gateway that serves. */
 export const command: Command = {
   usage: '[TARGET] [--dry-run] [--yes] [--json] [--config FILE]',
-  details: `Compares everybody at the targets into which the gateway writes (those with reconcile, or the one that is named) with what
-the rules say about who is signed in now, and does what is missing. The gateway does the same by itself; both may run
-at once. What administrators granted by hand is never touched.
+  details: `Compares everybody at the targets into which the gateway writes (those with reconcile, clusters with apply, or the one
+that is named) with what the rules say about who is signed in now, and does what is missing. The gateway does the same
+by itself; both may run at once. What administrators granted by hand is never touched.
 
-Where changed rules, or claims, would take from more accounts at once than the target's atOnce allows, nothing is
-taken, by the gateway neither, and this exits with 1: --dry-run shows it, --yes carries it out.
+Where changed rules, or claims, would take from more accounts at once than the target's atOnce allows, or more bindings
+of a cluster would go, nothing is taken, by the gateway neither, and this exits with 1: --dry-run shows it, --yes
+carries it out.
 Upstreams are not asked: the serving gateway does that. Exits with 3 where a target cannot be asked or
 written, or where it is stopped before everybody is done.`,
   options: {
@@ -42,29 +44,32 @@ written, or where it is stopped before everybody is done.`,
       for (const problem of read.problems) io.err(problemText(problem))
       return exit.refused
     }
-    const { config, decide } = runnable(read)
+    const { config, decide, always } = runnable(read)
     const log = createLog('warn', (line) => io.err(line.trimEnd()))
-    const live = await livePool({ now: io.now, log })(config.targets, openTargets(config))
-    const targets = chosenOf(live, args.words[0])
+    const opened = openTargets(config)
+    const live = {
+      targets: await livePool({ now: io.now, log })(config.targets, opened),
+      bound: await boundPool()(config.targets, opened, always),
+    }
+    const targets = chosenOf([...live.targets.keys(), ...live.bound.keys()], args.words[0])
     const beside = await openBeside(args, io, ['store', 'audit'])
     try {
       const world = leaseWorld(config, live, decide)
-      return await reconcile({ args, io, targets, leases: await leasesOf(beside, { args, io, log, world }) })
+      return await reconcile({ args, io, targets, world, leases: await leasesOf(beside, { args, io, log, world }) })
     } finally {
       await beside.close()
     }
   },
 }
 
-function chosenOf(live: ReadonlyMap<string, LiveTarget>, only: string | undefined): readonly LiveTarget[] {
-  const known = [...live.keys()].join(', ') || 'none'
-  if (only === undefined && live.size > 0) return [...live.values()]
-  const target = live.get(only ?? '')
-  if (target) return [target]
+function chosenOf(live: readonly string[], only: string | undefined): readonly string[] {
+  const known = live.join(', ') || 'none'
+  if (only === undefined && live.length > 0) return live
+  if (only !== undefined && live.includes(only)) return [only]
   throw new UsageError(
     only === undefined
-      ? 'no target of this configuration has reconcile: the gateway writes into none'
-      : `the gateway does not write into a target ${JSON.stringify(only)}; with reconcile there is ${known}`,
+      ? 'no target of this configuration has reconcile or apply: the gateway writes into none'
+      : `the gateway does not write into a target ${JSON.stringify(only)}; with reconcile or apply there is ${known}`,
   )
 }
 
@@ -95,39 +100,53 @@ async function leasesOf({ store, audit: openAudit }: Beside, { args, io, log, wo
 interface Reconciling {
   readonly args: Args
   readonly io: Io
-  readonly targets: readonly LiveTarget[]
+  /** Ids. */
+  readonly targets: readonly string[]
+  readonly world: World
   readonly leases: Leases
 }
 
-async function reconcile({ args, io, targets, leases }: Reconciling): Promise<number> {
+async function reconcile({ args, io, targets, world, leases }: Reconciling): Promise<number> {
   const how: PassOptions['how'] = args.flag('dry-run') ? 'look' : args.flag('yes') ? 'all' : 'guarded'
-  const all: Passed[] = []
+  const all: Report[] = []
   let failed = false
   for (const target of targets) {
-    const passed = await one({ io, leases }, target, how)
-    if (passed) all.push(passed)
-    failed ||= !passed || [...passed.left.values()].some((why) => why !== 'busy')
+    const report = await one({ io, world, leases }, target, how)
+    if (report) all.push(report)
+    failed ||= report?.failed ?? true
   }
-  if (args.flag('json')) io.out(JSON.stringify(all.map(jsonOf), null, 2))
-  else for (const passed of all) for (const line of linesOf(passed)) io.out(line)
-  for (const passed of all) for (const line of summaryOf(passed, how)) io.err(`lotse reconcile: ${line}`)
+  if (args.flag('json'))
+    io.out(
+      JSON.stringify(
+        all.map(({ json }) => json),
+        null,
+        2,
+      ),
+    )
+  else for (const { lines } of all) for (const line of lines) io.out(line)
+  for (const { summary } of all) for (const line of summary) io.err(`lotse reconcile: ${line}`)
   if (failed) return exit.failed
-  return all.some(({ held }) => held.size > 0) ? exit.refused : exit.ok
+  return all.some(({ held }) => held) ? exit.refused : exit.ok
 }
 
+/** Undefined where the target cannot be asked, which has been said then. */
 async function one(
-  { io, leases }: Pick<Reconciling, 'io' | 'leases'>,
-  target: LiveTarget,
+  { io, world, leases }: Pick<Reconciling, 'io' | 'world' | 'leases'>,
+  target: string,
   how: PassOptions['how'],
-): Promise<Passed | undefined> {
+): Promise<Report | undefined> {
   const progress = (done: number, of: number) => {
-    if (of > 100) io.err(`lotse reconcile: ${target.id}: ${done} of ${of} accounts`)
+    if (of > 100) io.err(`lotse reconcile: ${target}: ${done} of ${of} accounts`)
   }
+  const options: PassOptions = { how, reference: 'command', progress }
+  const live = world.targets.get(target)
+  const bound = world.bound.get(target)
   try {
-    return await leases.pass(target, { how, reference: 'command', progress })
+    if (live) return accountReport(await leases.pass(live, options), how)
+    return bound && boundReport(await leases.passBound(bound, options), how)
   } catch (error) {
     if (!(error instanceof TargetUnavailable)) throw error
-    io.err(`lotse reconcile: ${target.id}: ${error.message}`)
+    io.err(`lotse reconcile: ${target}: ${error.message}`)
     return undefined
   }
 }

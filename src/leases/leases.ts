@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { accountId } from '../core/subject.ts'
 import type { StoredProof } from '../lifecycle/proofs.ts'
+import { openBound } from './bound.ts'
+import type { BoundPassed } from './bound-pass.ts'
 import { openDue } from './due.ts'
 import { openGates } from './gates.ts'
 import { type Guard, openGuard } from './guard.ts'
@@ -13,7 +15,7 @@ import { openSchedule } from './schedule.ts'
 import { openSettler, type Settled } from './settle.ts'
 import { questionOf, standingOf, wantedAt } from './standing.ts'
 import { openEndOfLeases } from './timetable.ts'
-import type { LeasePorts, LiveTarget } from './world.ts'
+import type { BoundTarget, LeasePorts, LiveTarget } from './world.ts'
 
 /** What somebody who comes finds at the targets. `later`: it follows. `refused`: it is not there, and she is to be told so. */
 export type Arrival = 'ready' | 'later' | 'refused'
@@ -44,6 +46,8 @@ export interface Leases {
   reloaded(): void
   /** One pass now, for an operator. @throws {TargetUnavailable} */
   pass(target: LiveTarget, options: PassOptions): Promise<Passed>
+  /** The same where the gateway keeps bindings. @throws {TargetUnavailable} */
+  passBound(target: BoundTarget, options: PassOptions): Promise<BoundPassed>
 }
 
 /** Milliseconds that a sign-in waits for its targets. */
@@ -74,6 +78,7 @@ export function openLeases(ports: LeasePorts): Leases {
   const onePass: Leases['pass'] = (target, options) => pass(passPorts, target, options)
   const schedule = openSchedule({ ...passPorts, due, pass: onePass })
   const queue = openQueue({ ...passPorts, due, askForPass: schedule.now })
+  const bound = openBound({ ...ports, gates })
   const served = new Map<string, { readonly wanted: unknown; readonly at: number }>()
 
   /** Whether it was looked for what was left behind. */
@@ -98,7 +103,7 @@ export function openLeases(ports: LeasePorts): Leases {
     }
   }
 
-  const arrived: Leases['arrived'] = async (sub, targets, reference) => {
+  const accounts: Leases['arrived'] = async (sub, targets, reference) => {
     const all = [...ports.world().targets.values()]
     if (all.length === 0) return 'ready'
     const standing = await standingOf(ports, sub)
@@ -125,9 +130,15 @@ export function openLeases(ports: LeasePorts): Leases {
     return late.some(({ target }) => target.live.ifUnreachable === 'refuse') ? 'refused' : 'later'
   }
 
+  const arrived: Leases['arrived'] = async (...arrival) => {
+    const [account] = await Promise.all([accounts(...arrival), bound.arrived(...arrival)])
+    return account
+  }
+
   return {
     arrived,
     async served(sub, target, reference) {
+      if (ports.world().bound.has(target)) await bound.arrived(sub, [target], reference)
       const live = ports.world().targets.get(target)
       if (!live) return 'ready'
       const wanted = wantedAt(await standingOf(ports, sub), live)
@@ -141,7 +152,8 @@ export function openLeases(ports: LeasePorts): Leases {
       await due.mark(sub, seconds, [...ports.world().targets.keys()])
     },
     async renewed(before, after) {
-      const { targets, decide } = ports.world()
+      const { targets, decide, bound: clusters } = ports.world()
+      if (clusters.size > 0) bound.renewed(decide(after.subject, now()))
       if (targets.size === 0) return 'as before'
       const [was, is] = [before, after].map((proof) => {
         if (!proof) return undefined
@@ -159,6 +171,7 @@ export function openLeases(ports: LeasePorts): Leases {
     },
     async passes() {
       schedule.tick()
+      bound.tick()
       if (looked) return
       looked = true // before it is done: a reload meanwhile asks for another look
       try {
@@ -169,13 +182,15 @@ export function openLeases(ports: LeasePorts): Leases {
       }
     },
     async idle() {
-      await Promise.all([queue.idle(), schedule.idle()])
+      await Promise.all([queue.idle(), schedule.idle(), bound.idle()])
     },
     reloaded() {
       looked = false
       schedule.now()
+      bound.now()
     },
     pass: onePass,
+    passBound: bound.pass,
   }
 }
 

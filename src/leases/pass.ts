@@ -5,7 +5,7 @@ import { takes } from './carry.ts'
 import type { Guard } from './guard.ts'
 import { FEW, type Order, type Planned, type SettlePorts, type Settler } from './settle.ts'
 import { isProven, judge, type Standing, standingOf } from './standing.ts'
-import type { LiveTarget } from './world.ts'
+import type { LeasePorts, LiveTarget } from './world.ts'
 
 /** How a pass goes about it. */
 export interface PassOptions {
@@ -115,7 +115,9 @@ async function everybody(ports: PassPorts, target: LiveTarget, how: PassOptions[
 }
 
 /** The proofs of everybody, by sub and id. */
-async function liveProofs(ports: PassPorts): Promise<Map<string, Map<string, StoredProof>>> {
+export async function liveProofs(
+  ports: Pick<LeasePorts, 'proofs' | 'now' | 'world'>,
+): Promise<Map<string, Map<string, StoredProof>>> {
   const found = new Map<string, Map<string, StoredProof>>()
   for (const connector of ports.world().connectors) {
     const ids = await ports.proofs.ids(groupOf.connector(connector))

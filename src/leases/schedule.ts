@@ -22,7 +22,7 @@ export interface SchedulePorts extends Pick<LeasePorts, 'audit' | 'log' | 'meter
 }
 
 /** Seconds until a pass that failed is tried again. */
-const AFTER_FAILURE = { down: 15, refused: 300 } as const
+export const AFTER_FAILURE = { down: 15, refused: 300 } as const
 
 export function openSchedule(ports: SchedulePorts): Schedule {
   const { audit, due, gates, log, meter, now } = ports

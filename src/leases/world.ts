@@ -6,6 +6,7 @@ import type { Lines } from '../lifecycle/lines.ts'
 import type { ProofShelf } from '../lifecycle/proofs.ts'
 import type { Rechecks } from '../lifecycle/recheck.ts'
 import type { Store } from '../store/store.ts'
+import type { Bindings } from '../targets/bindings.ts'
 import type { Live } from '../targets/live.ts'
 
 /** A target of the configuration into which the gateway writes. */
@@ -15,9 +16,19 @@ export interface LiveTarget {
   refuse(grant: Grant): string | undefined
 }
 
+/** A target of the configuration at which the gateway keeps bindings. */
+export interface BoundTarget {
+  readonly id: string
+  readonly bindings: Bindings
+  /** What rules give there whoever comes: wanted also while nobody is signed in. */
+  readonly always: readonly Grant[]
+  refuse(grant: Grant): string | undefined
+}
+
 /** What the configuration of this moment says. */
 export interface World {
   readonly targets: ReadonlyMap<string, LiveTarget>
+  readonly bound: ReadonlyMap<string, BoundTarget>
   readonly decide: (subject: Subject, now: number) => Decision
   /** Connectors that are there. Who came by another one (its tenant's file is broken) is left as she is until her proofs end. */
   readonly connectors: ReadonlySet<string>

@@ -1,6 +1,6 @@
 import { keystoneOptions, keystoneProblems } from './keystone/options.ts'
 import { openKeystone } from './keystone/target.ts'
-import { kubernetesOptions } from './kubernetes/options.ts'
+import { kubernetesOptions, kubernetesProblems } from './kubernetes/options.ts'
 import { openKubernetes } from './kubernetes/target.ts'
 import { oidcOptions } from './oidc/options.ts'
 import { openOidc } from './oidc/target.ts'
@@ -22,8 +22,10 @@ export const targetTypes = {
   },
   kubernetes: {
     options: kubernetesOptions,
+    problems: kubernetesProblems,
     open: openKubernetes,
     print: () => import('./kubernetes/print/print.ts'),
+    bindings: () => import('./kubernetes/live/live.ts'),
   },
   oidc: { options: oidcOptions, open: openOidc },
 } as const

@@ -294,7 +294,7 @@ test('an operator reconciles beside the gateway, and both do each thing once', a
 
 test('what cannot be understood is said before anything is opened', async () => {
   assert.equal((await at.lotse('reconcile cloud')).code, 2)
-  assert.match((await at.lotse('reconcile cloud')).err.join(), /with reconcile there is sky/)
+  assert.match((await at.lotse('reconcile cloud')).err.join(), /with reconcile or apply there is sky/)
   assert.equal((await at.lotse('reconcile --dry-run --yes')).code, 2)
   keystone.down()
   assert.equal((await at.lotse('reconcile')).code, 3)

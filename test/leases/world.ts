@@ -75,6 +75,7 @@ export async function startGround(target = fakeTarget()): Promise<Ground> {
     audit: 'takes',
     world: {
       targets: new Map([['cloud', { id: 'cloud', live: target.live, refuse: () => undefined }]]),
+      bound: new Map(),
       decide: rules,
       connectors: new Set(['corp']),
       services: [],

@@ -1,7 +1,7 @@
 import type { Grant } from '../../../core/decision.ts'
 import type { GeneratedFile } from '../../../core/ports.ts'
 import { type Yaml, yamlDocuments } from '../../yaml.ts'
-import { groupNames } from '../target.ts'
+import { labelsOf, nameOf, RBAC, RBAC_VERSION, subjectsOf } from '../binding.ts'
 import { explicitRoles } from './roles.ts'
 import { made, type Setting } from './setting.ts'
 
@@ -39,18 +39,11 @@ function documents({ config }: Setting, grant: RoleGrant, kind: Roles): readonly
   const namespace = placeOf(grant)
   const rules = kind === 'written' ? explicitRoles.get(role) : undefined
   const prefix = namespace === undefined ? 'Cluster' : ''
-  const written = `lotse:${config.id}:${role}`
-  const meta = (name: string) => ({
-    name,
-    namespace,
-    labels: {
-      'app.kubernetes.io/managed-by': 'lotse',
-      'app.kubernetes.io/part-of': config.id.slice(0, 63).replace(/[._-]+$/, ''),
-    },
-  })
-  const apiVersion = 'rbac.authorization.k8s.io/v1'
-  const apiGroup = 'rbac.authorization.k8s.io'
-  const subjects = groupNames(grant).map((name) => ({ apiGroup, kind: 'Group', name: config.groupsPrefix + name }))
+  const written = nameOf(config, role)
+  const meta = (name: string) => ({ name, namespace, labels: labelsOf(config) })
+  const apiVersion = RBAC_VERSION
+  const apiGroup = RBAC
+  const subjects = subjectsOf(config, grant)
   // What a binding refers to cannot be changed: each of the two ways has a name of its own.
   const binding = (name: string, roleRef: Yaml) => ({
     apiVersion,
