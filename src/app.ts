@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from './audit.ts'
 import type { GatewayConfig } from './config/gateway.ts'
+import type { ServiceProvider } from './connectors/connector.ts'
 import type { Decision, Grant } from './core/decision.ts'
-import { type Clock, ISSUER_RING, type Log, type SigningAlg } from './core/ports.ts'
+import { type Clock, ISSUER_RING, type Log, SAML_RING, type SigningAlg } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
 import { composeGateway, type Gateway, strict } from './http/gateway.ts'
@@ -27,7 +28,7 @@ import type { Store } from './store/store.ts'
 import { countWithdrawals } from './store/withdrawals.ts'
 import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
-import { connectorPool } from './upstreams.ts'
+import { connectorPool, entityIdOf, samlMetadataOf, spAbout } from './upstreams.ts'
 
 /** A configuration that was read, checked and compiled. */
 export interface Loaded {
@@ -97,7 +98,20 @@ export function ringSpecs(config: GatewayConfig, targets: ReadonlyMap<string, Ta
     const ring = algs.get(target.ring) ?? new Set<SigningAlg>()
     algs.set(target.ring, ring.add(target.alg))
   }
-  return [...algs].map(([name, set]) => ({ name, algs: [...set].sort() }))
+  const rings: RingSpec[] = [...algs].map(([name, set]) => ({ name, algs: [...set].sort() }))
+  return config.connectors.some(({ type }) => type === 'saml') ? [...rings, samlRing(new URL(config.issuer))] : rings
+}
+
+const DAY = 86_400
+
+/**
+ * The ring of the gateway as a SAML service provider. Many identity providers were given its certificate by hand, so nothing of it
+ * changes by itself: `lotse keys rotate saml` begins a change, which a week later signs, and what was encrypted to the key before is
+ * read for a month more. SAML has no algorithm that all sides take but RSA.
+ */
+export function samlRing(issuer: URL): RingSpec {
+  const timing = { rotateEvery: Infinity, lead: 7 * DAY, retireFor: 30 * DAY }
+  return { name: SAML_RING, algs: ['RS256'], timing, certifiedAs: issuer.hostname }
 }
 
 function composition(
@@ -109,6 +123,7 @@ function composition(
     issuer: new URL(config.issuer),
     clients: new Map(config.clients.map((client) => [client.id, client])),
     connectors: world.connectors,
+    samlMetadata: world.samlMetadata,
     targets: world.targets,
     lifetimes: {
       sessionIdle: config.sessions.idle,
@@ -197,6 +212,7 @@ const privateHost = ({ backchannelLogout: to }: GatewayConfig['clients'][number]
 interface World {
   readonly targets: ReadonlyMap<string, Target>
   readonly connectors: ReadonlyMap<string, ConnectorEntry>
+  readonly samlMetadata: Parts['samlMetadata']
 }
 
 /**
@@ -204,7 +220,10 @@ interface World {
  * @throws where the store or the root secret cannot be used
  */
 export function openKeys(
-  ports: Pick<AppPorts, 'store' | 'root' | 'audit' | 'now'> & { readonly mode?: 'serve' | 'command' },
+  ports: Pick<AppPorts, 'store' | 'root' | 'audit' | 'now'> & {
+    readonly mode?: 'serve' | 'command'
+    readonly specs?: readonly RingSpec[]
+  },
   config: GatewayConfig,
   targets: ReadonlyMap<string, Target>,
 ): Promise<Rings> {
@@ -214,7 +233,7 @@ export function openKeys(
     root: ports.root,
     mode: ports.mode ?? 'serve',
     now: ports.now,
-    specs: ringSpecs(config, targets),
+    specs: ports.specs ?? ringSpecs(config, targets),
     rsaBits: config.keys.rsaBits,
     rotateEvery: config.keys.rotateEvery,
     lead: config.keys.lead,
@@ -237,12 +256,19 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   const counted = countWithdrawals(inTime(given.store))
   const ports: AppPorts = { ...given, store: counted.store, audit: strict(given.audit) }
   const issuer = new URL(first.config.issuer)
-  const connectorsOf = connectorPool(ports, issuer)
+  const sp: ServiceProvider = {
+    entityId: entityIdOf(issuer),
+    keys: () => current?.rings.certified(SAML_RING) ?? [],
+    about: () => spAbout((current?.loaded ?? first).config),
+  }
+  const connectorsOf = connectorPool({ ...ports, sp }, issuer)
   const liveOf = livePool(ports)
   const boundOf = boundPool()
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
-    const world: World = { targets, connectors: connectorsOf(loaded.config.connectors) }
+    const { connectors } = loaded.config
+    const samlMetadata = samlMetadataOf(connectors, sp, issuer)
+    const world: World = { targets, connectors: connectorsOf(connectors), samlMetadata }
     const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
     const live = {
       targets: await liveOf(loaded.config.targets, targets),

@@ -1,16 +1,36 @@
-import type { ConnectorConfig } from './config/gateway.ts'
-import { type Connector, type ConnectorPorts, urlsFor } from './connectors/connector.ts'
+import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
+import {
+  type Connector,
+  type ConnectorPorts,
+  type ServiceProvider,
+  type SpAbout,
+  urlsFor,
+} from './connectors/connector.ts'
 import { connectorTypes } from './connectors/index.ts'
 import type { Clock, Log } from './core/ports.ts'
 import { createFetcher } from './fetcher.ts'
 import type { ConnectorEntry } from './http/parts.ts'
 import type { Root } from './keys/root.ts'
+import { re2 } from './regex.ts'
 
 /** What connectors get of the process. */
 export interface UpstreamPorts {
   readonly now: Clock
   readonly log: Log
   readonly root: Pick<Root, 'seal' | 'open'>
+  readonly sp: ServiceProvider
+}
+
+/** The entityID of the gateway as a SAML service provider: the same for all upstreams, and where its metadata is. */
+export function entityIdOf(issuer: URL): string {
+  return new URL('/saml/metadata', issuer).href
+}
+
+/** What the gateway says of itself in its metadata; what is not said for SAML is taken from the brand. */
+export function spAbout({ saml, brand }: Pick<GatewayConfig, 'saml' | 'brand'>): SpAbout {
+  const { name = brand.name, privacy = brand.privacy, ...rest } = saml
+  const given = Object.entries({ ...rest, privacy }).filter(([, value]) => value !== undefined)
+  return { name, ...Object.fromEntries(given) } as SpAbout // optional options that are absent are left out, and nothing else changes
 }
 
 /** Bytes of an upstream's answer, and milliseconds that it may take. */
@@ -36,7 +56,7 @@ export function connectorPool(ports: UpstreamPorts, issuer: URL) {
 /** What a connector of the configuration may use of the world. */
 export function connectorPorts(
   config: ConnectorConfig,
-  { now, log, root }: UpstreamPorts,
+  { now, log, root, sp }: UpstreamPorts,
   issuer: URL,
 ): ConnectorPorts {
   const type = connectorTypes[config.type as keyof typeof connectorTypes]
@@ -50,6 +70,8 @@ export function connectorPorts(
       ...type.outgoing(config as never), // each type's own options were checked by its own schema
     }),
     ...urlsFor(issuer, config.id),
+    sp,
+    regex: re2,
     seal: (plaintext, context) => root.seal(plaintext, context),
     open: (sealed, context) => root.open(sealed, context),
     log,
@@ -75,6 +97,7 @@ function connectorEntry(config: ConnectorConfig, ports: UpstreamPorts, issuer: U
     recheckGrace: config.recheckGrace,
     ...(config.sessionIdle === undefined ? {} : { sessionIdle: config.sessionIdle }),
     ...(config.sessionMax === undefined ? {} : { sessionMax: config.sessionMax }),
+    ...restartOf(config),
     open() {
       opened ??= openConnector(config, own).catch((error: unknown) => {
         opened = undefined
@@ -82,5 +105,27 @@ function connectorEntry(config: ConnectorConfig, ports: UpstreamPorts, issuer: U
       })
       return opened
     },
+  }
+}
+
+/** Where a type of connector takes answers that nobody asked for, its option says where their browsers go. */
+function restartOf({ idpInitiated: option }: ConnectorConfig): Pick<ConnectorEntry, 'restartAt'> {
+  const restartAt =
+    typeof option === 'object' && option !== null && 'restartAt' in option ? option.restartAt : undefined
+  return typeof restartAt === 'string' ? { restartAt } : {}
+}
+
+/** The metadata of the gateway for its SAML upstreams; unlisted connectors and those of tenants stand in their own alone. */
+export function samlMetadataOf(configs: readonly ConnectorConfig[], sp: ServiceProvider, issuer: URL) {
+  return async (only: string | undefined): Promise<string | undefined> => {
+    const shown = ({ id, unlisted, tenant }: ConnectorConfig) =>
+      only === undefined ? !unlisted && tenant === undefined : id === only
+    const ids = configs.filter((one) => one.type === 'saml' && shown(one)).map(({ id }) => id)
+    if (ids.length === 0) return undefined
+    const { spMetadata } = await import('./connectors/saml/sp-metadata.ts')
+    return spMetadata(
+      sp,
+      ids.map((id) => urlsFor(issuer, id)),
+    )
   }
 }

@@ -41,7 +41,7 @@ const parts: Readonly<Record<string, Part>> = {
   'fetcher.ts': { imports: [], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
-  'upstreams.ts': { imports: ['config', 'connectors', 'http', 'keys', 'fetcher.ts'], packages: {} },
+  'upstreams.ts': { imports: ['config', 'connectors', 'http', 'keys', 'fetcher.ts', 'regex.ts'], packages: {} },
   'live-targets.ts': { imports: ['config', 'http', 'leases', 'targets', 'fetcher.ts'], packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },

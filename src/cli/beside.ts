@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { openKeys, openTargets, ringSpecs } from '../app.ts'
+import { openKeys, openTargets, ringSpecs, samlRing } from '../app.ts'
 import type { Audit } from '../audit.ts'
 import { openAudit } from '../audit-log.ts'
 import { configSchema, type MainFile } from '../config/compose.ts'
@@ -9,9 +9,11 @@ import { problemText } from '../config/problem.ts'
 import { fillReferences } from '../config/references.ts'
 import { readSource } from '../config/yaml.ts'
 import { connectorTypes } from '../connectors/index.ts'
+import { SAML_RING } from '../core/ports.ts'
 import type { RingSpec, Rings } from '../keys/rings.ts'
 import { openRoot } from '../keys/root-secret.ts'
 import { openEmbedded } from '../store/embedded.ts'
+import { kinds } from '../store/kinds.ts'
 import type { Store } from '../store/store.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
@@ -63,11 +65,19 @@ export async function openBeside(args: Args, io: Io, needed: readonly Needed[]):
     async keys(audit) {
       const root = await openRoot(config.keys.dir, { create: config.keys.create ? 'allowed' : 'refused' })
       const targets = openTargets(config)
-      const rings = await openKeys({ store, root, audit, now: io.now, mode: 'command' }, config, targets)
-      return { rings, specs: ringSpecs(config, targets), targets }
+      const specs = await specsBeside(config, targets, store)
+      const rings = await openKeys({ store, root, audit, now: io.now, mode: 'command', specs }, config, targets)
+      return { rings, specs, targets }
     },
     close: () => opened.disposeAsync(),
   }
+}
+
+/** The ring of SAML is there also where a tenant's file, which is not read here, has the only such upstream. */
+async function specsBeside(config: MainFile, targets: ReadonlyMap<string, Target>, store: Store) {
+  const specs = ringSpecs(config, targets)
+  const absent = !specs.some(({ name }) => name === SAML_RING) && (await store.get(kinds.Ring, SAML_RING)) !== undefined
+  return absent ? [...specs, samlRing(new URL(config.issuer))] : specs
 }
 
 async function readConfig(file: string, io: Io, needed: readonly Needed[]): Promise<MainFile> {

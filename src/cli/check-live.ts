@@ -4,8 +4,9 @@ import type { Check } from '../core/ports.ts'
 import { createFetcher } from '../fetcher.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
-import { connectorPorts, openConnector } from '../upstreams.ts'
+import { openConnector } from '../upstreams.ts'
 import { exit, type Io, UsageError } from './command.ts'
+import { portsAlone } from './connector-alone.ts'
 import { printable } from './table.ts'
 
 /** Bytes of a target's answer, and milliseconds that it may take: the first answer of a Keystone that was just started is slow. */
@@ -29,9 +30,8 @@ export async function checkLive({ config }: Loaded, only: string | undefined, io
       `no connector or target ${JSON.stringify(only)}; there is ${known || 'none'}. With --live the file is named by --config`,
     )
   }
-  const issuer = new URL(config.issuer)
   const found = await Promise.all([
-    ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, issuer, io) })),
+    ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, config, io) })),
     ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, config, io) })),
   ])
   for (const { id, checks } of found) for (const check of checks) io.out(line(id, check))
@@ -40,14 +40,9 @@ export async function checkLive({ config }: Loaded, only: string | undefined, io
 
 const nothingToAsk: Check = { check: 'probe', ok: true, note: true, found: 'cannot be asked anything' }
 
-async function askConnector(config: ConnectorConfig, issuer: URL, io: Io): Promise<readonly Check[]> {
-  // Nothing is sealed without a person, and the root secret stays where it is.
-  const never = () => {
-    throw new Error('nothing is sealed here')
-  }
-  const ports = connectorPorts(config, { now: io.now, log: () => {}, root: { seal: never, open: never } }, issuer)
+async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io): Promise<readonly Check[]> {
   try {
-    const connector = await openConnector(config, ports)
+    const connector = await openConnector(one, portsAlone(one, config, io))
     return (await connector.probe?.()) ?? [nothingToAsk]
   } catch (error) {
     return [{ check: 'opened', ok: false, found: error instanceof Error ? error.message : String(error) }]

@@ -30,6 +30,7 @@ export function keysCommand(open: (args: Args, io: Io) => Promise<KeyTools>): Co
       '  --emergency drops every older key of the algorithm: what they signed is refused from now on.',
       'import takes a private key, PEM or JWK (RSA from 2048 bits, P-256, P-384); FILE is - for standard input. It signs',
       '  after keys.lead, and stays until it is rotated by hand.',
+      'The ring saml, which SAML upstreams know, never rotates by itself: rotate it, give them the new metadata within a week.',
     ].join('\n'),
     options: {
       ...configOption,
@@ -121,7 +122,7 @@ async function rotate({ rings, specs, lead }: KeyTools, args: Args, io: Io): Pro
   if (wanted && !spec.algs.includes(wanted)) throw new UsageError(`ring ${ring} signs ${spec.algs.join(', ')}`)
   for (const alg of wanted ? [wanted] : spec.algs) {
     const answer = await rings.rotate(ring, alg, how)
-    io.out(`${ring} ${alg}: ${sentence(rings, { ring, alg, lead, answer })}`)
+    io.out(`${ring} ${alg}: ${sentence(rings, { ring, alg, lead: spec.timing?.lead ?? lead, answer })}`)
   }
   return exit.ok
 }
@@ -145,7 +146,8 @@ async function importFile(tools: KeyTools, args: Args, io: Io): Promise<number> 
   const jwk = readPrivateKey(text)
   const { kid, alg: taken, state, stateSince } = await tools.rings.import(ring, alg ? { ...jwk, alg } : jwk)
   await tools.audit('command', { event: 'key.imported', ring, alg: taken, kid })
-  const from = state === 'current' ? 'signs now' : `signs from ${instant(stateSince + tools.lead)} on`
+  const lead = tools.specs.find(({ name }) => name === ring)?.timing?.lead ?? tools.lead
+  const from = state === 'current' ? 'signs now' : `signs from ${instant(stateSince + lead)} on`
   io.out(`${ring} ${taken}: ${kid} is published and ${from}`)
   return exit.ok
 }

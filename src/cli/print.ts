@@ -1,13 +1,13 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { ConnectorConfig } from '../config/gateway.ts'
+import type { ConnectorConfig, GatewayConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import { problemText } from '../config/problem.ts'
 import { configurationReader } from '../configuration.ts'
-import { urlsFor } from '../connectors/connector.ts'
-import { connectorTypes } from '../connectors/index.ts'
 import type { GeneratedFile } from '../core/ports.ts'
+import { openConnector } from '../upstreams.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
+import { portsAlone } from './connector-alone.ts'
 import { clusterOptions, filesOfTarget, refuseClusterOptions } from './print-target.ts'
 
 /** `lotse print`: what the other side's operator needs, made from the same configuration. */
@@ -53,24 +53,17 @@ async function filesOf(loaded: Loaded, id: string, args: Args, io: Io): Promise<
     if (flavour !== undefined) throw new UsageError(`${id} is a connector, which has no flavours`)
     refuseClusterOptions(id, args)
     if (target) io.err(`lotse print: ${id} is a connector and a target; for the target say --flavour`)
-    return ofConnector(connector, new URL(config.issuer), io)
+    return ofConnector(connector, config, io)
   }
   if (target) return filesOfTarget(target, loaded, args, io)
   const known = [...config.connectors, ...config.targets].map((each) => each.id).join(', ')
   throw new UsageError(`no connector or target ${JSON.stringify(id)}; there are ${known || 'none'}`)
 }
 
-async function ofConnector(config: ConnectorConfig, issuer: URL, io: Io): Promise<readonly GeneratedFile[]> {
-  const type = connectorTypes[config.type as keyof typeof connectorTypes]
-  const connector = await type.open(config as never, {
-    now: io.now,
-    ...urlsFor(issuer, config.id),
-    fetch: () => Promise.reject(new Error('printing asks nobody')),
-    seal: () => '',
-    open: () => '',
-    log: () => {},
-  })
-  return connector.print?.() ?? []
+async function ofConnector(one: ConnectorConfig, config: GatewayConfig, io: Io): Promise<readonly GeneratedFile[]> {
+  const fetch = () => Promise.reject(new Error('printing asks nobody'))
+  const connector = await openConnector(one, { ...portsAlone(one, config, io), fetch })
+  return (await connector.print?.()) ?? []
 }
 
 function show({ path, content, secret }: GeneratedFile, io: Io): void {

@@ -15,6 +15,50 @@ const brandSchema = z.strictObject({
   help: url().optional().describe('Where people find help; linked on error pages.'),
 })
 
+const worded = (max: number) =>
+  z.union([
+    z.string().min(1).max(max),
+    z.strictObject({ de: z.string().min(1).max(max), en: z.string().min(1).max(max) }),
+  ])
+const wordedUrl = () => z.union([url(), z.strictObject({ de: url(), en: url() })])
+
+const samlSchema = z.strictObject({
+  name: worded(80)
+    .optional()
+    .describe('What discovery services and identity providers call the gateway; `brand.name` if absent.'),
+  description: worded(400).optional().describe('What it is for, in a sentence.'),
+  logo: z
+    .strictObject({ url: url(), width: z.int().min(1).max(4096), height: z.int().min(1).max(4096) })
+    .optional()
+    .describe('A picture, with its size in pixels.'),
+  information: wordedUrl().optional().describe('A page about the service.'),
+  privacy: wordedUrl().optional().describe('The privacy statement; `brand.privacy` if absent.'),
+  organization: z
+    .strictObject({ name: worded(200), url: wordedUrl() })
+    .optional()
+    .describe('Who runs it.'),
+  contacts: z
+    .array(
+      z.strictObject({
+        type: z
+          .enum(['technical', 'support', 'administrative', 'security'])
+          .describe('`security` is the contact of Sirtfi.'),
+        name: z.string().min(1).max(200),
+        email: z.email(),
+      }),
+    )
+    .default([])
+    .describe('Whom operators of identity providers write to.'),
+  categories: z
+    .array(z.string().regex(/^[a-z][a-z0-9+.-]*:[\x21-\x7e]{1,500}$/, 'not a URI'))
+    .default([])
+    .describe('Entity categories and certifications (Sirtfi), as the federation granted them.'),
+  attributes: z
+    .array(z.string().min(1).max(255))
+    .default(['displayName', 'mail', 'eduPersonScopedAffiliation', 'subject-id', 'pairwise-id'])
+    .describe('The attributes to ask for, by the names that rules have for them.'),
+})
+
 const address = {
   address: z
     .string()
@@ -90,6 +134,9 @@ export const serverFields = {
     .prefault({})
     .describe('How long sign-ins last.'),
   clients: z.array(clientSchema).default([]).describe('OAuth clients of the gateway.'),
+  saml: samlSchema
+    .prefault({})
+    .describe('What the gateway says of itself in its SAML metadata, to all of its SAML upstreams.'),
 } as const
 
 /** What every connector has, whatever its protocol; each type adds its own options (connectors/index.ts). */

@@ -1,3 +1,4 @@
+import type { RegexEngine } from '../core/policy.ts'
 import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
 import type { Proof } from '../core/subject.ts'
 
@@ -15,6 +16,11 @@ export type Challenge =
     }
   | { readonly kind: 'wallet'; readonly requestUri: URL; readonly memo: Memo }
 
+/** Where the browser goes on, when nothing has to be found again afterwards. */
+export type Departure =
+  | { readonly kind: 'redirect'; readonly url: URL }
+  | { readonly kind: 'form'; readonly action: URL; readonly fields: Readonly<Record<string, string>> }
+
 /** What the client asked for; passed upstream and then checked in the answer, never assumed. */
 export interface Hints {
   readonly acrValues?: readonly string[]
@@ -23,6 +29,8 @@ export interface Hints {
   readonly prompt?: 'login' | 'none' | 'consent' | 'select_account'
   readonly loginHint?: string
   readonly uiLocales?: string
+  /** Which identity provider of a federation, by its entityID. */
+  readonly idp?: string
 }
 
 /** An upstream's answer as it arrived, and what `begin` left for it. */
@@ -34,10 +42,26 @@ export interface Answer {
   readonly memo: Memo
 }
 
+/** Something that is good once: an id that no other has in this connector, and until when it must be remembered (Unix seconds). */
+export interface Once {
+  readonly id: string
+  readonly until: number
+}
+
+/** A proof as an answer brought it. Where the answer may come once only, it is believed by whoever claims `once`, and by nobody else. */
+export interface Proved extends Proof {
+  readonly once?: Once
+}
+
 /** A message by which an upstream says that it ended something; `front-channel` comes through a browser, in a frame. */
 export type Message =
   | { readonly kind: 'back-channel'; readonly form: URLSearchParams }
   | { readonly kind: 'front-channel'; readonly query: URLSearchParams }
+
+/** A message that a browser carries over and waits with: its query as it arrived, since that is what is signed, or a posted form. */
+export type Relayed =
+  | { readonly kind: 'redirect'; readonly query: string }
+  | { readonly kind: 'form'; readonly form: URLSearchParams }
 
 /** What an upstream ended: one of its sessions, all of a person, or one of a person. At least one of `session` and `id` is there. */
 export interface Heard {
@@ -45,8 +69,24 @@ export interface Heard {
   readonly session?: string
   /** As `Subject.id`. */
   readonly id?: string
-  /** A message that is good once: its id, and until when it must be remembered (Unix seconds). */
-  readonly once?: { readonly id: string; readonly until: number }
+  readonly once?: Once
+}
+
+/** What an upstream ended, while the browser waits to go back there. */
+export interface Asked {
+  /** As `Proof.upstreamName`. */
+  readonly name: string
+  /** As `Proof.upstreamSession`; all sessions of that name where empty. */
+  readonly sessions: readonly string[]
+  readonly once: Once
+  /** What to send back. `partly`: a client could not be told in time. */
+  readonly reply: (how: 'wholly' | 'partly') => Promise<Departure>
+}
+
+/** The answer to a logout that the gateway asked for. */
+export interface Returned {
+  /** As `logout` was given it. */
+  readonly state: string
 }
 
 /** A configured upstream that proves who somebody is. Sees no cookie, no store and no framework. */
@@ -63,7 +103,7 @@ export interface Connector {
    * binding to `memo` were checked (law 2).
    * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`, `upstream_declined`, `acr_not_met`, `claims_unusable`
    */
-  complete(answer: Answer): Promise<Proof>
+  complete(answer: Answer): Promise<Proved>
   /**
    * Still there, and with which claims? The answer is about the same person and session as `proof`.
    * @returns the proof renewed; `gone` where the upstream says that person or session are over; `unknown` where this upstream
@@ -75,17 +115,77 @@ export interface Connector {
    * Where to send the browser to end the upstream's session too; undefined where the upstream has no such place.
    * @param back the upstream sends the browser to `returnTo` afterwards, with `state` in its query
    */
-  logout?(proof: Proof, back: { readonly returnTo: URL; readonly state: string }): Promise<URL | undefined>
+  logout?(proof: Proof, back: { readonly returnTo: URL; readonly state: string }): Promise<Departure | undefined>
   /**
    * Reads a message by which the upstream ends something. Nothing is believed before signature, issuer, audience and time were
    * checked (law 2); whether it came before is for the caller, by `once`.
    * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
    */
   hear?(message: Message): Promise<Heard>
+  /**
+   * Reads what a browser carries over from the upstream at its logout: a request to end something, or the answer to one of ours.
+   * Nothing is believed before signature, issuer, destination and time were checked.
+   * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
+   */
+  relay?(message: Relayed): Promise<Asked | Returned>
+  /** The checks of `complete`, each with its finding, up to the first that fails: for `lotse explain`. */
+  inspect?(answer: Captured): Promise<Inspection>
   /** What the upstream's operator needs: redirect URIs, SP metadata. */
   print?(): readonly GeneratedFile[]
+  /** What can be said of the configuration without asking anybody: files that it names. Never rejects. */
+  review?(): Promise<readonly Check[]>
   /** What can be asked of the upstream without a person: reachable, itself, with usable keys; and what it offers. Never rejects. */
   probe?(): Promise<readonly Check[]>
+}
+
+/** An answer that somebody kept, long after its sign-in. */
+export interface Captured {
+  /** The text as it travelled, or what it holds. */
+  readonly text: string
+}
+
+/** What became of a captured answer: its checks, and the proof where none of them failed but for its age and its sign-in. */
+export interface Inspection {
+  readonly checks: readonly Check[]
+  readonly proof?: Proof
+}
+
+/** A key of the gateway as a SAML service provider. */
+export interface SpKey {
+  readonly kid: string
+  readonly state: 'next' | 'current' | 'retired'
+  /** PEM (PKCS#8), RSA. */
+  readonly privateKey: string
+  /** Its self-signed certificate: base64 of DER, without line breaks. */
+  readonly certificate: string
+}
+
+/** A text in one language or in several, by the language's tag. */
+export type Worded = string | Readonly<Record<string, string>>
+
+/** What the gateway tells of itself in its SAML metadata. */
+export interface SpAbout {
+  readonly name: Worded
+  readonly description?: Worded
+  readonly logo?: { readonly url: string; readonly width: number; readonly height: number }
+  readonly information?: Worded
+  readonly privacy?: Worded
+  readonly organization?: { readonly name: Worded; readonly url: Worded }
+  readonly contacts: readonly {
+    readonly type: 'technical' | 'support' | 'administrative' | 'security'
+    readonly name: string
+    readonly email: string
+  }[]
+  readonly categories: readonly string[]
+  readonly attributes: readonly string[]
+}
+
+/** The gateway as a SAML service provider: one entity for all of its upstreams. */
+export interface ServiceProvider {
+  readonly entityId: string
+  /** Asked at each use: keys rotate. Empty where there are none yet. */
+  keys(): readonly SpKey[]
+  about(): SpAbout
 }
 
 /** The powers that a connector may use; nothing else of the world reaches it. */
@@ -95,7 +195,11 @@ export interface ConnectorPorts {
   /** The URL to which the upstream answers: `{issuer}/callback/{id}`. */
   readonly callback: URL
   /** Where an upstream says that it ended a session, from server to server and in a frame, and where it sends a browser back to. */
-  readonly logout: { readonly back: URL; readonly front: URL; readonly returned: URL }
+  readonly logout: { readonly back: URL; readonly front: URL; readonly saml: URL; readonly returned: URL }
+  /** The gateway as SAML upstreams know it. */
+  readonly sp: ServiceProvider
+  /** The linear-time engine for patterns that come from outside. */
+  readonly regex: RegexEngine
   /** Encrypts under the root secret, bound to `context`. */
   readonly seal: (plaintext: string, context: string) => string
   /** @throws where the text was not sealed here or for another context */
@@ -110,6 +214,7 @@ export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback
     logout: {
       back: new URL(`/logout/back/${id}`, issuer),
       front: new URL(`/logout/front/${id}`, issuer),
+      saml: new URL(`/logout/saml/${id}`, issuer),
       returned: new URL('/logout/returned', issuer),
     },
   }

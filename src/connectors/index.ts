@@ -1,5 +1,6 @@
 import type { Connector, ConnectorPorts } from './connector.ts'
 import { type OidcConfig, oidcOptions, oidcProblems } from './oidc/options.ts'
+import { type SamlConfig, samlOptions, samlProblems } from './saml/options.ts'
 
 /** How a connector reaches its upstream; the composition root makes the connector's `fetch` from it (law 10). */
 export interface Outgoing {
@@ -20,6 +21,13 @@ export const connectorTypes = {
     outgoing: ({ ca, proxy }: OidcConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
     open: (config: OidcConfig, ports: ConnectorPorts): Promise<Connector> =>
       import('./oidc/connector.ts').then(({ openOidc }) => openOidc(config, ports)),
+  },
+  saml: {
+    options: samlOptions,
+    problems: samlProblems,
+    outgoing: ({ ca, proxy }: SamlConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
+    open: (config: SamlConfig, ports: ConnectorPorts): Promise<Connector> =>
+      import('./saml/connector.ts').then(({ openSaml }) => openSaml(config, ports)),
   },
 } as const
 

@@ -31,3 +31,5 @@ export type SigningAlg = 'ES256' | 'ES384' | 'RS256' | 'PS256'
 
 /** The ring whose keys are published at `/jwks`; every other ring is published at `/jwks/:ring` alone. */
 export const ISSUER_RING = 'issuer'
+/** The ring by which the gateway signs to SAML upstreams, and decrypts what they send; published in its metadata. */
+export const SAML_RING = 'saml'

@@ -30,6 +30,8 @@ export interface Proof {
   readonly goodUntil: number
   /** The upstream's own name of its session, where it says one (OIDC `sid`, SAML `SessionIndex`): by it a logout from there finds us. */
   readonly upstreamSession?: string
+  /** The upstream's own name of the person, where its sessions have names for her alone (SAML NameID); a digest of it. */
+  readonly upstreamName?: string
   /** What a recheck or an upstream logout needs, encrypted with the root secret; opaque outside its connector. */
   readonly sealed?: string
 }

@@ -23,6 +23,8 @@ interface Pending {
 
 /** Seconds that a person may spend at the upstream. */
 const SIGN_IN = 600
+/** Bytes of a POSTed answer: a SAML response of 64 KiB, a third longer in base64 and a little more in a form. */
+const ANSWER_LIMIT = 96 * 1024
 /** Seconds between a POSTed answer and the GET that fetches it. */
 const PARKED = 120
 const hashOf = (text: string) => hash('sha256', text, 'base64url')
@@ -98,8 +100,14 @@ export function openArrival(parts: Parts): Arrival {
     },
 
     async park(ctx, connector) {
-      const form = await readForm(ctx.req)
+      const form = await readForm(ctx.req, ANSWER_LIMIT)
       const waiting = await pending.get(stateOf(form))
+      const restartAt = parts.connectors.get(connector)?.restartAt
+      if (!waiting && restartAt !== undefined) {
+        // Nobody asked for this answer, and nothing of it is looked at (SAML profiles 4.1.5): its browser begins anew.
+        ctx.status = 303
+        return ctx.redirect(restartAt)
+      }
       // Nothing is kept for somebody who did not begin here.
       if (waiting?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
       // One answer waits for one sign-in, so whoever posts a thousand keeps one; this ticket is as secret as the state.

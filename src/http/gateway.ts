@@ -36,7 +36,8 @@ export function composeGateway(parts: Parts, trusted: (address: string) => boole
   const provider = buildProvider(parts, proofs)
   const login = openLogin(parts, proofs, () => provider)
   provider.use(boundary(parts, proofs, deviceGuard(parts)))
-  provider.use(routes(parts, login, openUpstreamLogout(parts)))
+  const upstreamLogout = openUpstreamLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
+  provider.use(routes(parts, login, upstreamLogout))
   logLibrary(provider, parts)
   const callback = provider.callback()
   return {

@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
 import type Provider from 'oidc-provider'
+import type { Proved } from '../connectors/connector.ts'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId, type Proof } from '../core/subject.ts'
@@ -106,16 +108,25 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if (!entry) throw new LoginError('unknown_connector', 'no connector of this name')
     const { uid, answer, ...came } = await arrival.arrive(ctx, id)
     const opened = await entry.open()
-    const outcome = await opened.complete(answer).then(
-      (proof): Proven => ({ proof, ...came }),
-      (thrown: unknown): Proven => {
-        const error = asLoginError(thrown)
-        const { code, message: detail, facts } = error
-        const cause = String((error.cause as Error | undefined)?.message ?? '')
-        parts.log('warn', 'sign-in failed at its upstream', { id: errorIdOf(ctx), connector: id, code, detail, cause })
-        return { connector: id, code, facts: { ...facts } }
-      },
-    )
+    const outcome = await opened
+      .complete(answer)
+      .then((proved) => claim(parts, id, proved))
+      .then(
+        (proof): Proven => ({ proof, ...came }),
+        (thrown: unknown): Proven => {
+          const error = asLoginError(thrown)
+          const { code, message: detail, facts } = error
+          const cause = String((error.cause as Error | undefined)?.message ?? '')
+          parts.log('warn', 'sign-in failed at its upstream', {
+            id: errorIdOf(ctx),
+            connector: id,
+            code,
+            detail,
+            cause,
+          })
+          return { connector: id, code, facts: { ...facts } }
+        },
+      )
     await proven.put(uid, outcome)
     ctx.status = 303
     ctx.redirect(`/login/${uid}/finish`)
@@ -246,4 +257,17 @@ async function refuseDevice(provider: Provider, at: Details, errorDescription: s
   if (!code) return
   Object.assign(code, { error: 'access_denied', errorDescription })
   await code.save()
+}
+
+/**
+ * An answer that may come once is its who is first to say so, in whatever process.
+ * @throws {LoginError} `upstream_rejected` for everybody else
+ */
+async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
+  if (once === undefined) return proof
+  const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
+  const ttl = Math.max(60, once.until - parts.now())
+  if (!(await collection<true>(parts.store, kinds.ReplayDetection).add(key, true, ttl)))
+    throw new LoginError('upstream_rejected', 'this answer came before')
+  return proof
 }

@@ -96,9 +96,14 @@ async function tell(provider: Provider, parts: Parts, notice: Notice): Promise<'
   throw new Error(`it answered ${answer.status}`)
 }
 
-/** Tells clients of logouts that they have yet to hear of, all clients at once: one that is down holds up nobody else. */
-export async function deliverLogouts(provider: Provider, parts: Parts): Promise<void> {
-  const told = [...parts.clients.values()].filter((client) => client.backchannelLogout !== undefined)
+/**
+ * Tells clients of logouts that they have yet to hear of, all clients at once: one that is down holds up nobody else.
+ * @param only these clients; all where absent
+ */
+export async function deliverLogouts(provider: Provider, parts: Parts, only?: readonly string[]): Promise<void> {
+  const told = [...parts.clients.values()].filter(
+    ({ id, backchannelLogout }) => backchannelLogout !== undefined && (only?.includes(id) ?? true),
+  )
   await Promise.all(told.map(({ id }) => parts.delivery.deliver(id, (notice) => tell(provider, parts, notice))))
 }
 

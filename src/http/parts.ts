@@ -31,6 +31,8 @@ export interface ConnectorEntry {
   readonly sessionIdle?: number
   /** Seconds; the gateway's own where absent. */
   readonly sessionMax?: number
+  /** Where the browser of an answer goes that nobody asked for; such an answer is refused where absent. */
+  readonly restartAt?: string
   /** @throws {LoginError} `upstream_unavailable` */
   readonly open: () => Promise<Connector>
 }
@@ -57,6 +59,11 @@ export interface Parts {
   readonly issuer: URL
   readonly clients: ReadonlyMap<string, ClientConfig>
   readonly connectors: ReadonlyMap<string, ConnectorEntry>
+  /**
+   * The gateway's own SAML metadata, signed, with the endpoints of one connector or of all that are listed; undefined where there is
+   * none.
+   */
+  readonly samlMetadata: (connector: string | undefined) => Promise<string | undefined>
   readonly targets: ReadonlyMap<string, Target>
   readonly lifetimes: Lifetimes
   readonly assurance: Assurance

@@ -57,7 +57,7 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
     async keep(id, proof, { begunAt, ...via }) {
       if (!(await parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }))) return false
       // First written, then looked: an end in between finds it, and one before is found here.
-      if ((await parts.proofs.endedAt(proof.subject)) <= begunAt) return true
+      if ((await parts.proofs.endedAt(proof)) <= begunAt) return true
       await parts.store.revoke(groupOf.proof(id), REFUSED)
       return false
     },

@@ -35,6 +35,15 @@ async function ready(parts: Parts, ctx: KoaContext): Promise<void> {
   }
 }
 
+/** The gateway as its SAML upstreams know it: with the endpoints of all of them, or of one. */
+async function samlMetadata(parts: Parts, ctx: KoaContext, connector: string): Promise<void> {
+  const text = await parts.samlMetadata(connector === '' ? undefined : connector)
+  if (text === undefined) throw new LoginError('not_found', 'no such SAML connector')
+  ctx.set('Cache-Control', CACHE)
+  ctx.type = 'application/samlmetadata+xml'
+  ctx.body = text
+}
+
 /**
  * OpenID Connect Core, section 3.1.2.1, wants POST at these endpoints too. The library would need SameSite=None cookies for it;
  * a 303 to the same request by GET carries the Lax ones.
@@ -67,6 +76,9 @@ export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Mi
     ['GET',  'logout_returned', /^\/logout\/returned$/,              (ctx) => upstream.returned(ctx)],
     ['POST', 'logout_back',    /^\/logout\/back\/([\w.-]{1,128})$/,  (ctx, id) => upstream.back(ctx, id)],
     ['GET',  'logout_front',   /^\/logout\/front\/([\w.-]{1,128})$/, (ctx, id) => upstream.front(ctx, id)],
+    ['GET',  'logout_saml',    /^\/logout\/saml\/([\w.-]{1,128})$/,  (ctx, id) => upstream.saml(ctx, id)],
+    ['POST', 'logout_saml_post', /^\/logout\/saml\/([\w.-]{1,128})$/, (ctx, id) => upstream.saml(ctx, id)],
+    ['GET',  'saml_metadata',  /^\/saml\/metadata(?:\/([\w.-]{1,128}))?$/, (ctx, id) => samlMetadata(parts, ctx, id)],
     ['GET',  'jwks',           /^\/jwks$/,                         jwks(ISSUER_RING)],
     ['GET',  'jwks_ring',      /^\/jwks\/([\w.-]{1,128})$/,        jwks('')],
     ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
@@ -97,6 +109,9 @@ export const routeNames: ReadonlySet<string> = new Set([
     'logout_returned',
     'logout_back',
     'logout_front',
+    'logout_saml',
+    'logout_saml_post',
+    'saml_metadata',
     'jwks',
     'jwks_ring',
     'healthz',

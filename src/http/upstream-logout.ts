@@ -1,12 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Context as KoaContext } from 'koa'
-import type { Message } from '../connectors/connector.ts'
+import type { Asked, Connector, Departure, Message } from '../connectors/connector.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId } from '../core/subject.ts'
-import type { Selector } from '../lifecycle/end.ts'
+import type { Found, Selector } from '../lifecycle/end.ts'
+import { isWaiting } from '../lifecycle/notices.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { readForm } from './body.ts'
-import { awayPage, signedOutPage } from './pages/index.ts'
+import { awayPage, postFormPage, signedOutPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
 import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
 
@@ -16,11 +17,12 @@ import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.t
  *   after a confirmed logout    the browser is sent to the upstream's own end of session, and comes back to `/logout/returned`
  *   POST /logout/back/:id       the upstream says from server to server that it ended something
  *   GET  /logout/front/:id      the upstream says so through a frame in the person's browser
+ *   GET, POST /logout/saml/:id  the browser brings a SAML upstream's request, and takes our response back; or its response to ours
  */
 
 /** The way to an upstream that ends its session too. */
 interface Away {
-  readonly url: URL
+  readonly to: Departure
   readonly state: string
   readonly label: string
 }
@@ -38,14 +40,14 @@ export async function upstreamLogout(parts: Parts, proofId: string | undefined):
   const state = parts.random()
   const returnTo = new URL('/logout/returned', parts.issuer)
   const asked = entry.open().then((connector) => connector.logout?.(proof, { returnTo, state }))
-  const url = await Promise.race([asked, late()]).catch((error: unknown) => {
+  const to = await Promise.race([asked, late(PATIENCE)]).catch((error: unknown) => {
     parts.log('warn', 'upstream logout left out', { connector: entry.id, error: String(error) })
     return undefined
   })
-  return url && { url, state, label: entry.label }
+  return to && { to, state, label: entry.label }
 }
 
-const late = () => setTimeout(PATIENCE, undefined, { ref: false })
+const late = (milliseconds: number) => setTimeout(milliseconds, undefined, { ref: false })
 
 /** Kept from the end of the session to the answer of its request. */
 export function rememberUpstream(ctx: KoaContext, away: Away | undefined): void {
@@ -59,19 +61,34 @@ export async function leadOverUpstream(parts: Parts, ctx: KoaContext): Promise<v
   if (!away || ctx.status !== 303 || to === '') return
   await collection<string>(parts.store, kinds.Returning, AWAY).put(away.state, to)
   ctx.remove('Location')
+  if (away.to.kind === 'form') return sendForm(parts, ctx, away.to, away.label)
   // A page of its own: Chromium holds every redirect after a form against its `form-action`, and nobody knows them all.
-  sendPage(ctx, awayPage({ href: away.url.href, label: away.label }, onceOnly(themeOf(parts, ctx))))
-  ctx.set('Refresh', `0; url=${away.url.href}`)
+  const { href } = away.to.url
+  sendPage(ctx, awayPage({ href, label: away.label }, onceOnly(themeOf(parts, ctx))))
+  ctx.set('Refresh', `0; url=${href}`)
 }
+
+function sendForm(parts: Parts, ctx: KoaContext, form: Extract<Departure, { kind: 'form' }>, label: string): void {
+  const model = { action: form.action.href, fields: form.fields, label }
+  sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
+}
+
+/** Milliseconds that an upstream, with the browser, waits for clients to be told. */
+const TELLING = 2000
 
 /** The handlers of the routes. */
 export interface UpstreamLogout {
   returned(ctx: KoaContext): Promise<void>
   back(ctx: KoaContext, connector: string): Promise<void>
   front(ctx: KoaContext, connector: string): Promise<void>
+  saml(ctx: KoaContext, connector: string): Promise<void>
 }
 
-export function openUpstreamLogout(parts: Parts): UpstreamLogout {
+/** @param deliver tells these clients what they have yet to hear of logouts */
+export function openUpstreamLogout(
+  parts: Parts,
+  deliver: (clients: readonly string[]) => Promise<void>,
+): UpstreamLogout {
   const returning = collection<string>(parts.store, kinds.Returning, AWAY)
 
   const entryOf = (id: string): ConnectorEntry => {
@@ -99,7 +116,33 @@ export function openUpstreamLogout(parts: Parts): UpstreamLogout {
       throw new LoginError('upstream_rejected', 'this logout token came before')
   }
 
+  /** Ends what a browser was sent here to end; clients are told meanwhile, as far as they answer. */
+  const obeyAsked = async (ctx: KoaContext, id: string, asked: Asked): Promise<'wholly' | 'partly'> => {
+    const { name, sessions, once } = asked
+    const selector: Selector = { kind: 'name', connector: id, name, sessions }
+    const found = await parts.ends.find(selector)
+    const by = { reference: errorIdOf(ctx) }
+    if (!(await parts.ends.endOnce({ id: `${id}\n${once.id}`, until: once.until }, selector, 'upstream', by)))
+      throw new LoginError('upstream_rejected', 'this logout request came before')
+    return wereTold(parts, found, deliver)
+  }
+
   return {
+    async saml(ctx, id) {
+      ctx.set('Cache-Control', 'no-store')
+      const entry = entryOf(id)
+      const connector = await entry.open()
+      const read = await relayed(connector, ctx)
+      if ('state' in read) {
+        ctx.status = 303
+        return ctx.redirect(`/logout/returned?${new URLSearchParams({ state: read.state })}`)
+      }
+      const to = await read.reply(await obeyAsked(ctx, id, read))
+      if (to.kind === 'form') return sendForm(parts, ctx, to, entry.label)
+      ctx.status = 303
+      ctx.redirect(to.url.href)
+    },
+
     async returned(ctx) {
       const { state } = ctx.query
       const to = typeof state === 'string' ? await returning.take(state) : undefined
@@ -137,4 +180,25 @@ export function openUpstreamLogout(parts: Parts): UpstreamLogout {
       ctx.body = '<!doctype html><title>-</title>'
     },
   }
+}
+
+async function relayed(connector: Connector, ctx: KoaContext) {
+  if (!connector.relay) throw new LoginError('not_found', 'this kind of upstream sends no such messages')
+  return ctx.method === 'POST'
+    ? connector.relay({ kind: 'form', form: await readForm(ctx.req) })
+    : connector.relay({ kind: 'redirect', query: ctx.search.slice(1) })
+}
+
+/** Whether every client of what was ended knows it: one that has no back channel does not, and holds what it has until that ends. */
+async function wereTold(
+  parts: Parts,
+  { signIns }: Found,
+  deliver: (clients: readonly string[]) => Promise<void>,
+): Promise<'wholly' | 'partly'> {
+  const clients = [...new Set(signIns.flatMap(({ families }) => families.map(({ client }) => client)))]
+  const subs = new Set(signIns.map(({ proof }) => accountId(proof.subject)))
+  if (clients.length === 0) return 'wholly'
+  await Promise.race([deliver(clients), late(TELLING)])
+  const deaf = clients.some((id) => parts.clients.get(id)?.backchannelLogout === undefined)
+  return deaf || (await isWaiting(parts.store, clients, subs)) ? 'partly' : 'wholly'
 }

@@ -1,9 +1,14 @@
 import type { SigningAlg } from '../core/ports.ts'
+import type { Timing } from './ring-state.ts'
 
 /** A set of signing keys for one kind of audience; one current key for each algorithm. */
 export interface RingSpec {
   readonly name: string
   readonly algs: readonly SigningAlg[]
+  /** Instead of the installation's. */
+  readonly timing?: Timing
+  /** Its keys are known by self-signed certificates in this name, and are published in no key set. */
+  readonly certifiedAs?: string
 }
 
 export interface KeyInfo {
@@ -16,6 +21,14 @@ export interface KeyInfo {
   readonly createdAt: number
   readonly stateSince: number
   readonly imported: boolean
+}
+
+/** A key of a ring whose keys have certificates, for whoever signs and decrypts by other means than JOSE. */
+export interface CertifiedKey extends KeyInfo {
+  /** PEM, PKCS#8. */
+  readonly privateKey: string
+  /** Base64 of DER, without line breaks; byte for byte equal in all processes. */
+  readonly certificate: string
 }
 
 /** A private signing key as oidc-provider takes it: `key_ops: ['verify']` keeps next and retired keys out of signing. */
@@ -40,6 +53,8 @@ export interface Rings {
   jwks(ring: string): string | undefined
   /** The issuer ring's private keys for the Provider's own keystore. */
   keystore(): readonly KeystoreKey[]
+  /** The keys of a ring that has certificates: current, next, retired. Empty for any other ring. */
+  certified(ring: string): readonly CertifiedKey[]
   list(): readonly KeyInfo[]
   /**
    * Replaces the key that signs. `announced`: a next key is published and signs once the lead time has passed.

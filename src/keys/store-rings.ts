@@ -1,6 +1,7 @@
 import { type Clock, ISSUER_RING, type SigningAlg } from '../core/ports.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Store } from '../store/store.ts'
+import { certifiedKeys } from './certificate.ts'
 import { importKey } from './import.ts'
 import { signJws, verifyJws } from './jws.ts'
 import { generateKey, type KeyPair } from './keypair.ts'
@@ -74,6 +75,8 @@ function compose(options: RingOptions): Rings {
     return spec
   }
 
+  const certifiedAs = (ring: string) => specs.find(({ name }) => name === ring)?.certifiedAs
+
   return {
     sign(ring, alg, typ, payload) {
       const pair = views.get(ring)?.current.get(alg)
@@ -84,15 +87,16 @@ function compose(options: RingOptions): Rings {
       const view = views.get(ring)
       return view && verifyJws(view.pairs, typ, jws, view.verified)
     },
-    jwks: (ring) => views.get(ring)?.jwks,
+    jwks: (ring) => (certifiedAs(ring) === undefined ? views.get(ring)?.jwks : undefined),
     keystore: () => views.get(ISSUER_RING)?.keystore ?? [],
+    certified: (ring) => certifiedKeys(views.get(ring), certifiedAs(ring)),
     list: () => specs.flatMap(({ name }) => views.get(name)?.infos ?? []),
     rotate: (ring, alg, how) =>
       oneAtATime(async () => {
-        specOf(ring, alg)
+        const timing = timingOf(options, specOf(ring, alg))
         let answer: 'promoted' | 'announced' = 'promoted'
         await edit(ring, async (state, make) => {
-          const edited = await rotated(options, { ring, alg, how }, state, make)
+          const edited = await rotated({ ...options, ...timing }, { ring, alg, how }, state, make)
           answer = edited.changes.length > 0 ? 'promoted' : 'announced'
           return edited
         })
@@ -113,6 +117,9 @@ function compose(options: RingOptions): Rings {
       }),
   }
 }
+
+/** When keys of a ring come and go. */
+const timingOf = (options: RingOptions, { timing }: RingSpec): Timing => timing ?? options
 
 /** Runs tasks one after another: two ticks of one process never make the same key twice. */
 function serialised(): <T>(task: () => Promise<T>) => Promise<T> {
@@ -169,7 +176,7 @@ function stored(
 
 async function advanced(options: RingOptions, spec: RingSpec, state: RingState, make: Make): Promise<Edited> {
   if (options.mode === 'command') return { state, changes: [] }
-  const plan = due(state, spec.algs, options, options.now())
+  const plan = due(state, spec.algs, timingOf(options, spec), options.now())
   const ring = spec.name
   const changes = plan.promoted.map(({ alg, kid }): KeyChange => ({ ring, alg, kid, how: 'due' }))
   let after = plan.state

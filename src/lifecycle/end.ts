@@ -19,6 +19,8 @@ export type Selector =
   | { readonly kind: 'proof'; readonly id: string }
   /** A session of an upstream, by the upstream's own name; with `sub` also sign-ins of that person whose session was never named. */
   | { readonly kind: 'upstream'; readonly connector: string; readonly session: string; readonly sub?: string }
+  /** Sessions that an upstream calls by a person's name and words of their own; all of that name where no `sessions` are said. */
+  | { readonly kind: 'name'; readonly connector: string; readonly name: string; readonly sessions: readonly string[] }
   /** What the holders of one signing key's tokens hold: the clients that it signs for, as far as they began before now. */
   | { readonly kind: 'key'; readonly kid: string; readonly clients: readonly string[] }
 

@@ -216,6 +216,8 @@ async function signInsOf({ store, proofs }: EndsPorts, selector: Selector): Prom
         ...(await proofs.ids(groupOf.upstream(selector.connector, selector.session))),
         ...(selector.sub === undefined ? [] : await unnamed(proofs, selector.sub)),
       ]
+    case 'name':
+      return named(proofs, selector)
     case 'session': {
       const ids = new Set<string>()
       for (const { kind, id } of await store.members(groupOf.session(selector.uid))) {
@@ -241,8 +243,19 @@ async function unnamed(proofs: ProofShelf, sub: string): Promise<readonly string
   return found
 }
 
+/** Sign-ins of a name; of those only with one of these sessions, or without any. */
+async function named(proofs: ProofShelf, { connector, name, sessions }: Extract<Selector, { kind: 'name' }>) {
+  const found: string[] = []
+  for (const id of await proofs.ids(groupOf.name(connector, name))) {
+    const session = (await proofs.get(id))?.upstreamSession
+    if (sessions.length === 0 || session === undefined || sessions.includes(session)) found.push(id)
+  }
+  return found
+}
+
 /** The people of whom sign-ins on the way must not be kept either. */
 function peopleOf(selector: Selector): string | undefined {
+  if (selector.kind === 'name') return groupOf.name(selector.connector, selector.name)
   if (selector.kind === 'connector') return groupOf.connector(selector.id)
   const sub = selector.kind === 'subject' || selector.kind === 'upstream' ? selector.sub : undefined
   return sub === undefined ? undefined : groupOf.subject(sub)

@@ -36,6 +36,18 @@ export async function addNotice(store: Store, { client, sub, sid }: Notice): Pro
   await queueOn(store).add(id, { client, sub, sid, refusals: 0 }, KEEP, { groups: [groupFor(client)] })
 }
 
+/** Whether one of these clients has yet to hear that somebody is gone. */
+export async function isWaiting(store: Store, clients: readonly string[], subs: ReadonlySet<string>): Promise<boolean> {
+  const queue = queueOn(store)
+  for (const client of clients) {
+    for (const { id } of await store.members(groupFor(client))) {
+      const notice = await queue.get(id)
+      if (notice && subs.has(notice.sub)) return true
+    }
+  }
+  return false
+}
+
 /** Tells a client; `refused` where it answered, and said no. @throws where it did not answer */
 export type Tell = (notice: Notice) => Promise<'told' | 'refused'>
 

@@ -27,6 +27,8 @@ export const groupOf = {
   subject: (sub: string) => `subject:${sub}`,
   connector: (id: string) => `connector:${id}`,
   upstream: (connector: string, session: string) => `upstream:${connector}\n${session}`,
+  /** Sessions that have names for one person alone. */
+  name: (connector: string, name: string) => `name:${connector}\n${name}`,
   /** @param minute of Unix time in which a proof ends */
   ends: (minute: number) => `ends:${minute}`,
 } as const
@@ -59,8 +61,8 @@ export interface ProofShelf {
   markEnded(group: string, at: number): Promise<void>
   /** When a client's tokens were ended last; Unix seconds, 0 where it is long ago. */
   clientEndedAt(client: string): Promise<number>
-  /** When somebody was ended last, as a person or with all of the connector; Unix seconds, 0 where it is long ago. */
-  endedAt(subject: Pick<Subject, 'connector' | 'id'>): Promise<number>
+  /** When somebody was ended last, as a person, by her name at the upstream, or with all of the connector; Unix seconds, 0 where it is long ago. */
+  endedAt(proof: Pick<Proof, 'upstreamName'> & { readonly subject: Pick<Subject, 'connector' | 'id'> }): Promise<number>
 }
 
 /** Seconds for which an end is remembered: longer than a sign-in is on the way, and than a token of a client's own lives. */
@@ -96,8 +98,10 @@ export function openProofShelf(store: Store, now: Clock): ProofShelf {
       await ends.update(group, (before) => Math.max(before ?? 0, at))
     },
     clientEndedAt: async (client) => (await ends.get(groupOf.client(client))) ?? 0,
-    async endedAt(subject) {
-      const groups = [groupOf.subject(accountId(subject)), groupOf.connector(subject.connector)]
+    async endedAt({ subject, upstreamName }) {
+      const { connector } = subject
+      const groups = [groupOf.subject(accountId(subject)), groupOf.connector(connector)]
+      if (upstreamName !== undefined) groups.push(groupOf.name(connector, upstreamName))
       return Math.max(...(await Promise.all(groups.map(async (group) => (await ends.get(group)) ?? 0))))
     },
   }
@@ -105,13 +109,17 @@ export function openProofShelf(store: Store, now: Clock): ProofShelf {
 
 const ttlOf = ({ goodUntil }: Proof, now: number) => Math.max(1, Math.ceil(goodUntil) - now) + KEPT_BEYOND
 
-function groupsOf(id: string, { subject, goodUntil, upstreamSession }: StoredProof): readonly string[] {
+function groupsOf(
+  id: string,
+  { subject, goodUntil, upstreamSession: session, upstreamName: name }: StoredProof,
+): readonly string[] {
   const { connector } = subject
+  const upstream = session === undefined ? [] : [groupOf.upstream(connector, session)]
   return [
     groupOf.proof(id),
     groupOf.subject(accountId(subject)),
     groupOf.connector(connector),
     groupOf.ends(Math.floor(goodUntil / 60)),
-    ...(upstreamSession === undefined ? [] : [groupOf.upstream(connector, upstreamSession)]),
+    ...(name === undefined ? upstream : [groupOf.name(connector, name)]),
   ]
 }

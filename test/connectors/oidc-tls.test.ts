@@ -5,8 +5,9 @@ import { after, before, test } from 'node:test'
 import { urlsFor } from '../../src/connectors/connector.ts'
 import { connectorTypes } from '../../src/connectors/index.ts'
 import { createFetcher } from '../../src/fetcher.ts'
+import { re2 } from '../../src/regex.ts'
 import { selfSigned } from '../support/certificate.ts'
-import { oidcConfig, sealing } from './support.ts'
+import { keyless, oidcConfig, sealing } from './support.ts'
 
 const { key, cert } = selfSigned()
 let server: Server
@@ -40,6 +41,8 @@ const open = (ca?: string) => {
     }),
     ...urlsFor(new URL('https://gateway.test'), 'corp'),
     ...sealing,
+    sp: keyless,
+    regex: re2,
     log: () => {},
   })
 }

@@ -1,8 +1,9 @@
 import { connectorFields } from '../../src/config/schema.ts'
-import { type Connector, type ConnectorPorts, urlsFor } from '../../src/connectors/connector.ts'
+import { type Connector, type ConnectorPorts, type ServiceProvider, urlsFor } from '../../src/connectors/connector.ts'
 import { openOidc } from '../../src/connectors/oidc/connector.ts'
 import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
 import { createFetcher } from '../../src/fetcher.ts'
+import { re2 } from '../../src/regex.ts'
 
 /** Stands for the root secret: reversible, and bound to its context like the real one. */
 export const sealing = {
@@ -12,6 +13,13 @@ export const sealing = {
     if (bound !== context) throw new Error('sealed for another context')
     return text
   },
+}
+
+/** The gateway as a SAML service provider without keys, for connectors that ask for none. */
+export const keyless: ServiceProvider = {
+  entityId: 'https://gateway.test/saml/metadata',
+  keys: () => [],
+  about: () => ({ name: 'Lotse', contacts: [], categories: [], attributes: [] }),
 }
 
 /** A configuration as the loader gives it: defaults filled in, secrets read. */
@@ -48,6 +56,8 @@ export function connect(
     fetch: createFetcher({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
     ...urlsFor(new URL('https://gateway.test'), config.id),
     ...sealing,
+    sp: keyless,
+    regex: re2,
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
     ...ports,
   })

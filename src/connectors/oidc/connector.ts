@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import * as client from 'openid-client'
 import type { Proof } from '../../core/subject.ts'
 import { mergeUserinfo, readClaims, readSubjectId } from '../claims.ts'
-import type { Answer, Challenge, Connector, ConnectorPorts, Hints } from '../connector.ts'
+import type { Answer, Challenge, Connector, ConnectorPorts, Departure, Hints } from '../connector.ts'
 import { failure } from './failure.ts'
 import { openHear } from './hear.ts'
 import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
@@ -126,7 +126,7 @@ async function logout(
   ports: ConnectorPorts,
   upstream: Upstream,
   { proof, returnTo, state }: { readonly proof: Proof; readonly returnTo: URL; readonly state: string },
-): Promise<URL | undefined> {
+): Promise<Departure | undefined> {
   const kept = config.upstreamLogout === 'on' ? keptOf(config, ports, proof) : undefined
   if (!kept) return undefined
   const metadata = await upstream.metadata().catch((error: unknown) => {
@@ -138,5 +138,5 @@ async function logout(
   url.searchParams.set('post_logout_redirect_uri', returnTo.href)
   url.searchParams.set('state', state)
   if (kept.idToken.length <= HINT_LIMIT) url.searchParams.set('id_token_hint', kept.idToken)
-  return url
+  return { kind: 'redirect', url }
 }

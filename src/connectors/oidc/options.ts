@@ -1,34 +1,13 @@
 import { z } from 'zod'
 import { duration, secretReference, url } from '../../config/fields.ts'
 import { connectorFields } from '../../config/schema.ts'
+import { proxyProblem, proxyUrl } from '../proxy.ts'
 
 /** Claims that name a person but may pass to somebody else, or change: no stable subject. */
 const reassigned = new Set(['email', 'preferred_username', 'upn', 'unique_name', 'name', 'nickname', 'phone_number'])
 
 const token = (what: string) =>
   z.string().regex(/^[\x21-\x7e]{1,255}$/, `not ${what}; write printable ASCII, no spaces`)
-
-/** Whether a text is the URL of a forward proxy. */
-function isProxy(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, pathname, search, hash } = new URL(text)
-  return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash
-}
-
-const noProxy = 'not the URL of a proxy; write http://proxy.example:3128'
-
-/** A forward proxy. One that wants `user:password@` is a secret as a whole. */
-const proxyUrl = () =>
-  z.union([
-    z
-      .string()
-      .refine(isProxy, noProxy)
-      .refine(
-        (text) => !text.includes('@'),
-        'a password is never written into this file; write { env: NAME } or { file: path } for the whole URL',
-      ),
-    secretReference(),
-  ])
 
 /** What a connector of type `oidc` takes, with the fields of every connector: the raw shape that config composes. */
 export const oidcOptions = {
@@ -136,8 +115,5 @@ export function oidcProblems(config: Judged) {
   }
   if (config.auth.startsWith('client_secret_')) needs('clientSecret', 'needs a secret')
   if (config.auth === 'private_key_jwt') needs('privateKey', 'needs a private key')
-  // Only the loader has seen what stands behind a reference; what it could not read it has told itself.
-  const { proxy } = config
-  if (typeof proxy === 'string' && proxy !== '' && !isProxy(proxy)) problems.push({ path: ['proxy'], message: noProxy })
-  return problems as readonly OptionProblem[]
+  return [...problems, ...proxyProblem(config)] as readonly OptionProblem[]
 }
