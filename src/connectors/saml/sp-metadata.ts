@@ -1,6 +1,6 @@
 import type { ConnectorPorts, ServiceProvider, SpAbout, SpKey, Worded } from '../connector.ts'
-import { signingKey, signXml } from './sign.ts'
 import { attribute, type Xml, xml } from './markup.ts'
+import { signingKey, signXml } from './sign.ts'
 
 /** Where one connector takes answers and logout messages. */
 export type SpEndpoints = Pick<ConnectorPorts, 'callback' | 'logout'>
