@@ -11,6 +11,11 @@ import { type Events, refused, type Tag } from './xml.ts'
 
 export const DSIG = 'http://www.w3.org/2000/09/xmldsig#'
 const EXCLUSIVE = 'http://www.w3.org/2001/10/xml-exc-c14n#'
+/**
+ * Both are one here. A reference by ID has no comments to canonicalise (XML Signature, section 4.4.3.3), and one in SignedInfo, which is
+ * never told, makes the signature fail.
+ */
+const exclusives = new Set([EXCLUSIVE, `${EXCLUSIVE}WithComments`])
 const ENVELOPED = `${DSIG}enveloped-signature`
 const MORE = 'http://www.w3.org/2001/04/xmldsig-more#'
 const MORE07 = 'http://www.w3.org/2007/05/xmldsig-more#'
@@ -171,7 +176,7 @@ function checkMade(
 
 /** The prefixes that an exclusive canonicalisation treats as an inclusive one would. */
 function inclusiveOf(method: Node): readonly string[] {
-  if (attribute(method, 'Algorithm') !== EXCLUSIVE)
+  if (!exclusives.has(attribute(method, 'Algorithm')))
     throw refused(`its canonicalisation is ${attribute(method, 'Algorithm')}`)
   const inside = elements(method)
   if (inside.length === 0) return []
