@@ -12,7 +12,7 @@ import { onceOnly, sendPage, themeOf } from './render.ts'
 interface Pending {
   readonly connector: string
   readonly uid: string
-  /** sha256 of the browser cookie. */
+  /** sha256 of the sign-in's own cookie. */
   readonly browser: string
   readonly memo: Memo
   /** Unix seconds. */
@@ -61,23 +61,20 @@ export function openArrival(parts: Parts): Arrival {
   const pending = collection<Pending>(parts.store, kinds.Pending, SIGN_IN)
   const parked = collection<Record<string, string>>(parts.store, kinds.Parked, PARKED)
   const secure = parts.issuer.protocol === 'https:'
-  // `__Host-`: no other host of this domain can plant one and so finish its own sign-in here.
-  const browserCookie = secure ? '__Host-lotse-browser' : 'lotse-browser'
-
-  const browserOf = (ctx: KoaContext): string => {
-    const known = ctx.cookies.get(browserCookie, { signed: false })
-    if (known !== undefined && known.length >= 43) return known
-    const made = parts.random()
-    const options = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, overwrite: true } as const
-    ctx.cookies.set(browserCookie, made, options)
-    return made
-  }
+  /*
+   * Each sign-in has a cookie of its own, made anew, so that it knows the browser that began it from all others, and from whoever planted
+   * cookies there before. `__Host-`: no other host of this domain can plant one and so finish its own sign-in here. Its name comes from
+   * the state, so that several tabs can sign in at once.
+   */
+  const cookieOf = (state: string) => `${secure ? '__Host-' : ''}lotse-browser-${state.slice(0, 8)}`
+  const cookie = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, maxAge: SIGN_IN * 1000 } as const
 
   const send = (ctx: KoaContext, challenge: Challenge, label: string) => {
     if (challenge.kind === 'redirect') {
       ctx.status = 303
       ctx.redirect(challenge.url.href)
     } else if (challenge.kind === 'form') {
+      ctx.remove('Location') // the Provider's, where the sign-in begins at its own route
       const model = { action: challenge.action.href, fields: challenge.fields, label }
       sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
     } else throw new LoginError('internal', 'wallet challenges have no page yet')
@@ -87,15 +84,16 @@ export function openArrival(parts: Parts): Arrival {
     async depart(ctx, { uid, connector, ...more }, begin) {
       const state = parts.random()
       const challenge = await begin(state)
-      const browser = hashOf(browserOf(ctx))
+      const browser = parts.random()
       await pending.put(state, {
         connector: connector.id,
         uid,
-        browser,
+        browser: hashOf(browser),
         memo: challenge.memo,
         begunAt: parts.now(),
         ...more,
       })
+      ctx.cookies.set(cookieOf(state), browser, cookie)
       send(ctx, challenge, connector.label)
     },
 
@@ -126,7 +124,7 @@ export function openArrival(parts: Parts): Arrival {
       const waiting = await pending.get(state)
       if (!waiting) throw new LoginError('login_expired', 'no sign-in waits for this state')
       // Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's.
-      const browser = ctx.cookies.get(browserCookie, { signed: false })
+      const browser = sentCookie(ctx, cookieOf(state))
       if (browser === undefined || hashOf(browser) !== waiting.browser) {
         throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
       }
@@ -134,6 +132,7 @@ export function openArrival(parts: Parts): Arrival {
         throw new LoginError('bad_request', 'the answer of another connector (mix-up)')
       if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')
       if (ticket !== null) await parked.delete(ticket)
+      ctx.cookies.set(cookieOf(state), null, cookie)
       const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
       const answer = { url, ...(form ? { form } : {}), memo: waiting.memo }
       return {
@@ -144,6 +143,12 @@ export function openArrival(parts: Parts): Arrival {
       }
     },
   }
+}
+
+/** Read here: koa's own way keeps a regular expression for each name that it was ever asked for. */
+function sentCookie(ctx: KoaContext, name: string): string | undefined {
+  const pairs = ctx.get('cookie').split(/; ?/)
+  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1)
 }
 
 /** OAuth calls it `state`, SAML `RelayState`. */

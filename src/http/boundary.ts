@@ -163,9 +163,9 @@ function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
   sendError(parts, ctx, error, { ...(retryHref ? { retryHref } : {}), ...(leaveHref ? { leaveHref } : {}) })
 }
 
-/** A name from a closed list for metrics: the library's route, or ours. */
+/** A name from a closed list for metrics: our route, also where it goes on as one of the library's, or the library's. */
 function routeOf(ctx: Context): string {
-  return ctx.oidc?.route ?? (ctx.state as { route?: string }).route ?? 'other'
+  return (ctx.state as { route?: string }).route ?? ctx.oidc?.route ?? 'other'
 }
 
 /** A request without a body has no type of one, and is a form without fields: keystoneauth 5.2 asks for a device code so. */

@@ -1,9 +1,55 @@
 import type { Context as KoaContext } from 'koa'
 import type { Personal } from '../audit.ts'
+import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
+import { accountId, type Proof } from '../core/subject.ts'
 import { groupOf, REFUSED } from '../lifecycle/proofs.ts'
+import type { Details } from './choose.ts'
 import type { Parts } from './parts.ts'
+import { reachesAny } from './proofs.ts'
 import { errorIdOf } from './render.ts'
+import { wantedTargets } from './resources.ts'
+
+/** Somebody whom an upstream proved. */
+export interface Came {
+  readonly proof: Proof
+  /** Unix seconds. */
+  readonly begunAt: number
+  /** The rules wanted this stronger sign-in. */
+  readonly stepUp?: true
+}
+
+/** What the rules say of her at the client that she comes from. */
+export interface Judged {
+  readonly decision: Decision
+  readonly client: string
+  readonly targets: readonly string[]
+  readonly welcome: boolean
+}
+
+export interface Entry {
+  readonly at: Details
+  readonly came: Came
+  readonly judged: Judged
+}
+
+export function judge(parts: Parts, at: Details, proof: Proof): Judged {
+  const decision = parts.decide(proof.subject, parts.now())
+  const client = String(at.params['client_id'])
+  const targets = wantedTargets(parts, client, [at.params['resource'] ?? []].flat() as string[])
+  return { decision, client, targets, welcome: reachesAny(decision, targets) }
+}
+
+/** What the audit log is to have of the person. */
+export function personalOf(ctx: KoaContext, { subject }: Proof, { identity }: Decision): Personal & { sub: string } {
+  return {
+    sub: accountId(subject),
+    upstreamId: subject.id,
+    username: identity.username,
+    address: ctx.ip,
+    userAgent: ctx.get('user-agent').slice(0, 200),
+  }
+}
 
 /** A sign-in that comes to nothing leaves no proof behind, on which grants at targets would rest for hours. */
 export async function undoneUnless(

@@ -1,33 +1,35 @@
 import { hash } from 'node:crypto'
-import type { Context as KoaContext } from 'koa'
+import type { Context as KoaContext, Next } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Proved } from '../connectors/connector.ts'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
-import { accountId, type Proof } from '../core/subject.ts'
+import type { Proof } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
-import { keepToLimit, settled, undoneUnless } from './entering.ts'
+import { type Came, type Entry, judge, keepToLimit, personalOf, settled, undoneUnless } from './entering.ts'
 import { endForOther } from './logout.ts'
 import { chooserPage, refusedPage } from './pages/index.ts'
-import type { Parts } from './parts.ts'
-import { type Proofs, reachesAny } from './proofs.ts'
+import type { ConnectorEntry, Parts } from './parts.ts'
+import type { Context, Proofs } from './proofs.ts'
 import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
-import { wantedTargets } from './resources.ts'
+import { resume } from './resume.ts'
 
 /*
- * A sign-in is a walk over five requests; each knows only what the one before left in the store, and none but `finish` may end it:
+ * A sign-in is a walk over a few requests; each knows only what the one before left in the store:
  *
- *   GET  /login/:uid            chooses a connector, begins there            leaves Pending[state]
+ *   GET  /auth                  the Provider's; where one connector alone can be meant, begins there at once
+ *   GET  /login/:uid            else: chooses a connector, begins there      leaves Pending[state]
  *   POST /callback/:connector   parks a cross-site answer, which carries no Lax cookie   leaves Parked[ticket]
- *   GET  /callback/:connector   same browser? takes Pending, completes       leaves Proven[uid]
+ *   GET  /callback/:connector   same browser? takes Pending, completes; who is welcome goes back to the client
+ *                               else                                         leaves Proven[uid]
  *   GET  /login/:uid/finish     takes Proven, decides, hands over to the Provider
  *   GET  /login/:uid/leave      the person goes back to the client with `access_denied`
  */
 
 type Proven =
-  | { readonly proof: Proof; readonly begunAt: number; readonly stepUp?: true }
+  | Came
   | { readonly connector: string; readonly code: LoginError['code']; readonly facts: Record<string, string> }
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
@@ -41,9 +43,11 @@ const oauthErrors: Readonly<Record<string, string>> = {
 
 /** The handlers of the sign-in's routes. */
 export interface Login {
+  /** After the Provider's own routes: spares the browser the way over `begin`, where nothing is to be chosen or shown there. */
+  sendOn(ctx: KoaContext): Promise<void>
   begin(ctx: KoaContext, uid: string): Promise<void>
   park(ctx: KoaContext, connector: string): Promise<void>
-  callback(ctx: KoaContext, connector: string): Promise<void>
+  callback(ctx: KoaContext, connector: string, next: Next): Promise<void>
   finish(ctx: KoaContext, uid: string): Promise<void>
   leave(ctx: KoaContext, uid: string): Promise<void>
 }
@@ -97,13 +101,37 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if (connector === undefined || connector === 'unknown') {
       return sendPage(ctx, chooserPage(chooserModel(parts, at, query), themeOf(parts, ctx)))
     }
+    return depart(ctx, at, query, connector)
+  }
+
+  const depart = async (ctx: KoaContext, at: Details, query: URLSearchParams, connector: ConnectorEntry) => {
+    const { uid } = at
     const opened = await connector.open()
     const strength = await wanted.get(uid)
     const departure = { uid, connector, ...(strength === undefined ? {} : { stepUp: true as const }) }
     return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(parts, at, query, strength)))
   }
 
-  const callback: Login['callback'] = async (ctx, id) => {
+  const sendOn: Login['sendOn'] = async (ctx) => {
+    const { oidc } = ctx as unknown as Partial<Context>
+    const at = oidc?.route === 'authorization' ? oidc.entities.Interaction : undefined
+    if (at?.prompt.name !== 'login') return
+    const query = new URLSearchParams()
+    const connector = chosen(parts, at, query)
+    if (connector === undefined || connector === 'unknown') return
+    // What fails here is tried again, and told, where the Provider's own redirect leads.
+    await depart(ctx, at, query, connector).catch(() => {})
+  }
+
+  /** Undefined where something is to be shown first, or a session of before or a command line looked after: `finish` does that. */
+  const straightOn = async (uid: string, came: Came): Promise<Entry | undefined> => {
+    const at = await provider().Interaction.find(uid)
+    if (!at || at.session !== undefined || at.deviceCode !== undefined) return undefined
+    const entry = { at, came, judged: judge(parts, at, came.proof) }
+    return entry.judged.welcome ? entry : undefined
+  }
+
+  const callback: Login['callback'] = async (ctx, id, next) => {
     const entry = parts.connectors.get(id)
     if (!entry) throw new LoginError('unknown_connector', 'no connector of this name')
     const { uid, answer, ...came } = await arrival.arrive(ctx, id)
@@ -127,6 +155,8 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
           return { connector: id, code, facts: { ...facts } }
         },
       )
+    const on = 'proof' in outcome && (await straightOn(uid, outcome))
+    if (on) return resume(provider(), ctx, { at: on.at, result: await admit(ctx, on) }, next)
     await proven.put(uid, outcome)
     ctx.status = 303
     ctx.redirect(`/login/${uid}/finish`)
@@ -139,7 +169,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return 'proof' in outcome ? enter(ctx, at, outcome) : failed(ctx, at, outcome)
   }
 
-  const failed = async (ctx: KoaContext, at: Details, outcome: Exclude<Proven, { proof: Proof }>) => {
+  const failed = async (ctx: KoaContext, at: Details, outcome: Exclude<Proven, Came>) => {
     const { connector, code, facts } = outcome
     const event = { event: 'login.refused', client: String(at.params['client_id']), connector, code } as const
     await parts.audit(errorIdOf(ctx), { ...event, personal: { address: ctx.ip } })
@@ -153,45 +183,45 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return goOn(ctx, { error: facts['error'] ?? oauthErrors[code] ?? 'server_error', error_description: description })
   }
 
-  const enter = async (ctx: KoaContext, at: Details, { proof, begunAt, stepUp }: Extract<Proven, { proof: Proof }>) => {
-    const decision = parts.decide(proof.subject, parts.now())
-    const client = String(at.params['client_id'])
-    const resources = [at.params['resource'] ?? []].flat() as string[]
-    const sub = accountId(proof.subject)
-    const personal = {
-      sub,
-      upstreamId: proof.subject.id,
-      username: decision.identity.username,
-      address: ctx.ip,
-      userAgent: ctx.get('user-agent').slice(0, 200),
-    }
+  const enter = async (ctx: KoaContext, at: Details, came: Came) => {
+    const entry = { at, came, judged: judge(parts, at, came.proof) }
+    return entry.judged.welcome ? goOn(ctx, await admit(ctx, entry)) : turnAway(ctx, entry)
+  }
+
+  const turnAway = async (ctx: KoaContext, { at, came: { proof, stepUp }, judged: { decision, client } }: Entry) => {
     const { connector } = proof.subject
-    if (!reachesAny(decision, wantedTargets(parts, client, resources))) {
-      // A stronger sign-in would do: back to the upstream, once, and asking for it.
-      if (decision.wantsAcr !== undefined && !stepUp) {
-        await wanted.put(at.uid, decision.wantsAcr)
-        ctx.status = 303
-        return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector })}`)
-      }
-      const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
-      await parts.audit(errorIdOf(ctx), {
-        event: 'login.refused',
-        client,
-        connector,
-        code,
-        because: decision.because,
-        personal,
-      })
-      parts.meter.login(connector, code)
-      await refuseDevice(provider(), at, 'the rules give this person nothing here')
-      return refuse(ctx, at, { proof, decision, code })
+    // A stronger sign-in would do: back to the upstream, once, and asking for it.
+    if (decision.wantsAcr !== undefined && !stepUp) {
+      await wanted.put(at.uid, decision.wantsAcr)
+      ctx.status = 303
+      return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector })}`)
     }
+    const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
+    await parts.audit(errorIdOf(ctx), {
+      event: 'login.refused',
+      client,
+      connector,
+      code,
+      because: decision.because,
+      personal: personalOf(ctx, proof, decision),
+    })
+    parts.meter.login(connector, code)
+    await refuseDevice(provider(), at, 'the rules give this person nothing here')
+    return refuse(ctx, at, { proof, decision, code })
+  }
+
+  /** @returns what the Provider is to know of the sign-in */
+  const admit = async (ctx: KoaContext, { at, came: { proof, begunAt }, judged }: Entry) => {
+    const { decision, client, targets } = judged
+    const { connector } = proof.subject
+    const personal = personalOf(ctx, proof, decision)
+    const { sub } = personal
     const id = parts.random()
     // Ended while the person was on the way here: her session at the upstream, she herself, or all of her connector.
-    if (!(await proofs.keep(id, proof, { client, address: ctx.ip, begunAt })))
+    if (!(await proofs.keep(ctx, id, proof, { client, address: ctx.ip, begunAt })))
       throw new LoginError('login_expired', 'it was ended since it began')
     await undoneUnless(parts, { id, sub }, async () => {
-      await settled(parts, ctx, { client, connector, personal, targets: wantedTargets(parts, client, resources) })
+      await settled(parts, ctx, { client, connector, personal, targets })
       const broke = decision.because.some((o) => o.effect === 'broke-glass')
       const event = broke ? 'break-glass' : 'login.success'
       await parts.audit(errorIdOf(ctx), { event, client, connector, because: decision.because, personal })
@@ -200,17 +230,8 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     await leaveOther(ctx, at, sub)
     parts.meter.login(connector, 'success')
     const { authTime: ts, acr, amr } = proof.subject
-    return goOn(ctx, {
-      login: {
-        accountId: sub,
-        ts,
-        remember: true,
-        ...(acr === undefined ? {} : { acr }),
-        ...(amr ? { amr: [...amr] } : {}),
-      },
-      consent: {},
-      proof: id,
-    })
+    const optional = { ...(acr === undefined ? {} : { acr }), ...(amr ? { amr: [...amr] } : {}) }
+    return { login: { accountId: sub, ts, remember: true, ...optional }, consent: {}, proof: id }
   }
 
   const refuse = (
@@ -240,7 +261,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return goOn(ctx, { error: 'access_denied', error_description: 'the rules give this person nothing here' })
   }
 
-  return { begin, park: arrival.park, callback, finish, leave }
+  return { sendOn, begin, park: arrival.park, callback, finish, leave }
 }
 
 /** Ways on from a refusal: another account, or back to the client. A command line was told already and asks again by itself. */

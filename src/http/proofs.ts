@@ -24,10 +24,10 @@ export interface Proofs {
   /** What `of` found last for this request. */
   seen(ctx: object): Bound | undefined
   /**
-   * Stores the proof of a sign-in. False: it, or the person, was ended since it began.
+   * Stores the proof of a sign-in, and goes on with it for this request. False: it, or the person, was ended since it began.
    * @param via how she came, and when the sign-in began
    */
-  keep(id: string, proof: Proof, via: Via & { readonly begunAt: number }): Promise<boolean>
+  keep(ctx: object, id: string, proof: Proof, via: Via & { readonly begunAt: number }): Promise<boolean>
 }
 
 /** The proof, not the verdict, is stored: a changed rule acts at the next token. */
@@ -54,12 +54,17 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
       return found
     },
     seen: (ctx) => bound.get(ctx),
-    async keep(id, proof, { begunAt, ...via }) {
-      if (!(await parts.proofs.put(id, { ...proof, signedInAt: proof.provenAt, via }))) return false
+    async keep(ctx, id, proof, { begunAt, ...via }) {
+      const stored = { ...proof, signedInAt: proof.provenAt, via }
+      if (!(await parts.proofs.put(id, stored))) return false
       // First written, then looked: an end in between finds it, and one before is found here.
-      if ((await parts.proofs.endedAt(proof)) <= begunAt) return true
-      await parts.store.revoke(groupOf.proof(id), REFUSED)
-      return false
+      if ((await parts.proofs.endedAt(proof)) > begunAt) {
+        await parts.store.revoke(groupOf.proof(id), REFUSED)
+        return false
+      }
+      const made = bind(id, stored)
+      if (made) bound.set(ctx, made)
+      return true
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Context as KoaContext, Middleware } from 'koa'
+import type { Context as KoaContext, Middleware, Next } from 'koa'
 import { LoginError } from '../core/errors.ts'
 import { ISSUER_RING } from '../core/ports.ts'
 import { readForm } from './body.ts'
@@ -6,7 +6,8 @@ import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
 import type { UpstreamLogout } from './upstream-logout.ts'
 
-type Handler = (ctx: KoaContext, part: string) => Promise<void> | void
+/** @param next the library's own routes */
+type Handler = (ctx: KoaContext, part: string, next: Next) => Promise<void> | void
 type Route = readonly [method: 'GET' | 'POST', name: string, pattern: RegExp, handler: Handler]
 
 /** For which a relying party may keep metadata. */
@@ -90,10 +91,11 @@ export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Mi
       const found = wanted === method ? pattern.exec(ctx.path) : null
       if (!found) continue
       ;(ctx.state as { route?: string }).route = name
-      await handler(ctx, found[1] ?? '')
+      await handler(ctx, found[1] ?? '', next)
       return
     }
     await next()
+    await login.sendOn(ctx)
     if (ctx.path.startsWith('/.well-known/') && ctx.status === 200) ctx.set('Cache-Control', CACHE)
   }
 }

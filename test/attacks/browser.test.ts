@@ -215,23 +215,37 @@ test('a session cookie that was invented or whose signature was cut is no sessio
   }
 })
 
-test('a planted browser cookie does not let the attacker who knows it bring an answer of her own', async () => {
-  const planted = 'P'.repeat(43)
-  const victim = visitor(ground.gateway)
-  const { url } = authorization(ground.gateway, 'kubectl', { connector: 'corp' })
-  const first = await victim.send(url)
-  const login = new URL(first.headers.get('location')!, ground.gateway.issuer)
-  const cookie = [`lotse-browser=${planted}`, ...victim.cookies().map(({ name, value }) => `${name}=${value}`)].join(
-    '; ',
+test('cookies planted in a browser do not let the attacker who knows them bring the answer of a sign-in that begins there later', async () => {
+  const mallory = await begin(ground)
+  const planted = mallory.who.cookies().map(({ name, value }) => `${name}=${value}`)
+  assert.ok(planted.some((pair) => pair.startsWith('lotse-browser-')))
+  const who = visitor(ground.gateway)
+  const { url, verifier } = authorization(ground.gateway, 'kubectl', { connector: 'corp' })
+  const first = await who.send(url, { headers: { cookie: planted.join('; ') } })
+  const victim = { who, asked: new URL(first.headers.get('location')!), uid: '', verifier }
+  const page = await mallory.who.get(honestAnswer(victim))
+  assert.equal(refusedWith(page, 400, /begun in another browser/), undefined)
+  await stillFinishes(victim)
+})
+
+test('the cookie of one sign-in of a browser brings no answer of another one of the same browser', async () => {
+  const one = await begin(ground)
+  const mine = one.who.cookies().find(({ name }) => name.startsWith('lotse-browser-'))
+  const two = await begin(ground, { who: one.who })
+  const cookie = `${mine?.name}=${mine?.value}`
+  const page = await visitor(ground.gateway).send(honestAnswer(two), { headers: { cookie } })
+  assert.equal(refusedWith(page, 400, /begun in another browser/), undefined)
+  await stillFinishes(two)
+  await stillFinishes(one)
+})
+
+test('a sign-in leaves none of its own cookies behind in the browser', async () => {
+  const one = await begin(ground)
+  await stillFinishes(one)
+  assert.deepEqual(
+    one.who.cookies().filter(({ name }) => /browser|resume/.test(name)),
+    [],
   )
-  const asked = await visitor(ground.gateway).send(login, { headers: { cookie } })
-  const answer = ground.corp.answer(new URL(asked.headers.get('location')!))
-  const mallory = visitor(ground.gateway)
-  const page = await mallory.send(answer, { headers: { cookie: `lotse-browser=${planted}` } })
-  // She may spend the answer, but only the browser with the interaction's own cookie can finish: no code for her.
-  assert.equal(page.status, 303)
-  const end = await mallory.get(new URL(page.headers.get('location')!, ground.gateway.issuer))
-  assert.equal(refusedWith(end, 400, /sign-in is over/), undefined)
 })
 
 test('a parked answer works once: its ticket, used again, is refused', async () => {

@@ -7,7 +7,7 @@ import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 import type { Browser } from '../support/browser.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
-import { authorization, basic, person, redeem, refresh, signIn, tokensOf } from '../support/sign-in.ts'
+import { authorization, basic, loginPath, person, redeem, refresh, signIn, tokensOf } from '../support/sign-in.ts'
 import { standard, standardEnv } from '../support/standard.ts'
 
 /* A store that does not answer, in each way and at each route: 503 within a second, and well again by itself (law 4). */
@@ -79,12 +79,11 @@ function form(path: string, fields: Record<string, string>, headers: Record<stri
 async function travellers() {
   const who = person()
   const { visited } = await who.get(authorization(gateway, 'kubectl', { connector: 'corp' }).url)
-  const login = visited.find((url) => url.pathname.startsWith('/login/'))
   const state = visited
     .find((url) => url.searchParams.has('state') && url.origin === idp.issuer)
     ?.searchParams.get('state')
   const callback = `/callback/corp?${new URLSearchParams({ code: 'x', state: state ?? '' })}`
-  return { login: page(who, login ?? ''), callback: page(who, callback) }
+  return { login: page(who, loginPath(who)), callback: page(who, callback) }
 }
 
 /** Something to ask of every route that needs the store. */

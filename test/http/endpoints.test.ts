@@ -324,31 +324,24 @@ test('over https every cookie is Secure, the session’s can be set by this host
   })
   const secure = await startGateway({ config: standardConfig(upstream.issuer), env: standardEnv, tls })
   try {
-    const get = (path: string, cookie = '') =>
+    const get = (path: string) =>
       new Promise<IncomingMessage>((resolve, reject) => {
         const url = new URL(path, secure.issuer)
-        const call = httpsGet(url, { ca: tls.cert, agent: false, headers: { cookie } }, (answer) =>
-          resolve(answer.resume()),
-        )
+        const call = httpsGet(url, { ca: tls.cert, agent: false }, (answer) => resolve(answer.resume()))
         call.on('error', reject)
       })
     const { url } = authorization(secure, 'kubectl')
     const begun = await get(url.pathname + url.search)
     const pairs = (answer: IncomingMessage) => answer.headers['set-cookie'] ?? []
-    const sent = pairs(begun)
-      .map((line) => line.split(';')[0])
-      .join('; ')
-    const asked = await get(new URL(begun.headers.location ?? '', secure.issuer).pathname, sent)
-    assert.equal(new URL(asked.headers.location ?? '').origin, upstream.issuer)
-    const callback = new URL(asked.headers.location ?? '').searchParams.get('redirect_uri')
+    const asked = new URL(begun.headers.location ?? '')
+    assert.equal(asked.origin, upstream.issuer)
+    const callback = asked.searchParams.get('redirect_uri')
     assert.equal(callback, `${secure.issuer}/callback/corp`)
-    const lines = [...pairs(begun), ...pairs(asked), ...pairs(await get('/device'))].filter(
-      (line) => !/^[^=]+=;/.test(line),
-    )
+    const lines = [...pairs(begun), ...pairs(await get('/device'))].filter((line) => !/^[^=]+=;/.test(line))
     assert.ok(lines.length >= 5)
     for (const line of lines) assert.match(line, /; ?secure/i, line)
-    for (const name of ['__Host-lotse-browser', '__Host-lotse-session']) {
-      const line = lines.find((each) => each.startsWith(`${name}=`)) ?? ''
+    for (const name of ['__Host-lotse-browser-', '__Host-lotse-session=']) {
+      const line = lines.find((each) => each.startsWith(name)) ?? ''
       assert.match(line, /; ?path=\/(;|$)/i, name)
       assert.doesNotMatch(line, /domain=/i, name)
     }

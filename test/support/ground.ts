@@ -1,7 +1,7 @@
 import { type Browser, browser, type Page, type SendOptions } from './browser.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { type Rogue, startRogue } from './rogue-idp.ts'
-import { authorization, CALLBACK, toldAt } from './sign-in.ts'
+import { authorization, CALLBACK, loginPath, toldAt } from './sign-in.ts'
 
 /** A gateway between two upstreams that answer whatever they are told. `ada` of each has the groups that she says she has. */
 export interface Ground {
@@ -79,7 +79,7 @@ export async function begin(
   const page = await who.get(url)
   const asked = new URL(page.headers.get('location') ?? 'about:no-redirect')
   if (!asked.searchParams.has('state')) throw new Error(`not sent to an upstream: ${page.status} ${page.text}`)
-  return { who, asked, uid: page.location.pathname.split('/').at(-1) ?? '', verifier }
+  return { who, asked, uid: loginPath(who).split('/').at(-1) ?? '', verifier }
 }
 
 /** The upstream's answer as the browser brings it, by GET or, where it was asked for, by a form POST from another site. */

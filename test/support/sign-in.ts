@@ -36,6 +36,10 @@ export function authorization(
   return { url, verifier }
 }
 
+/** The path of the gateway's own page of the sign-in that a browser began last: its interaction's cookie is for that alone. */
+export const loginPath = (who: Browser): string =>
+  who.cookies().findLast(({ name }) => name === 'lotse-interaction')?.path ?? '/no-sign-in'
+
 /** At the test upstream's page: presses the button of one person. */
 export const pickPerson = (who: Browser, page: Page, sub: string): Promise<Page> => who.submit(page, page.form(sub))
 

@@ -87,7 +87,7 @@ test('an answer that another site posts finds its sign-in again although Lax coo
     context.on('request', async (sent) => {
       if (!sent.url().includes('/callback/campus')) return
       const { cookie = '' } = await sent.allHeaders()
-      posts.push(`${sent.method()} ${cookie.includes('lotse-browser=') ? 'with' : 'without'}`)
+      posts.push(`${sent.method()} ${cookie.includes('lotse-browser-') ? 'with' : 'without'}`)
     })
     await page.goto(url)
     await page.getByRole('link', { name: /Example University/ }).click()
@@ -208,7 +208,7 @@ test('cookies are HttpOnly, Lax and no wider than they must be', async () => {
       (await context.cookies())
         .filter(({ name }) => name.startsWith('lotse-'))
         .map(({ name, path, httpOnly, sameSite, secure, domain }) => ({
-          name,
+          name: name.replace(/(?<=^lotse-browser-).*/, 'ONCE'),
           path,
           httpOnly,
           sameSite,
@@ -218,7 +218,7 @@ test('cookies are HttpOnly, Lax and no wider than they must be', async () => {
         .sort((a, b) => a.name.localeCompare(b.name) || a.path.localeCompare(b.path))
     const flags = { httpOnly: true, sameSite: 'Lax' as const, secure: false, domain: '127.0.0.1' }
     assert.deepEqual(await flagsOf(), [
-      { name: 'lotse-browser', path: '/', ...flags },
+      { name: 'lotse-browser-ONCE', path: '/', ...flags },
       { name: 'lotse-interaction', path: `/login/${uid}`, ...flags },
       { name: 'lotse-interaction.sig', path: `/login/${uid}`, ...flags },
       { name: 'lotse-resume', path: `/auth/${uid}`, ...flags },

@@ -1,0 +1,25 @@
+import type { Context as KoaContext, Next } from 'koa'
+import type Provider from 'oidc-provider'
+import type { Details } from './choose.ts'
+
+/** A sign-in that is done, and what the Provider is to know of it. */
+interface Done {
+  readonly at: Details
+  readonly result: Parameters<Provider['interactionResult']>[2]
+}
+
+/**
+ * Lets the Provider go on with an authorization in this very request, as the browser would have it do by one request more. The cookie
+ * for which it asks there, to be sure that it is the browser that began, is scoped to another path: whoever calls this has seen that it is.
+ * @param next the Provider's own routes
+ */
+export async function resume(provider: Provider, ctx: KoaContext, { at, result }: Done, next: Next): Promise<void> {
+  at.result = result
+  await at.persist()
+  const { cookies } = ctx
+  const get = cookies.get.bind(cookies)
+  const name = provider.cookieName('resume')
+  cookies.get = (asked, options) => (asked === name ? at.uid : get(asked, options))
+  ctx.url = new URL(at.returnTo).pathname
+  await next()
+}
