@@ -31,7 +31,7 @@ interface TokenAnswer {
 }
 
 /** Headers of every answer; pages add their own. */
-function baseHeaders(parts: Parts): Record<string, string> {
+export function baseHeaders(parts: Pick<Parts, 'issuer'>): Record<string, string> {
   return {
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
@@ -194,12 +194,18 @@ async function dropEmptySecret(parts: Parts, ctx: Context): Promise<void> {
   Object.assign(ctx.request, { body: Object.fromEntries(form) })
 }
 
+/** What stands around the routes beside the boundary itself. */
+interface Around {
+  /** `baseHeaders`. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly guard: DeviceGuard
+}
+
 /**
  * The one boundary around every route, ours and the library's: an id for each request, security headers, the audit lines that
  * must be written before an answer leaves, and one way to tell a failure.
  */
-export function boundary(parts: Parts, proofs: Proofs, guard: DeviceGuard): Middleware {
-  const headers = baseHeaders(parts)
+export function boundary(parts: Parts, proofs: Proofs, { headers, guard }: Around): Middleware {
   const introspect = openIntrospection(parts, proofs)
   return async (anyCtx, next) => {
     const ctx = anyCtx as unknown as Context

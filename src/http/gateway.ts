@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import type { Audit } from '../audit.ts'
 import { LoginError } from '../core/errors.ts'
-import { boundary, logLibrary } from './boundary.ts'
+import { baseHeaders, boundary, logLibrary } from './boundary.ts'
 import { deviceGuard } from './device.ts'
+import { openDocuments } from './documents.ts'
 import { openLogin } from './login.ts'
 import { deliverLogouts } from './logout.ts'
 import { pinOrigin } from './origin.ts'
@@ -35,9 +36,11 @@ export function composeGateway(parts: Parts, trusted: (address: string) => boole
   const proofs = openProofs(parts)
   const provider = buildProvider(parts, proofs)
   const login = openLogin(parts, proofs, () => provider)
-  provider.use(boundary(parts, proofs, deviceGuard(parts)))
-  const upstreamLogout = openUpstreamLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
-  provider.use(routes(parts, login, upstreamLogout))
+  const headers = baseHeaders(parts)
+  const documents = openDocuments(parts, headers)
+  provider.use(boundary(parts, proofs, { headers, guard: deviceGuard(parts) }))
+  const upstream = openUpstreamLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
+  provider.use(routes(parts, { login, upstream, documents }))
   logLibrary(provider, parts)
   const callback = provider.callback()
   return {
@@ -45,7 +48,7 @@ export function composeGateway(parts: Parts, trusted: (address: string) => boole
     deliver: () => deliverLogouts(provider, parts),
     handle(req, res) {
       pinOrigin(req, { issuer: parts.issuer, trusted })
-      void callback(req, res)
+      if (!documents.answer(req, res)) void callback(req, res)
     },
   }
 }

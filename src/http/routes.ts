@@ -1,7 +1,7 @@
 import type { Context as KoaContext, Middleware, Next } from 'koa'
 import { LoginError } from '../core/errors.ts'
-import { ISSUER_RING } from '../core/ports.ts'
 import { readForm } from './body.ts'
+import type { Documents } from './documents.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
 import type { UpstreamLogout } from './upstream-logout.ts'
@@ -9,21 +9,6 @@ import type { UpstreamLogout } from './upstream-logout.ts'
 /** @param next the library's own routes */
 type Handler = (ctx: KoaContext, part: string, next: Next) => Promise<void> | void
 type Route = readonly [method: 'GET' | 'POST', name: string, pattern: RegExp, handler: Handler]
-
-/** For which a relying party may keep metadata. */
-const CACHE = 'public, max-age=300'
-/**
- * For which it may keep keys. A kube-apiserver (go-oidc v2) asks for a key that it does not know no sooner than 30 seconds before this has passed
- * since it last asked: with these 30 it asks at once, and takes a new key and lets go of a revoked one with the first token by the new.
- */
-const KEYS_CACHE = 'public, max-age=30'
-
-function sendKeys(ctx: KoaContext, text: string): void {
-  ctx.set('Cache-Control', KEYS_CACHE)
-  ctx.set('Access-Control-Allow-Origin', '*')
-  ctx.type = 'application/json'
-  ctx.body = text
-}
 
 async function ready(parts: Parts, ctx: KoaContext): Promise<void> {
   ctx.set('Cache-Control', 'no-store')
@@ -57,14 +42,15 @@ async function postToGet(ctx: KoaContext): Promise<void> {
   ctx.redirect(`${ctx.path}?${form}`)
 }
 
+/** What handles our own routes. */
+interface Handlers {
+  readonly login: Login
+  readonly upstream: UpstreamLogout
+  readonly documents: Documents
+}
+
 /** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
-export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Middleware {
-  const jwks =
-    (ring: string): Handler =>
-    (ctx, named) => {
-      const text = parts.rings.jwks(named || ring)
-      if (text !== undefined) sendKeys(ctx, text)
-    }
+export function routes(parts: Parts, { login, upstream, documents }: Handlers): Middleware {
   // biome-ignore format: the columns are read downwards
   const table: readonly Route[] = [
     ['GET',  'login',          /^\/login\/([\w-]{1,128})$/,        login.begin],
@@ -80,8 +66,6 @@ export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Mi
     ['GET',  'logout_saml',    /^\/logout\/saml\/([\w.-]{1,128})$/,  (ctx, id) => upstream.saml(ctx, id)],
     ['POST', 'logout_saml_post', /^\/logout\/saml\/([\w.-]{1,128})$/, (ctx, id) => upstream.saml(ctx, id)],
     ['GET',  'saml_metadata',  /^\/saml\/metadata(?:\/([\w.-]{1,128}))?$/, (ctx, id) => samlMetadata(parts, ctx, id)],
-    ['GET',  'jwks',           /^\/jwks$/,                         jwks(ISSUER_RING)],
-    ['GET',  'jwks_ring',      /^\/jwks\/([\w.-]{1,128})$/,        jwks('')],
     ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
     ['GET',  'readyz',         /^\/readyz$/,                       (ctx) => ready(parts, ctx)],
   ]
@@ -96,7 +80,7 @@ export function routes(parts: Parts, login: Login, upstream: UpstreamLogout): Mi
     }
     await next()
     await login.sendOn(ctx)
-    if (ctx.path.startsWith('/.well-known/') && ctx.status === 200) ctx.set('Cache-Control', CACHE)
+    documents.keep(ctx)
   }
 }
 

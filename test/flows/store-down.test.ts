@@ -46,8 +46,9 @@ const asOwn = basic('own', standardEnv.HORIZON_SECRET)
 
 let idp: Idp
 let gateway: TestGateway
+let config: string
 before(async () => {
-  ;({ idp, gateway } = await standard({ store: failing, extra: () => ({ clients }) }))
+  ;({ idp, gateway, config } = await standard({ store: failing, extra: () => ({ clients }) }))
 })
 afterEach(() => {
   mode = 'well'
@@ -187,6 +188,23 @@ for (const way of ['closed', 'hung'] as const) {
     await goesOn(refreshToken)
   })
 }
+
+for (const way of ['closed', 'hung', 'late'] as const)
+  test(`keys and metadata are answered to the letter while the store is ${way}, also for the first time after a reload`, async () => {
+    const documents = () =>
+      Promise.all(
+        ['/jwks', '/jwks/keystone-cloud', '/.well-known/openid-configuration'].map(async (path) => {
+          const answer = await fetch(gateway.issuer + path, { signal: AbortSignal.timeout(LATE / 2) })
+          return `${answer.status} ${await answer.text()}`
+        }),
+      )
+    const before = await documents()
+    await gateway.reload(config)
+    mode = way
+    assert.deepEqual(await documents(), before)
+    assert.deepEqual(await documents(), before)
+    assert.ok(before.every((text) => text.startsWith('200 {')))
+  })
 
 test('a store that another process has locked is 503 within a second, or answers what needs no write', async () => {
   const { asks, refreshToken } = await questions()

@@ -14,11 +14,12 @@ const REFERENCE = /[2-9A-HJ-NP-Z0]{4}-[2-9A-HJ-NP-Z0]{4}/
 let idp: Idp
 let gateway: TestGateway
 let http: ReturnType<typeof request>
+let config: string
 before(async () => {
   const extra = (upstream: string) => ({
     connectors: `  - { id: other, type: oidc, label: Other, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, domain: other, identity: { prefix: 'other:' } }`,
   })
-  ;({ idp, gateway } = await standard({ extra }))
+  ;({ idp, gateway, config } = await standard({ extra }))
   http = request(gateway.issuer)
 })
 after(async () => {
@@ -85,6 +86,38 @@ test('the key sets say how long they may be kept, may be read from anywhere and 
     assert.ok((body as { keys: unknown[] }).keys.length > 0)
     assert.equal((await http.get(path)).text, text, 'byte for byte the same')
   }
+})
+
+test('metadata are the same to the letter for everybody, from the first answer on', async () => {
+  for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']) {
+    await gateway.reload(config)
+    const first = await http.get(path).set('origin', 'https://console.example').expect(200)
+    const next = await http.get(`${path}?a=b`).expect(200)
+    assert.equal(next.text, first.text)
+    const { date: _one, ...of } = first.headers
+    const { date: _two, ...later } = next.headers
+    assert.deepEqual(later, of)
+    assert.equal(of['access-control-allow-origin'], '*')
+  }
+})
+
+/** How many answers 2xx of a route the metrics tell of. */
+const counted = async (route: string) => {
+  const { body } = await gateway.app.metrics.text()
+  return Number(
+    new RegExp(`^lotse_http_requests_total\\{route="${route}",status="2xx"\\} (\\d+)`, 'm').exec(body)?.[1] ?? 0,
+  )
+}
+
+test('what is answered from memory has the security headers of every answer, and is counted', async () => {
+  const before = await counted('jwks')
+  const other = (await http.get('/healthz')).headers
+  for (const path of ['/jwks', '/.well-known/openid-configuration']) {
+    const { headers } = await http.get(path)
+    for (const name of ['x-content-type-options', 'referrer-policy', 'x-frame-options', 'content-security-policy'])
+      assert.ok(other[name] && headers[name] === other[name], `${path} ${name}`)
+  }
+  assert.equal(await counted('jwks'), before + 1)
 })
 
 test('a key set that nobody has is not found', async () => {
