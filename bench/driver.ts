@@ -1,4 +1,6 @@
 /** The load, as a process of its own on a core of its own: takes one `Job` after another over IPC and answers each with a `Report`. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { spread } from './spread.ts'
 import { introspect, login, refresh, type Target, type Tokens } from './walk.ts'
 
 /** What to do, until `seconds` or `count` is reached, whichever is first. */
@@ -10,6 +12,8 @@ export interface Job {
   readonly concurrency: number
   readonly seconds: number
   readonly count: number
+  /** Begins in a second, however long each takes; as many as there is room for where absent. */
+  readonly rate?: number
 }
 
 /** What came of a job. */
@@ -55,6 +59,8 @@ async function run(job: Job): Promise<Report> {
   let left = job.count
   const slot = async () => {
     while (left-- > 0 && performance.now() - begun < job.seconds * 1000) {
+      if (job.rate !== undefined)
+        await delay(Math.max(0, begun + (job.count - left - 1) * (1000 / job.rate) - performance.now()))
       const at = performance.now()
       try {
         await once(job)
@@ -68,16 +74,7 @@ async function run(job: Job): Promise<Report> {
   await Promise.all(Array.from({ length: job.concurrency }, slot))
   const seconds = (performance.now() - begun) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  times.sort((one, other) => one - other)
-  const quantile = (part: number) => times[Math.floor(part * times.length)] ?? 0
-  return {
-    done: times.length,
-    seconds,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
-    failures,
-    driverCpu: (user + system) / 1e6,
-  }
+  return { ...spread(times), seconds, failures, driverCpu: (user + system) / 1e6 }
 }
 
 process.on('message', (job: Job) => void run(job).then((report) => process.send?.(report)))

@@ -36,25 +36,41 @@ export async function openBench(): Promise<Bench> {
   const stubLog = join(folder, 'stub.log')
   const stub = start(loadCore, [process.execPath, join(here, 'stub-upstream.ts'), String(port)], { log: stubLog })
   await ready(upstream, stub, stubLog)
-  const log = join(folder, 'driver.log')
-  const driver = start(loadCore, [process.execPath, join(here, 'driver.ts')], { log, ipc: true })
+  const driver = openDriver(folder, 'driver.ts')
   return {
     folder,
     upstream,
     stub,
-    drive: (job) =>
-      new Promise((resolve, reject) => {
-        const died = () => reject(new Error(`the driver ended: ${readFileSync(log, 'utf8').slice(-2000)}`))
-        driver.process.once('exit', died)
-        driver.process.once('message', (report) => {
-          driver.process.off('exit', died)
-          resolve(report as Report)
-        })
-        driver.process.send({ ...job, upstreamHost: new URL(upstream).host })
-      }),
+    drive: (job) => driver.drive<Job, Report>({ ...job, upstreamHost: new URL(upstream).host }),
     async close() {
       await Promise.all([driver.stop(), stub.stop()])
     },
+  }
+}
+
+/** A process on the load's core that takes one job after another. */
+export interface Driver {
+  /** @throws where the driver ended */
+  drive<Work extends object, Done>(job: Work): Promise<Done>
+  stop(): Promise<void>
+}
+
+/** @param script of this folder, which answers each message with one */
+export function openDriver(folder: string, script: string): Driver {
+  const log = join(folder, `${script}.log`)
+  const { process: child, stop } = start(loadCore, [process.execPath, join(here, script)], { log, ipc: true })
+  return {
+    stop,
+    drive: <Work extends object, Done>(job: Work) =>
+      new Promise<Done>((resolve, reject) => {
+        const died = () => reject(new Error(`the driver ended: ${readFileSync(log, 'utf8').slice(-2000)}`))
+        child.once('exit', died)
+        child.once('message', (report) => {
+          child.off('exit', died)
+          resolve(report as Done)
+        })
+        child.send(job)
+      }),
   }
 }
 
