@@ -1,7 +1,7 @@
 import type { Context as KoaContext, Middleware, Next } from 'koa'
 import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
-import type { Documents } from './documents.ts'
+import { type Documents, METADATA_CACHE } from './documents.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
 import type { UpstreamLogout } from './upstream-logout.ts'
@@ -25,7 +25,7 @@ async function ready(parts: Parts, ctx: KoaContext): Promise<void> {
 async function samlMetadata(parts: Parts, ctx: KoaContext, connector: string): Promise<void> {
   const text = await parts.samlMetadata(connector === '' ? undefined : connector)
   if (text === undefined) throw new LoginError('not_found', 'no such SAML connector')
-  ctx.set('Cache-Control', CACHE)
+  ctx.set('Cache-Control', METADATA_CACHE)
   ctx.type = 'application/samlmetadata+xml'
   ctx.body = text
 }
