@@ -1,9 +1,104 @@
 import { LoginError } from '../../core/errors.ts'
-import type { Connector, ConnectorPorts } from '../connector.ts'
+import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
+import { authenticationOf } from './acr.ts'
+import { openDirectory } from './directory-for-now.ts'
+import type { Idp, IdpDirectory } from './idp.ts'
 import type { SamlConfig } from './options.ts'
+import type { Expected } from './profile.ts'
+import { proofOf } from './proof.ts'
+import { type Asked, begin } from './request.ts'
+import { subjectOf } from './subject-for-now.ts'
+import { verifyResponse } from './verify.ts'
 
-/** A connector to SAML identity providers: Web Browser SSO and Single Logout. */
-export function openSaml(config: SamlConfig, _ports: ConnectorPorts): Connector {
-  const absent = () => Promise.reject(new LoginError('upstream_unavailable', 'not there yet'))
-  return { id: config.id, begin: absent, complete: absent }
+/** Seconds by which an identity provider's clock may be wrong. */
+export const SKEW = 60
+
+/** A connector with what its parts share. */
+export interface Saml {
+  readonly config: SamlConfig
+  readonly ports: ConnectorPorts
+  readonly directory: IdpDirectory
 }
+
+/**
+ * A connector to SAML identity providers: Web Browser SSO (requests by redirect or POST, answers by POST) and Single Logout.
+ * Not there: the artifact binding, ECP, encrypted NameIDs; no recheck, since a SAML IdP cannot be asked about somebody again.
+ * @see SAML 2.0 profiles 4.1 and 4.4
+ */
+export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
+  const saml: Saml = { config, ports, directory: openDirectory(config, ports) }
+  return {
+    id: config.id,
+    begin: async (state, hints) => begin(config, ports, { idp: await chosenIdp(saml, hints), state, hints }),
+    complete: (answer) => complete(saml, answer),
+  }
+}
+
+/** @throws {LoginError} `upstream_unavailable`; `unknown_connector` where nobody said which of many, or named one that is not there */
+async function chosenIdp({ config, directory }: Saml, { idp }: Hints): Promise<Idp> {
+  const named = config.entity ?? idp
+  const found = named === undefined ? await directory.only() : await directory.find(named)
+  if (!found)
+    throw new LoginError('unknown_connector', 'no identity provider was chosen, or none of that name is known')
+  return found
+}
+
+async function complete(saml: Saml, answer: Answer): Promise<Proved> {
+  const { config, ports } = saml
+  const { memo, form } = answer
+  // Mix-up: an answer to a sign-in that was begun at another upstream.
+  if (memo['connector'] !== config.id) throw rejected('it came to another connector than the one that asked')
+  const { request, idp: entityId, asked: text } = memo
+  // Without these less would be checked: nothing here may be optional.
+  if (!request || !entityId || !text) throw rejected('the memo of this sign-in is incomplete')
+  const response = form?.get('SAMLResponse')
+  if (!response) throw rejected('it brought no SAMLResponse by POST')
+  const idp = await saml.directory.find(entityId)
+  if (!idp) throw rejected('its identity provider is no longer in the metadata')
+  const asked = JSON.parse(text) as Asked
+  const at = ports.now()
+  const verified = await verifyResponse(response, expectedOf(saml, { idp, request, asked, at }))
+  const { subject, dropped } = subjectOf(verified, idp, { config, regex: ports.regex })
+  if (dropped.length > 0)
+    ports.log('warn', 'attributes were left out: their scope is not one of this identity provider', {
+      connector: config.id,
+      idp: idp.entityId,
+      attributes: dropped,
+    })
+  const authentication = authenticationOf(config, verified, asked, { now: at, skew: SKEW })
+  const proof = proofOf(config, ports, { subject: { ...subject, ...authentication }, verified, at })
+  return { ...proof, once: { id: `${verified.issuer}\n${verified.assertionId}`, until: verified.goodUntil } }
+}
+
+interface Exchange {
+  readonly idp: Idp
+  readonly request: string
+  readonly asked: Asked
+  readonly at: number
+}
+
+/** What the answer of one sign-in must be: nothing of it is chosen by the answer. */
+export function expectedOf({ config, ports }: Saml, { idp, request, asked, at }: Exchange): Expected {
+  const strict = config.acrNotMet === 'refuse' && asked.contexts.length > 0
+  return {
+    idp,
+    entityId: ports.sp.entityId,
+    acs: ports.callback.href,
+    requestId: request,
+    now: at,
+    skew: SKEW,
+    decryption: ports.sp.keys().map(({ privateKey }) => privateKey),
+    asked: {
+      requestedAt: asked.requestedAt,
+      ...(asked.forceAuthn && { forceAuthn: asked.forceAuthn }),
+      ...(strict && { contexts: asked.contexts }),
+    },
+    policy: {
+      signed: config.signed,
+      ...(config.sha1 === 'allowed' && { sha1: true as const }),
+      ...(config.encrypted === 'required' && { encrypted: true as const }),
+    },
+  }
+}
+
+const rejected = (why: string) => new LoginError('upstream_rejected', `the upstream's answer was refused: ${why}`)

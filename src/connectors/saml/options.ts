@@ -38,7 +38,11 @@ export const identifiers = ['subject-id', 'pairwise-id', 'eduPersonUniqueId', 'p
 export const samlOptions = {
   ...connectorFields,
   metadata: z
-    .union([urlWithQuery().transform((text) => ({ url: text })), source, z.array(source).min(1).max(20)])
+    .union([
+      urlWithQuery().transform((text): { url: string; certificate?: string | undefined } => ({ url: text })),
+      source,
+      z.array(source).min(1).max(20),
+    ])
     .transform((read) => [read].flat())
     .describe('Where the metadata of the identity provider, or of a whole federation, comes from; or a list of such.'),
   entity: entityId().optional().describe('The one identity provider to use, where the metadata has several.'),
