@@ -11,8 +11,8 @@ import { pickPerson } from '../../support/sign-in.ts'
 import { atEach, type Kind, kinds, type World } from './world.ts'
 
 /*
- * What kubelogin 1.36 asks, request by request, with the words that stand in the kubeconfig that was printed for it: the program itself
- * cannot be had from a registry.
+ * What kubelogin 1.36 asks, request by request, with the words that stand in the kubeconfig that was printed for it: also where the program
+ * itself cannot be had.
  */
 
 const NAMES = { stock: 'oidc:corp:ada', structured: 'corp-corp:ada', ids: 'corp:ada' } as const

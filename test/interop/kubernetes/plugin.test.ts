@@ -7,7 +7,7 @@ import { answerCode, cacheIn, expire, startLotse } from '../../support/plugin.ts
 import { root } from '../../support/runner.ts'
 import { person, pickPerson } from '../../support/sign-in.ts'
 import { output } from '../upstreams/server.ts'
-import { atEach, type Kind, type World } from './world.ts'
+import { atEach, type Kind, printForPeople, type World } from './world.ts'
 
 const KINDS = ['stock', 'structured'] as const
 const NAMES = { stock: 'oidc:corp:ada', structured: 'corp-corp:ada' } as const
@@ -15,7 +15,7 @@ const NAMES = { stock: 'oidc:corp:ada', structured: 'corp-corp:ada' } as const
 atEach(KINDS, (world, version) => {
   let folder: string
   let env: Readonly<Record<string, string>>
-  before(() => printForPeople(world()))
+  before(() => printForPeople(world(), KINDS))
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'lotse-person-'))
     env = await machineOf(world(), folder)
@@ -71,17 +71,6 @@ async function spoil(folder: string): Promise<void> {
     const session = JSON.parse(text) as { tokens: Record<string, { token: string }> }
     for (const held of Object.values(session.tokens)) held.token = held.token.replace(/\.[^.]*$/, '.AAAA')
     await writeFile(join(folder, name), JSON.stringify(session))
-  }
-}
-
-/** What the operator hands to people: printed again, now that the clusters have certificates. */
-async function printForPeople({ operator, gateway, cluster }: World): Promise<void> {
-  for (const kind of KINDS) {
-    await writeFile(join(gateway.folder, `${kind}-ca.pem`), cluster(kind).ca)
-    const said = await operator.lotse(
-      `print ${kind} --out people/${kind} --issuer-ca issuer-ca.pem --cluster-ca ${kind}-ca.pem`,
-    )
-    assert.equal(said.code, 0, said.err.join('\n'))
   }
 }
 

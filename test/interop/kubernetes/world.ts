@@ -11,7 +11,7 @@ import { openRoot } from '../../../src/keys/root-secret.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { freePort, type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts'
 import { type Operator, operator } from '../../support/lotse.ts'
-import { startIdp } from '../../support/oidc-idp.ts'
+import { type Person, startIdp } from '../../support/oidc-idp.ts'
 import { tokensOf } from '../../support/sign-in.ts'
 import { people, standardEnv } from '../../support/standard.ts'
 import { type Cluster, startCluster, startEtcd } from './cluster.ts'
@@ -29,6 +29,10 @@ export function programs(): readonly Programs[] {
 export interface Unusual extends Pick<GatewayOptions, 'lead' | 'store'> {
   /** A proxy stands in front of the gateway, and says this of the keys. */
   readonly front?: Headers
+  /** Who is there at the upstream; a test may change them. */
+  readonly people?: readonly Person[]
+  /** Another configuration, from the usual one. */
+  readonly config?: (usual: string) => string
 }
 
 /** The same tests at each version, in a world of its own. @param tests gets the world, once they run */
@@ -113,9 +117,11 @@ export async function startWorld(version: Programs, wanted: readonly Kind[], unu
   try {
     const [port, stock, structured, ids] = [await freePort(), await freePort(), await freePort(), await freePort()]
     const redirectUris = [`https://127.0.0.1:${port}/callback/corp`]
-    const idp = await startIdp({ people, clients: [{ id: 'lotse', secret: standardEnv.CORP_SECRET, redirectUris }] })
+    const clients = [{ id: 'lotse', secret: standardEnv.CORP_SECRET, redirectUris }]
+    const idp = await startIdp({ people: unusual.people ?? people, clients })
     opened.defer(() => idp.close())
-    const yaml = config(idp.issuer, { stock, structured, ids })
+    const usual = config(idp.issuer, { stock, structured, ids })
+    const yaml = unusual.config?.(usual) ?? usual
     const gateway = await startFronted({ config: yaml, env: standardEnv, port, tls }, unusual, opened)
     const commands = await operator(gateway, yaml)
     await writeFile(join(gateway.folder, 'issuer-ca.pem'), tls.cert)
@@ -148,23 +154,25 @@ export async function startWorld(version: Programs, wanted: readonly Kind[], unu
 /** The gateway, and in front of it what stands there. */
 async function startFronted(
   options: GatewayOptions & { readonly port: number; readonly tls: NonNullable<GatewayOptions['tls']> },
-  { front, ...unusual }: Unusual,
+  { front, lead, store }: Unusual,
   opened: AsyncDisposableStack,
 ): Promise<TestGateway> {
+  const own = { ...(lead !== undefined && { lead }), ...(store !== undefined && { store }) }
   if (front === undefined) {
-    const gateway = await startGateway({ ...options, ...unusual })
+    const gateway = await startGateway({ ...options, ...own })
     opened.defer(() => gateway.close())
     return gateway
   }
   const { tls: ended, port, ...rest } = options
   const to = await freePort()
-  const gateway = await startGateway({ ...rest, ...unusual, port: to, issuer: `https://127.0.0.1:${port}` })
+  const gateway = await startGateway({ ...rest, ...own, port: to, issuer: `https://127.0.0.1:${port}` })
   opened.defer(() => gateway.close())
   const proxy = await startFront({ port, tls: ended, to, keys: front })
   opened.defer(() => proxy.close())
   return gateway
 }
 
+const flavour = (kind: Kind) => (kind === 'ids' ? '--flavour id-token' : '')
 const resource = (kind: Kind) => `urn:lotse:target:${kind}`
 
 interface Parts extends Pick<World, 'gateway' | 'operator' | 'clusters' | 'close'> {
@@ -206,14 +214,24 @@ export async function rotated(
 
 /** Prints for the cluster and reads its flags from there. */
 export async function flagsFor(kind: Kind, { lotse }: Operator, folder: string): Promise<readonly string[]> {
-  const flavour = kind === 'ids' ? '--flavour id-token' : ''
-  const said = await lotse(`print ${kind} --out ${kind} ${flavour} --namespaces web,db --issuer-ca issuer-ca.pem`)
+  const said = await lotse(`print ${kind} --out ${kind} ${flavour(kind)} --namespaces web,db --issuer-ca issuer-ca.pem`)
   if (said.code !== 0) throw new Error(said.err.join('\n'))
   const made = join(folder, kind, 'authentication')
   if (kind !== 'stock') return [`--authentication-config=${join(made, 'v1.yaml')}`]
   const lines = (await readFile(join(made, 'flags.txt'), 'utf8')).split('\n').filter((line) => line.startsWith('--'))
   // Where the files stand on a control-plane machine.
   return lines.map((line) => line.replace('/etc/kubernetes/lotse', made))
+}
+
+/** What the operator hands to people, in `people/KIND` of the gateway's folder: printed again, now that the clusters have certificates. */
+export async function printForPeople({ operator, gateway, cluster }: World, wanted: readonly Kind[]): Promise<void> {
+  for (const kind of wanted) {
+    await writeFile(join(gateway.folder, `${kind}-ca.pem`), cluster(kind).ca)
+    const said = await operator.lotse(
+      `print ${kind} --out people/${kind} ${flavour(kind)} --issuer-ca issuer-ca.pem --cluster-ca ${kind}-ca.pem`,
+    )
+    if (said.code !== 0) throw new Error(said.err.join('\n'))
+  }
 }
 
 async function ringsOf(gateway: TestGateway): Promise<Rings> {
