@@ -161,6 +161,28 @@ export function carryProof(provider: Provider): void {
   extend(provider.Grant, ['proof', 'sessionUid', 'sid'])
 }
 
+const unsaved = new WeakMap<object, Promise<unknown>>()
+
+/**
+ * Writes a grant in one commit with the session that names it, which the library saves last: each commit waits for the disk.
+ * @param session the library's, at this request
+ */
+export function saveWith(session: object, grant: { save(): Promise<unknown> }): void {
+  const saved = grant.save()
+  saved.catch(() => {}) // whoever saves the session hears of it
+  unsaved.set(session, saved)
+}
+
+/** No answer leaves before what `saveWith` was given is written. */
+export function saveTogether(provider: Provider): void {
+  const { prototype } = provider.Session as unknown as { prototype: { save(ttl: number): Promise<unknown> } }
+  const { save } = prototype
+  prototype.save = async function (ttl) {
+    const [value] = await Promise.all([save.call(this, ttl), unsaved.get(this)])
+    return value
+  }
+}
+
 /** `sid` in every ID token, as in logout tokens, whether or not the client registered a back channel. */
 export function alwaysSid(provider: Provider): void {
   ;(provider.Client.prototype as unknown as { includeSid(): boolean }).includeSid = () => true

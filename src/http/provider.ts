@@ -14,6 +14,8 @@ import {
   deriveSuccessors,
   pinUrls,
   replayed,
+  saveTogether,
+  saveWith,
   setJwtsAside,
   signByRing,
   signIdTokens,
@@ -74,7 +76,7 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
     grant.addOIDCScope(SCOPES)
     for (const [resource, { scope }] of Object.entries(ctx.oidc.resourceServers ?? {}))
       grant.addResourceScope(resource, scope)
-    await grant.save()
+    saveWith(session, grant)
     return grant
   }
 }
@@ -235,6 +237,7 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   provider.silent = true // errors are logged by the boundary
   pinUrls(provider)
   carryProof(provider)
+  saveTogether(provider)
   signByRing(provider, parts)
   signIdTokens(provider, parts)
   deriveSuccessors(provider, successor)

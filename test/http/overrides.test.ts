@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
-import { carryProof, deriveSuccessors, pinUrls, successorOf } from '../../src/http/overrides.ts'
+import { carryProof, deriveSuccessors, pinUrls, saveTogether, saveWith, successorOf } from '../../src/http/overrides.ts'
 
 /* What src/http/overrides.ts leans on and the published types do not promise: a new version of the library must fail here first. */
 
@@ -50,7 +50,7 @@ test('every method that is overridden or called without being published is there
     [provider.RefreshToken,      'generateTokenId'],
     [provider.IdToken,           'issue', 'payload'],
     [provider.Client,            'includeSid', 'backchannelLogout'],
-    [provider.Session,           'destroy', 'ensureClientContainer', 'sidFor'],
+    [provider.Session,           'destroy', 'ensureClientContainer', 'save', 'sidFor'],
     [OIDCContext,                'urlFor', 'entity'],
   ]
   for (const [model, ...names] of methods) {
@@ -104,6 +104,26 @@ test('sessions and grants keep the proof that they carry through the store', () 
   assert.ok(names(provider.Grant).includes('proof') && names(provider.Grant).includes('sessionUid'))
   const grant = new provider.Grant({ accountId: 'a', clientId: 'b', proof: 'p' } as never)
   assert.equal((grant as unknown as { proof: string }).proof, 'p')
+})
+
+test('a session is saved when the grant that it names is, and fails with it', async () => {
+  const { provider, stored } = storing()
+  saveTogether(provider)
+  for (const outcome of ['written', 'lost'] as const) {
+    const session = new provider.Session()
+    const grant = Promise.withResolvers<void>()
+    saveWith(session, { save: () => grant.promise })
+    const saved = session.save(60).then(
+      () => 'written',
+      (error: Error) => error.message,
+    )
+    const early = await Promise.race([saved, new Promise((resolve) => setImmediate(resolve, 'waits'))])
+    assert.equal(early, 'waits')
+    assert.ok(stored('Session').has(session.jti), 'both are on the way at once')
+    if (outcome === 'lost') grant.reject(new Error('lost'))
+    else grant.resolve()
+    assert.equal(await saved, outcome)
+  }
 })
 
 test('the URL of a route comes from the issuer, whatever the request says', () => {
