@@ -1,7 +1,9 @@
 import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Check } from '../core/ports.ts'
+import { possibleGrants } from '../core/possible.ts'
 import { createFetcher } from '../fetcher.ts'
+import { clusterAccess, keptCluster } from '../live-targets.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { openConnector } from '../upstreams.ts'
@@ -19,11 +21,14 @@ const PATIENCE_MS = 15_000
  * @returns whether something is wrong, as an exit code
  * @throws {UsageError} where there is no such one
  */
-export async function checkLive({ config }: Loaded, only: string | undefined, io: Io): Promise<number> {
+export async function checkLive(loaded: Loaded, only: string | undefined, io: Io): Promise<number> {
+  const { config } = loaded
   const named = ({ id }: { readonly id: string }) => only === undefined || id === only
   const connectors = config.connectors.filter(named)
   // A target that cannot be asked is passed over, and said to be so where it was named.
-  const targets = config.targets.filter((target) => named(target) && (only !== undefined || probeOf(target)))
+  const targets = config.targets.filter(
+    (target) => named(target) && (only !== undefined || probeOf(target) || keptCluster(target)),
+  )
   if (only !== undefined && connectors.length + targets.length === 0) {
     const known = [...config.connectors, ...config.targets].map(({ id }) => id).join(', ')
     throw new UsageError(
@@ -32,7 +37,7 @@ export async function checkLive({ config }: Loaded, only: string | undefined, io
   }
   const found = await Promise.all([
     ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, config, io) })),
-    ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, config, io) })),
+    ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, loaded, io) })),
   ])
   for (const { id, checks } of found) for (const check of checks) io.out(line(id, check))
   return found.some(({ checks }) => checks.some(({ ok }) => !ok)) ? exit.refused : exit.ok
@@ -54,7 +59,17 @@ function probeOf({ type: name }: TargetConfig) {
   return 'probe' in type ? type.probe : undefined
 }
 
-async function askTarget(target: TargetConfig, { issuer, clients }: GatewayConfig, io: Io): Promise<readonly Check[]> {
+async function askTarget(
+  target: TargetConfig,
+  { config: { issuer, clients }, policy }: Loaded,
+  io: Io,
+): Promise<readonly Check[]> {
+  const cluster = keptCluster(target)
+  if (cluster) {
+    const { checkAccount } = await targetTypes.kubernetes.ask()
+    const possible = possibleGrants(policy, targetTypes.kubernetes.open(cluster), [])
+    return await checkAccount(cluster, possible, clusterAccess(cluster))
+  }
   const load = probeOf(target)
   if (load === undefined) return [nothingToAsk]
   const config = target as unknown as KeystoneConfig // its type's own schema has read it

@@ -13,8 +13,8 @@ A problem in a tenant's file disables that tenant alone; check still exits with 
 --live then asks each upstream and each Keystone, or the one named, what can be asked without a person. Upstreams: whether
 they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new
 enough, whether anybody can forge claims to them, and whether the web server in front guards what it has to and sends people
-here. \`bad\` is why sign-ins fail, or a hole, and exits with 1; \`note\` is worth knowing.`,
-  options: { ...configOption, live: { help: 'then ask upstreams and Keystones' } },
+here. Clusters with apply: whether the gateway's account may do what it needs there. \`bad\` is why sign-ins fail, or a hole, and exits with 1; \`note\` is worth knowing.`,
+  options: { ...configOption, live: { help: 'then ask upstreams, Keystones and clusters' } },
   run: async (args, io) => {
     const live = args.flag('live')
     const path = live ? configPath(args, io) : fileOf(args, io)

@@ -2,6 +2,7 @@ import type { Explanation, RuleTrace } from '../core/explain.ts'
 import { describeGrant } from '../core/grants.ts'
 import { accountId, type Subject } from '../core/subject.ts'
 import type { Simulated } from '../targets/keystone/simulate/simulate.ts'
+import type { Reviewed } from '../targets/kubernetes/live/ask.ts'
 import { keystoneLines } from './explain-keystone.ts'
 import { printable } from './table.ts'
 
@@ -12,6 +13,10 @@ export interface ChartedTarget {
   readonly names: readonly string[]
   /** What the consumer makes of them, and what would bite, where this is known. */
   readonly keystone?: Simulated
+  /** What a cluster said when it was asked. */
+  readonly cluster?: Reviewed
+  /** Why it could not be asked. */
+  readonly unasked?: string
   /** Why the gateway gives this person no token for it, although the rules give something. */
   readonly unsayable?: string
 }
@@ -49,13 +54,30 @@ export function chart({ subject, explanation, targets, columns }: Charted): read
   return lines
 }
 
-function targetLines({ id, label, names, keystone, unsayable }: ChartedTarget, paint: Paint): readonly string[] {
+function targetLines({ id, label, names, ...more }: ChartedTarget, paint: Paint): readonly string[] {
+  const { keystone, cluster, unasked, unsayable } = more
   return [
     '',
     `  ${paint('bold', id)}${label === id ? '' : `  ${paint('dim', label)}`}`,
     ...(names.length > 0 ? names.map((name) => `    ${printable(name)}`) : [paint('dim', '    nothing')]),
     ...(unsayable === undefined ? [] : [`    ${paint('red', '!')} no token is given: ${printable(unsayable)}`]),
+    ...(unasked === undefined ? [] : [`    ${paint('red', '!')} it cannot be asked: ${printable(unasked)}`]),
+    ...(cluster === undefined ? [] : clusterLines(cluster, paint)),
     ...(keystone === undefined ? [] : keystoneLines(keystone, paint)),
+  ]
+}
+
+/** One line for each namespace, and one for the cluster as a whole. */
+function clusterLines({ may }: Reviewed, paint: Paint): readonly string[] {
+  const places = Map.groupBy(may, ({ namespace }) =>
+    namespace === undefined ? 'whole cluster' : `namespace ${namespace}`,
+  )
+  return [
+    paint('dim', '    what the cluster allows'),
+    ...[...places].flatMap(([place, deeds]) => [
+      `      ${place}`,
+      ...deeds.map(({ says, allowed }) => `        ${allowed ? paint('green', 'yes') : paint('dim', 'no ')}  ${says}`),
+    ]),
   ]
 }
 

@@ -9,19 +9,23 @@ import { LoginError } from '../core/errors.ts'
 import { explain } from '../core/explain.ts'
 import { accountId, type Subject } from '../core/subject.ts'
 import { reaches } from '../http/proofs.ts'
+import { clusterAccess, keptCluster } from '../live-targets.ts'
 import { targetTypes } from '../targets/index.ts'
+import { TargetUnavailable } from '../targets/live.ts'
 import { subjectFrom } from './claims.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 import { type ChartedTarget, chart } from './explain-chart.ts'
 
 /** `lotse explain`: what the rules say about somebody, rule by rule, without a sign-in. */
 export const command: Command = {
-  usage: '(--claims FILE | --claim NAME=VALUE…) --connector ID [--target ID] [--json]',
+  usage: '(--claims FILE | --claim NAME=VALUE…) --connector ID [--target ID] [--live] [--json]',
   details: `What was said, what the rules say to it, and what comes of it at each target.
 FILE is a JSON object of claims as the upstream sends them, - for standard input; nested objects become JSON pointers
 (/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is
 "somebody". Strengths (acr) are meant as the rules name them: a connector's own translation is not applied.
-Exits with 1 where the rules give this person nothing.`,
+--live asks each cluster with apply, or the one named, what it would let this person do, under exactly the names
+that her tokens have, by the gateway's own account. Exits with 1 where the rules give this person nothing, with 3
+where a cluster cannot be asked.`,
   options: {
     ...configOption,
     connector: { value: 'ID', help: 'the connector that the person came by' },
@@ -31,6 +35,7 @@ Exits with 1 where the rules give this person nothing.`,
     acr: { value: 'ACR', help: 'the strength of the sign-in; the claim acr if absent' },
     amr: { value: 'AMR', repeat: true, help: 'a method of the sign-in; the claim amr if absent' },
     target: { value: 'ID', help: 'only this target' },
+    live: { help: 'ask clusters what they let this person do' },
     json: { help: 'one JSON object, for programs' },
   },
   run: async (args, io) => {
@@ -79,13 +84,17 @@ async function answer({ args, io, loaded, subject }: Answering): Promise<number>
   const explanation = explain(loaded.policy, subject, io.now())
   const { decision } = explanation
   const about = { decision, sub: accountId(subject), issuer: new URL(loaded.config.issuer) }
-  const targets = await Promise.all(chosen(args, loaded).map((target) => foretold(target, about)))
+  const asked = chosen(args, loaded)
+  if (args.flag('live')) refuseUnasked(asked)
+  const foretell = args.flag('live') ? reviewedLive : foretold
+  const targets = await Promise.all(asked.map((target) => foretell(target, about)))
   if (args.flag('json')) {
     const until = Number.isFinite(decision.until) ? decision.until : null
     const { sub } = about
     const { rules } = explanation
     io.out(JSON.stringify({ subject, sub, decision: { ...decision, until }, rules, targets }, null, 2))
   } else for (const line of chart({ subject, explanation, targets, columns: io.columns })) io.out(line)
+  if (targets.some(({ unasked }) => unasked !== undefined)) return exit.failed
   return decision.allowed ? exit.ok : exit.refused
 }
 
@@ -118,5 +127,30 @@ async function foretold(config: TargetConfig, about: About): Promise<ChartedTarg
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
     return { ...names, unsayable: `${error.message} (${error.code})` }
+  }
+}
+
+/** @throws {UsageError} where the gateway has no account at any of these */
+function refuseUnasked(targets: readonly TargetConfig[]): void {
+  if (targets.some((target) => keptCluster(target))) return
+  const ids = targets.map(({ id }) => id).join(', ')
+  throw new UsageError(
+    `--live asks clusters by the gateway's own account, and it has none at ${ids}; give the target apply`,
+  )
+}
+
+/** The same, with what the cluster itself says where the gateway may ask it. */
+async function reviewedLive(config: TargetConfig, about: About): Promise<ChartedTarget> {
+  const names = await foretold(config, about)
+  const cluster = keptCluster(config)
+  if (cluster === undefined || !reaches(about.decision, config.id)) return names
+  try {
+    targetTypes.kubernetes.open(cluster).claims(about.decision, 'access_token')
+    const { reviewed } = await targetTypes.kubernetes.ask()
+    return { ...names, cluster: await reviewed(cluster, about.decision, clusterAccess(cluster)) }
+  } catch (error) {
+    if (error instanceof LoginError) return { ...names, unsayable: `${error.message} (${error.code})` }
+    if (error instanceof TargetUnavailable) return { ...names, unasked: error.message }
+    throw error
   }
 }

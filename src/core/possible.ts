@@ -14,6 +14,8 @@ export interface Possible {
   readonly grants: readonly Grant[]
   /** Namespaces that a claim completes: they have no end, and only those that were `named` are among the grants. */
   readonly open: readonly string[]
+  /** Every role that rules could give in those, whether one was named or not. Sorted. */
+  readonly openRoles: readonly string[]
 }
 
 type Fills = ReadonlyMap<string, string>
@@ -32,14 +34,19 @@ interface Place {
 export function possibleGrants(policy: Policy, target: TargetRules, named: readonly string[]): Possible {
   const { tables } = policy.base.binder
   const open = new Set<string>()
+  const openRoles = new Set<string>()
   const grants = policy.base.glasses.flatMap((glass) => glass.grants.filter((grant) => grant.target === target.id))
   for (const ref of refsOf(policy)) {
     const walled = ({ walls }: RuleRef['scope'], grant: Grant) =>
       walls !== undefined && outside(walls, grant, target, undefined) !== undefined
-    for (const grant of grantsOf(ref, { target, tables, named, open }))
+    for (const grant of grantsOf(ref, { target, tables, named, open, openRoles }))
       if (target.refuse(grant) === undefined && !walled(ref.scope, grant)) grants.push(grant)
   }
-  return { grants: mergeGrants(grants), open: [...open].sort() }
+  // Whether a role can be given says the target, whatever the namespace is called.
+  const givable = [...openRoles].filter(
+    (role) => target.refuse({ target: target.id, namespace: 'any', roles: [role] }) === undefined,
+  )
+  return { grants: mergeGrants(grants), open: [...open].sort(), openRoles: givable.sort() }
 }
 
 function refsOf(policy: Policy): readonly RuleRef[] {
@@ -53,6 +60,8 @@ interface Asked {
   readonly named: readonly string[]
   /** Namespaces without an end are written down here. */
   readonly open: Set<string>
+  /** And so are the roles that go with them. */
+  readonly openRoles: Set<string>
 }
 
 function grantsOf({ rule, scope }: RuleRef, asked: Asked): readonly Grant[] {
@@ -73,17 +82,23 @@ function roundsOf(each: Each | undefined, tables: TableMaps): readonly Fills[] {
 function filled(template: GrantTemplate, fills: Fills, asked: Asked): readonly Grant[] {
   const { target, namespace, group, cluster, roles } = template
   if (group !== undefined) {
-    const ended = placesOf(group, fills, { ...asked, named: [], open: new Set() })
+    const ended = placesOf(group, fills, { ...asked, named: [], open: new Set<string>() })
     return ended.map(({ name }) => ({ target, group: name }))
   }
   const listsOf = (known: Fills) =>
     roles === undefined ? [] : 'lookup' in roles ? lookedUp(roles, known, asked.tables) : [roles]
   if (cluster) return listsOf(fills).map((list) => ({ target, cluster, roles: list }))
   if (namespace === undefined) return []
-  return placesOf(namespace, fills, asked).flatMap(({ name, fills: known }) =>
+  const places = placesOf(namespace, fills, asked)
+  if (hasNoEnd(namespace, fills)) for (const role of listsOf(fills).flat()) asked.openRoles.add(role)
+  return places.flatMap(({ name, fills: known }) =>
     listsOf(known).map((list) => ({ target, namespace: name, roles: list })),
   )
 }
+
+/** A claim completes it: it is neither looked up nor whole. */
+const hasNoEnd = (text: Text, fills: Fills): boolean =>
+  typeof text === 'string' && literalOf(resolve(partsOf(text), fills)) === undefined
 
 function placesOf(text: Text, fills: Fills, asked: Asked): readonly Place[] {
   if (typeof text !== 'string')

@@ -26,6 +26,7 @@ export const targetTypes = {
     open: openKubernetes,
     print: () => import('./kubernetes/print/print.ts'),
     bindings: () => import('./kubernetes/live/live.ts'),
+    ask: () => import('./kubernetes/live/ask.ts'),
   },
   oidc: { options: oidcOptions, open: openOidc },
 } as const

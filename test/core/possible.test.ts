@@ -34,6 +34,19 @@ test('literal names and roles are possible as they stand, at one target alone', 
   })
 })
 
+test('roles in namespaces that a claim completes are known, also where the claim chooses among a table of them', () => {
+  const tables = { ranks: { dev: ['edit'], lead: ['admin', 'owner'] } }
+  const rules = [
+    give({ namespace: '<team>', roles: { lookup: 'ranks', key: '<rank>' } }, teams),
+    { ...give({ namespace: 'web', roles: ['view'] }), name: 'literal' },
+  ]
+  const noOwner: typeof prod = {
+    ...prod,
+    refuse: (grant) => ('roles' in grant && grant.roles.includes('owner') ? 'reserved' : undefined),
+  }
+  assert.deepEqual(possibleGrants(policyOf({ rules, tables }), noOwner, []).openRoles, ['admin', 'edit'])
+})
+
 test('what tables hold has an end, and a name goes with the roles under the same key', () => {
   const tables = {
     team: { a: ['red', 'blue'], b: ['blue'] },

@@ -47,7 +47,7 @@ const CA = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n'
 const world = (more: Partial<PrintWorld> = {}): PrintWorld => ({
   issuer: new URL('https://login.example'),
   clients: [many, kubectl],
-  possible: { grants, open: [] },
+  possible: { grants, open: [], openRoles: [] },
   ...more,
 })
 
@@ -355,4 +355,37 @@ test('an issuer without TLS, no client, and ID tokens of nobody are told with wh
   assert.deepEqual(problems({ flavour: 'id-token' }), '', 'they ask by scope')
   assert.match(problems({ flavour: 'id-token', clients: [] }), /- \{ id: k8s-prod, target: prod/)
   assert.deepEqual([...flavours], ['any', 'access-token', 'id-token'])
+})
+
+test('with apply the gateway’s own account may bind the roles that rules can give, touch bindings of its own names, and nothing else', () => {
+  const possible = { grants, open: ['<team>'], openRoles: ['admin', 'edit'] }
+  assert.equal(texts().has('gateway/account.yaml'), false)
+  const config = cluster({ apply: { kubeconfig: 'in-cluster' } })
+  const documents = parseAllDocuments(textOf('gateway/account.yaml', config, { possible })).map(
+    (each) => each.toJS() as Record<string, never>,
+  )
+  assert.deepEqual(
+    documents.map(({ kind }) => kind),
+    ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding'],
+  )
+  const rules = documents[1]?.['rules'] as unknown as Record<string, readonly string[] | undefined>[]
+  const namesOf = (resource: string, verb: string) =>
+    rules.find(({ resources, verbs }) => resources?.[0] === resource && verbs?.includes(verb))?.['resourceNames']
+  assert.deepEqual(namesOf('rolebindings', 'patch'), ['lotse:prod:admin', 'lotse:prod:deployer', 'lotse:prod:edit'])
+  assert.deepEqual(namesOf('clusterrolebindings', 'delete'), ['lotse:prod:view'])
+  assert.deepEqual(namesOf('clusterroles', 'bind'), ['admin', 'deployer', 'edit', 'view'])
+  for (const { apiGroups, resources, verbs, resourceNames } of rules) {
+    assert.ok(![apiGroups, resources, verbs, resourceNames].some((all) => all?.includes('*')))
+    // No names would mean all of them.
+    assert.notEqual(resourceNames?.length, 0)
+  }
+})
+
+test('where rules give no role, the account may bind and touch nothing, and outside of the cluster it gets a token', () => {
+  const config = cluster({ apply: { kubeconfig: { env: 'KUBE' } } })
+  const possible = { grants: [{ target: 'prod', group: 'corp:ops' }], open: [], openRoles: [] }
+  const text = textOf('gateway/account.yaml', config, { possible })
+  assert.match(text, /kubernetes\.io\/service-account-token/)
+  for (const never of ['bind', 'rolebindings', 'clusterroles'])
+    assert.doesNotMatch(text, new RegExp(`- ${never}$`, 'm'))
 })

@@ -47,16 +47,17 @@ interface Looking {
   readonly config: KubernetesConfig
 }
 
-/** Everything with the gateway's labels. */
+/** Everything with the gateway's labels. Of a kind that no rule gives, the account need not be allowed to look at any. */
 async function allOf(looking: Looking, wanted: readonly Manifest[]): Promise<readonly Manifest[]> {
-  const inNamespaces = await listOf(looking, 'RoleBinding')
-  const isWanted = wanted.some(({ kind }) => kind === 'ClusterRoleBinding')
-  const overCluster = await listOf(looking, 'ClusterRoleBinding').catch((error: unknown) => {
-    // Where no rule gives a role over the cluster, the account need not be allowed to look at any.
-    if (isWanted || !(error instanceof TargetUnavailable) || error.kind === 'down') throw error
-    return []
-  })
-  return [...inNamespaces, ...overCluster]
+  const kinds = ['RoleBinding', 'ClusterRoleBinding'] as const
+  const lists = kinds.map((kind) =>
+    listOf(looking, kind).catch((error: unknown) => {
+      const isWanted = wanted.some((each) => each.kind === kind)
+      if (isWanted || !(error instanceof TargetUnavailable) || error.kind === 'down') throw error
+      return []
+    }),
+  )
+  return (await Promise.all(lists)).flat()
 }
 
 async function listOf({ api, config }: Looking, kind: Manifest['kind']): Promise<readonly Manifest[]> {

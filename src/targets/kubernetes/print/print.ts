@@ -1,6 +1,7 @@
 import type { GeneratedFile } from '../../../core/ports.ts'
 import type { PrintWorld } from '../../target.ts'
 import type { KubernetesConfig } from '../target.ts'
+import { accountFiles } from './account.ts'
 import { appFiles } from './apps.ts'
 import { authenticationFiles } from './authentication.ts'
 import { flagFiles } from './flags.ts'
@@ -22,6 +23,7 @@ export function printFiles(config: KubernetesConfig, world: PrintWorld): readonl
     ...authenticationFiles(setting),
     ...flagFiles(setting),
     ...rbacFiles(setting),
+    ...accountFiles(setting),
     ...kubeconfigFiles(setting),
     ...appFiles(setting),
   ]

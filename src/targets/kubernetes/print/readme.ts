@@ -39,18 +39,24 @@ function apiServer(setting: Setting, files: readonly GeneratedFile[]): readonly 
 
 function rights({ possible, config }: Setting, files: readonly GeneratedFile[]): readonly string[] {
   const open = possible.open.map((text) => `\`${text}\``).join(', ')
+  const own =
+    config.apply === undefined
+      ? ''
+      : ` The gateway keeps these bindings by itself (\`apply\`), also where no file has them: \`kubectl apply -f gateway/account.yaml\` once,
+   and \`rbac/\` never.`
   const unended =
     open === ''
       ? ''
       : ` Rules give roles in namespaces that a claim completes (${open}): say which by \`--namespaces A,B\`,
    or \`--seen\` for those of everybody who is signed in now.`
-  if (!has(files, 'rbac/')) return [`Rules give no role in a namespace or over the cluster that has an end.${unended}`]
+  if (!has(files, 'rbac/'))
+    return [`Rules give no role in a namespace or over the cluster that has an end.${unended}${own}`]
   const explicit = has(files, 'rbac-explicit/')
     ? ' Where no controller-manager runs, the roles `view`, `edit` and `admin` are empty: take `rbac-explicit/` instead.'
     : ''
   return [
     `Rights: \`kubectl apply -f rbac/\`; the namespaces have to exist. Groups are named as \`lotse explain --target ${config.id}\` prints them.
-   ${explicit.trim()}${unended}`.trimEnd(),
+   ${explicit.trim()}${unended}${own}`.trimEnd(),
   ]
 }
 

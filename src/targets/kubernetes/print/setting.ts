@@ -62,7 +62,7 @@ export function settingOf(config: KubernetesConfig, world: PrintWorld): Setting 
     accessClients,
     scopeClients,
     algs: [...new Set([...(asking.length > 0 ? [alg] : []), ...(idClient ? [idClient.idTokenAlg] : [])])],
-    possible: world.possible ?? { grants: [], open: [] },
+    possible: world.possible ?? { grants: [], open: [], openRoles: [] },
     issuerCa: world.authorities?.issuer,
     clusterCa: world.authorities?.consumer,
     clients: world.clients,
