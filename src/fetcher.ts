@@ -1,7 +1,8 @@
 import { lookup } from 'node:dns'
 import http from 'node:http'
 import https from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
+import { isLoopback, isPublicAddress } from './addresses.ts'
 
 /** How one part of the gateway reaches the network. */
 export interface FetcherOptions {
@@ -56,32 +57,7 @@ const IDLE = 4000
  * Throws `FetchError` where a bound is passed; `redirect: 'manual'` gives the 3xx answer.
  */
 export function createFetcher(options: FetcherOptions): typeof globalThis.fetch {
-  const allowed = new Set((options.allowPrivate ?? []).map((host) => host.toLowerCase()))
-  const mayBePrivate = (host: string) => options.reach === 'configured' || allowed.has(host)
-  const agents = createAgents(options)
-
-  const once = (url: URL, request: Outgoing) => {
-    checkAddress(url, mayBePrivate(bare(url)))
-    const connect = options.proxy ? {} : { lookup: checkedLookup(mayBePrivate(bare(url)), url.protocol === 'http:') }
-    const init = { method: request.method, headers: request.headers, agent: agents[url.protocol as 'https:' | 'http:'] }
-    return send(url, request, { ...init, ...connect }, options.maxBytes)
-  }
-
-  const follow = async (from: URL, mode: RequestRedirect, outgoing: Outgoing): Promise<Response> => {
-    let url = from
-    url.hash = ''
-    for (let hops = 0; ; hops += 1) {
-      const response = await once(url, outgoing)
-      const next = redirection(response, url, mode)
-      if (!next) return response
-      if (outgoing.body || hops >= REDIRECTS)
-        throw new FetchError('FETCH_REDIRECT', `${url.origin} redirects too often, or a POST`)
-      // Credentials are for the origin for which they were meant.
-      if (next.origin !== url.origin) for (const name of CREDENTIALS) delete outgoing.headers[name]
-      url = next
-    }
-  }
-
+  const follow = follower(options)
   return async (input, init) => {
     const request = toRequest(input, init)
     const limit = timeLimit(options.timeoutMs)
@@ -101,6 +77,59 @@ export function createFetcher(options: FetcherOptions): typeof globalThis.fetch 
   }
 }
 
+/**
+ * Gets a document that is too large to hold: the body of a 200 goes to `sink` piece by piece, each awaited, and the answer that comes
+ * back has none. What `sink` got is of no use before this has resolved: what came may be the half of it, or too much.
+ * @throws {FetchError}, and what `sink` throws
+ */
+export type Download = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  sink: (chunk: Uint8Array) => Promise<void>,
+) => Promise<Response>
+
+/** The same way out as `createFetcher`, with the same bounds, for documents that are read while they come. */
+export function createDownloader(options: FetcherOptions): Download {
+  const follow = follower(options)
+  return async (url, headers, sink) => {
+    const limit = timeLimit(options.timeoutMs)
+    const given = Object.fromEntries(toRequest(url, { headers }).headers)
+    const outgoing = { method: 'GET', headers: { ...given, 'accept-encoding': 'identity' }, signal: limit.signal, sink }
+    return await follow(new URL(url), 'follow', outgoing).finally(limit.clear)
+  }
+}
+
+type Follow = (from: URL, mode: RequestRedirect, outgoing: Outgoing) => Promise<Response>
+
+/** Makes requests and takes redirects, each address checked. */
+function follower(options: FetcherOptions): Follow {
+  const allowed = new Set((options.allowPrivate ?? []).map((host) => host.toLowerCase()))
+  const mayBePrivate = (host: string) => options.reach === 'configured' || allowed.has(host)
+  const agents = createAgents(options)
+
+  const once = (url: URL, request: Outgoing) => {
+    checkAddress(url, mayBePrivate(bare(url)))
+    const connect = options.proxy ? {} : { lookup: checkedLookup(mayBePrivate(bare(url)), url.protocol === 'http:') }
+    const init = { method: request.method, headers: request.headers, agent: agents[url.protocol as 'https:' | 'http:'] }
+    return send(url, request, { ...init, ...connect }, options.maxBytes)
+  }
+
+  return async (from, mode, outgoing) => {
+    let url = from
+    url.hash = ''
+    for (let hops = 0; ; hops += 1) {
+      const response = await once(url, outgoing)
+      const next = redirection(response, url, mode)
+      if (!next) return response
+      if (outgoing.body || hops >= REDIRECTS)
+        throw new FetchError('FETCH_REDIRECT', `${url.origin} redirects too often, or a POST`)
+      // Credentials are for the origin for which they were meant.
+      if (next.origin !== url.origin) for (const name of CREDENTIALS) delete outgoing.headers[name]
+      url = next
+    }
+  }
+}
+
 /** `AbortSignal.timeout` that is called off once there is an answer: else each request costs an error made 5 s later for nobody. */
 function timeLimit(milliseconds: number) {
   const limit = new AbortController()
@@ -113,6 +142,7 @@ interface Outgoing {
   readonly headers: Record<string, string>
   readonly body?: Uint8Array
   readonly signal: AbortSignal
+  readonly sink?: Parameters<Download>[2]
 }
 
 function toRequest(input: Parameters<typeof fetch>[0], init?: RequestInit): Request {
@@ -142,6 +172,20 @@ function send(url: URL, request: Outgoing, init: https.RequestOptions, maxBytes:
   const call = (url.protocol === 'https:' ? https : http).request(url, { ...init, signal: request.signal })
   call.on('error', (error) => reject(explain(error, url, request.signal)))
   call.on('response', (answer) => {
+    if (request.sink && answer.statusCode === 200) {
+      const { sink } = request
+      let theirs: { readonly error: unknown } | undefined
+      const guarded = (chunk: Uint8Array) =>
+        sink(chunk).catch((error: unknown) => {
+          theirs = { error }
+          throw error
+        })
+      drain(answer, url, { sink: guarded, maxBytes }).then(resolve, (error: Error) => {
+        reject(theirs ? theirs.error : explain(error, url, request.signal))
+        call.destroy()
+      })
+      return
+    }
     const chunks: Buffer[] = []
     let size = 0
     const refuse = (error: FetchError) => {
@@ -156,15 +200,43 @@ function send(url: URL, request: Outgoing, init: https.RequestOptions, maxBytes:
       chunks.push(chunk)
     })
     answer.on('end', () => {
-      // A length that was promised and not kept is an answer cut off on the way.
-      if (!answer.complete) return refuse(new FetchError('FETCH_UNREACHABLE', `${url.origin} broke off its answer`))
-      if ((answer.headers['content-encoding'] ?? 'identity') !== 'identity')
-        return refuse(new FetchError('FETCH_ENCODING', `${url.origin} compressed its answer unasked`))
+      const wrong = brokenOff(answer, url) ?? compressed(answer, url)
+      if (wrong) return refuse(wrong)
       resolve(toResponse(answer, Buffer.concat(chunks)))
     })
   })
   call.end(request.body)
   return promise
+}
+
+/** Hands a body on as it comes; a slow `sink` slows the sender down. */
+async function drain(
+  answer: http.IncomingMessage,
+  url: URL,
+  { sink, maxBytes }: { readonly sink: Parameters<Download>[2]; readonly maxBytes: number },
+): Promise<Response> {
+  const unreadable = compressed(answer, url)
+  if (unreadable) throw unreadable
+  let size = 0
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new FetchError('FETCH_TOO_LARGE', `${url.origin} sent more than ${maxBytes} bytes`)
+    await sink(chunk)
+  }
+  const half = brokenOff(answer, url)
+  if (half) throw half
+  return toResponse(answer, Buffer.alloc(0))
+}
+
+/** A length that was promised and not kept is an answer cut off on the way. */
+function brokenOff({ complete }: http.IncomingMessage, url: URL): FetchError | undefined {
+  return complete ? undefined : new FetchError('FETCH_UNREACHABLE', `${url.origin} broke off its answer`)
+}
+
+function compressed({ headers }: http.IncomingMessage, url: URL): FetchError | undefined {
+  return (headers['content-encoding'] ?? 'identity') === 'identity'
+    ? undefined
+    : new FetchError('FETCH_ENCODING', `${url.origin} compressed its answer unasked`)
 }
 
 function toResponse(answer: http.IncomingMessage, body: Buffer): Response {
@@ -185,54 +257,6 @@ function redirection(response: Response, from: URL, mode: RequestRedirect): URL 
   next.hash = ''
   return next
 }
-
-/** Everything but globally reachable unicast. @see RFC 6890 and the IANA special-purpose registries */
-const special = new BlockList()
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.31.196.0', 24],
-  ['192.52.193.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['192.175.48.0', 24],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 4],
-  ['240.0.0.0', 4],
-] as const)
-  special.addSubnet(network, prefix, 'ipv4')
-const globalUnicast = new BlockList()
-globalUnicast.addSubnet('2000::', 3, 'ipv6')
-/** Inside 2000::/3, yet special: Teredo and other IETF assignments, documentation, 6to4, which carries any IPv4 address. */
-const specialUnicast = new BlockList()
-for (const [network, prefix] of [
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['2620:4f:8000::', 48],
-  ['3fff::', 20],
-] as const)
-  specialUnicast.addSubnet(network, prefix, 'ipv6')
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-/** Whether an address may be reached by anybody on the internet. IPv4 inside IPv6 (mapped, 6to4, NAT64) never passes. */
-export function isPublicAddress(address: string): boolean {
-  const family = isIP(address)
-  if (family === 4) return !special.check(address, 'ipv4')
-  return family === 6 && globalUnicast.check(address, 'ipv6') && !specialUnicast.check(address, 'ipv6')
-}
-
-const isLoopback = (address: string) => loopback.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /** The host without the brackets of an IPv6 address. */
 const bare = (url: URL) => url.hostname.replace(/^\[|\]$/g, '')

@@ -5,7 +5,8 @@ import { type AddressInfo, connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
-import { createFetcher, type FetchError, type FetcherOptions, isPublicAddress } from '../src/fetcher.ts'
+import { isPublicAddress } from '../src/addresses.ts'
+import { createDownloader, createFetcher, type FetchError, type FetcherOptions } from '../src/fetcher.ts'
 import { selfSigned } from './support/certificate.ts'
 
 const { key, cert } = selfSigned()
@@ -216,4 +217,48 @@ test('every special-purpose range is known, and ordinary addresses are public', 
   for (const address of special.split(' ')) assert.equal(isPublicAddress(address), false, address)
   for (const address of '8.8.8.8 100.63.0.1 172.32.0.1 2606:4700::1111 2a00:1450::1'.split(' '))
     assert.equal(isPublicAddress(address), true, address)
+})
+
+const download = (path: string, sink: (chunk: Uint8Array) => Promise<void>, over: Partial<FetcherOptions> = {}) =>
+  createDownloader({ reach: 'configured', timeoutMs: 1000, maxBytes: 5000, ...over })(
+    `${origin}${path}`,
+    { a: 'b' },
+    sink,
+  )
+
+test('a document goes to the sink piece by piece, each awaited, and redirects are followed', async () => {
+  let size = 0
+  let under = 0
+  const sink = async (chunk: Uint8Array) => {
+    under += 1
+    assert.equal(under, 1)
+    await new Promise((resolve) => setImmediate(resolve))
+    under -= 1
+    size += chunk.length
+  }
+  const answer = await download(`/to?u=${encodeURIComponent('/large')}`, sink)
+  assert.deepEqual([answer.status, await answer.text(), size], [200, '', 2000])
+  assert.equal(seen.at(-1)?.headers['a'], 'b')
+})
+
+test('a document that passes a bound, is cut off, hangs or is compressed is refused, though its pieces came', async () => {
+  const nothing = async () => {}
+  await fails(download('/endless', nothing), 'FETCH_TOO_LARGE')
+  await fails(download('/cut', nothing), 'FETCH_UNREACHABLE')
+  await fails(download('/hang', nothing, { timeoutMs: 200 }), 'FETCH_TIMEOUT')
+  await fails(
+    download('/zip', () => assert.fail('nothing of it is handed on')),
+    'FETCH_ENCODING',
+  )
+  await fails(download('/large', nothing, { reach: 'public' }), 'FETCH_SCHEME')
+})
+
+test('what the sink throws is what is thrown, and an answer that is no 200 goes to nobody', async () => {
+  const refusal = new RangeError('enough')
+  await assert.rejects(
+    download('/endless', () => Promise.reject(refusal)),
+    (error) => error === refusal,
+  )
+  const other = await download('/other', () => assert.fail('only a 200 is a document'))
+  assert.deepEqual([other.status, await other.text()], [201, 'GET '])
 })
