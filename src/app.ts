@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audit } from './audit.ts'
 import type { GatewayConfig } from './config/gateway.ts'
-import type { ServiceProvider } from './connectors/connector.ts'
+import type { ServiceProvider, Standing } from './connectors/connector.ts'
 import type { Decision, Grant } from './core/decision.ts'
 import { type Clock, ISSUER_RING, type Log, SAML_RING, type SigningAlg } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
@@ -59,6 +59,8 @@ export interface App {
   /** The one way in which access ends. */
   readonly ends: Ends
   ready(): Promise<void>
+  /** What is known of upstreams by their metadata, by connector. */
+  standing(): Readonly<Record<string, Standing>>
   /** Composes a new gateway beside the old one and swaps it in; sessions and sign-ins in flight go on, since all of them are in the store. */
   reload(loaded: Loaded): Promise<void>
   /** Once a second: what other processes did to the keys, and what is due. */
@@ -294,6 +296,10 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     ends: lifecycle.ends,
     handle: (req, res) => current?.gateway.handle(req, res),
     ready: () => ports.store.check(),
+    standing() {
+      const known = [...(current?.world.connectors.values() ?? [])].map((one) => [one.id, one.standing()] as const)
+      return Object.fromEntries(known.flatMap(([id, standing]) => (standing ? [[id, standing]] : [])))
+    },
     async reload(loaded) {
       if (loaded.config.issuer !== first.config.issuer) throw new Error('the issuer cannot change while running')
       current = await compose(loaded)
@@ -302,6 +308,11 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     },
     async tick() {
       const before = current as NonNullable<typeof current>
+      for (const one of before.world.connectors.values()) {
+        one.tend()
+        const standing = one.standing()
+        if (standing) metrics.metadata(one.id, standing)
+      }
       // A reload that came in between has opened the rings anew, and must not be undone.
       if (!(await before.rings.tick()) || current !== before) return
       current = { ...before, gateway: composition({ ports, metrics, lifecycle, ...counted }, before) }

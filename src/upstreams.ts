@@ -2,16 +2,19 @@ import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
 import {
   type Connector,
   type ConnectorPorts,
+  type Kept,
   type ServiceProvider,
   type SpAbout,
   urlsFor,
 } from './connectors/connector.ts'
 import { connectorTypes } from './connectors/index.ts'
 import type { Clock, Log } from './core/ports.ts'
-import { createFetcher } from './fetcher.ts'
+import { createDownloader, createFetcher } from './fetcher.ts'
 import type { ConnectorEntry } from './http/parts.ts'
 import type { Root } from './keys/root.ts'
 import { re2 } from './regex.ts'
+import { collection, kinds } from './store/collection.ts'
+import type { Store } from './store/store.ts'
 
 /** What connectors get of the process. */
 export interface UpstreamPorts {
@@ -19,6 +22,8 @@ export interface UpstreamPorts {
   readonly log: Log
   readonly root: Pick<Root, 'seal' | 'open'>
   readonly sp: ServiceProvider
+  /** Absent in commands that keep nothing. */
+  readonly store?: Store
 }
 
 /** The entityID of the gateway as a SAML service provider: the same for all upstreams, and where its metadata is. */
@@ -36,6 +41,9 @@ export function spAbout({ saml, brand }: Pick<GatewayConfig, 'saml' | 'brand'>):
 /** Bytes of an upstream's answer, and milliseconds that it may take. */
 const ANSWER_LIMIT = 1024 * 1024
 const PATIENCE_MS = 5000
+/** The same for a document that is read while it comes: a federation's metadata. */
+const DOCUMENT_LIMIT = 256 * 1024 * 1024
+const DOCUMENT_PATIENCE_MS = 120_000
 
 /** Opens connectors lazily and once; one whose configuration is unchanged lives on over a reload, with what it discovered. */
 export function connectorPool(ports: UpstreamPorts, issuer: URL) {
@@ -56,19 +64,20 @@ export function connectorPool(ports: UpstreamPorts, issuer: URL) {
 /** What a connector of the configuration may use of the world. */
 export function connectorPorts(
   config: ConnectorConfig,
-  { now, log, root, sp }: UpstreamPorts,
+  { now, log, root, sp, store }: UpstreamPorts,
   issuer: URL,
 ): ConnectorPorts {
   const type = connectorTypes[config.type as keyof typeof connectorTypes]
+  const way = {
+    // What a customer's file names comes from outside: it reaches no machine of the operator's own network (law 10).
+    reach: config.tenant === undefined ? 'configured' : 'public',
+    ...type.outgoing(config as never), // each type's own options were checked by its own schema
+  } as const
   return {
     now,
-    fetch: createFetcher({
-      // What a customer's file names comes from outside: it reaches no machine of the operator's own network (law 10).
-      reach: config.tenant === undefined ? 'configured' : 'public',
-      timeoutMs: PATIENCE_MS,
-      maxBytes: ANSWER_LIMIT,
-      ...type.outgoing(config as never), // each type's own options were checked by its own schema
-    }),
+    fetch: createFetcher({ ...way, timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT }),
+    download: createDownloader({ ...way, timeoutMs: DOCUMENT_PATIENCE_MS, maxBytes: DOCUMENT_LIMIT }),
+    kept: store ? shelfOf(store, config.id) : nothingKept,
     ...urlsFor(issuer, config.id),
     sp,
     regex: re2,
@@ -78,6 +87,19 @@ export function connectorPorts(
   }
 }
 
+/** What one connector keeps over restarts. */
+function shelfOf(store: Store, connector: string): Kept {
+  const texts = collection<string>(store, kinds.Metadata)
+  const id = (name: string) => `${connector}\n${name}`
+  return {
+    get: (name) => texts.get(id(name)),
+    put: async (name, text, seconds) => void (await texts.put(id(name), text, seconds)),
+    delete: (name) => texts.delete(id(name)),
+  }
+}
+
+const nothingKept: Kept = { get: async () => undefined, put: async () => {}, delete: async () => {} }
+
 /** Opens a connector of the configuration; see the table of connector types. */
 export function openConnector(config: ConnectorConfig, own: ConnectorPorts): Promise<Connector> {
   const type = connectorTypes[config.type as keyof typeof connectorTypes]
@@ -86,7 +108,22 @@ export function openConnector(config: ConnectorConfig, own: ConnectorPorts): Pro
 
 function connectorEntry(config: ConnectorConfig, ports: UpstreamPorts, issuer: URL): ConnectorEntry {
   const own = connectorPorts(config, ports, issuer)
+  const { tended } = connectorTypes[config.type as keyof typeof connectorTypes]
   let opened: Promise<Connector> | undefined
+  let connector: Connector | undefined
+  const open = () => {
+    opened ??= openConnector(config, own).then(
+      (made) => {
+        connector = made
+        return made
+      },
+      (error: unknown) => {
+        opened = undefined
+        throw error
+      },
+    )
+    return opened
+  }
   return {
     id: config.id,
     label: config.label,
@@ -98,13 +135,13 @@ function connectorEntry(config: ConnectorConfig, ports: UpstreamPorts, issuer: U
     ...(config.sessionIdle === undefined ? {} : { sessionIdle: config.sessionIdle }),
     ...(config.sessionMax === undefined ? {} : { sessionMax: config.sessionMax }),
     ...restartOf(config),
-    open() {
-      opened ??= openConnector(config, own).catch((error: unknown) => {
-        opened = undefined
-        throw error
-      })
-      return opened
+    open,
+    tend() {
+      // One that cannot be opened says why to whoever signs in by it.
+      if (tended && !opened) open().catch(() => undefined)
+      connector?.tend?.()
     },
+    standing: () => connector?.standing?.(),
   }
 }
 

@@ -144,7 +144,7 @@ function operationsOf(app: App, serving: Open['serving']) {
     if (!serving.now) throw new Error('not serving')
     await app.ready()
   }
-  return operationsApp({ metrics: app.metrics, ready }).callback()
+  return operationsApp({ metrics: app.metrics, ready, standing: app.standing }).callback()
 }
 
 /** Does something once a second, and never twice at once; the answer stops it and waits for what is under way. */

@@ -128,6 +128,11 @@ export interface Connector {
    * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
    */
   relay?(message: Relayed): Promise<Asked | Returned>
+  /** Where people of several identity providers come: how each says which is hers. Undefined where there is one. @throws {LoginError} `upstream_unavailable` */
+  discover?(): Promise<Discovery | undefined>
+  /** Once a second: begins with what is due by the time, such as reading metadata again. Never throws and does not wait for it. */
+  tend?(): void
+  standing?(): Standing
   /** The checks of `complete`, each with its finding, up to the first that fails: for `lotse explain`. */
   inspect?(answer: Captured): Promise<Inspection>
   /** What the upstream's operator needs: redirect URIs, SP metadata. */
@@ -188,10 +193,55 @@ export interface ServiceProvider {
   about(): SpAbout
 }
 
+/** An identity provider that a person may choose. */
+export interface Choice {
+  /** Its entityID. */
+  readonly id: string
+  readonly name: string
+  /** A domain that is its own, to tell two of one name apart. */
+  readonly domain?: string
+}
+
+/** How a person says which identity provider of a federation is hers. */
+export interface Discovery {
+  /** By entityID, or by the domain of an e-mail address where it is the domain of exactly one. */
+  find(hint: string, language: string): Choice | undefined
+  /** The best fifty, and how many there are; all of them for no words. */
+  search(words: string, language: string): { readonly shown: readonly Choice[]; readonly total: number }
+  /** Another service that asks instead of the gateway's own page. @param returnTo takes the choice in the parameter `entityID` */
+  service?(returnTo: URL): URL
+}
+
+/** What a connector knows of its upstreams by their metadata. */
+export interface Standing {
+  /** Unix seconds of the last reading that was good; of the oldest source where there are several. Absent: there was none yet. */
+  readonly readAt?: number
+  /** Unix seconds at which the first of it comes to its end. */
+  readonly validUntil?: number
+  readonly idps: number
+}
+
+/** Gets a document that is too large to hold: the body of a 200 goes to `sink`, which counts once this has resolved. */
+export type Download = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  sink: (chunk: Uint8Array) => Promise<void>,
+) => Promise<Response>
+
+/** Texts of one connector that outlive the process; whatever is kept can be had anew. */
+export interface Kept {
+  get(name: string): Promise<string | undefined>
+  /** @param text at most 1,048,576 characters. @param seconds for which it is kept, at least 1 */
+  put(name: string, text: string, seconds: number): Promise<void>
+  delete(name: string): Promise<void>
+}
+
 /** The powers that a connector may use; nothing else of the world reaches it. */
 export interface ConnectorPorts {
   readonly now: Clock
   readonly fetch: typeof globalThis.fetch
+  readonly download: Download
+  readonly kept: Kept
   /** The URL to which the upstream answers: `{issuer}/callback/{id}`. */
   readonly callback: URL
   /** Where an upstream says that it ended a session, from server to server and in a frame, and where it sends a browser back to. */

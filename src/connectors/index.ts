@@ -12,10 +12,11 @@ export interface Outgoing {
 
 /**
  * The connector types: options for the configuration, and a lazy `open`, so that a gateway without a type does not load it.
- * `open` makes no request and does not fail because an upstream is down.
+ * What is `tended` has something to do before the first sign-in comes, and is opened at once. `open` makes no request and does not fail because an upstream is down.
  */
 export const connectorTypes = {
   oidc: {
+    tended: false,
     options: oidcOptions,
     problems: oidcProblems,
     outgoing: ({ ca, proxy }: OidcConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
@@ -23,6 +24,7 @@ export const connectorTypes = {
       import('./oidc/connector.ts').then(({ openOidc }) => openOidc(config, ports)),
   },
   saml: {
+    tended: true,
     options: samlOptions,
     problems: samlProblems,
     outgoing: ({ ca, proxy }: SamlConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),

@@ -42,7 +42,8 @@ function operationsRoutes(options: OperationsOptions): Readonly<Record<string, A
     '/readyz': async (context) => {
       const status = await within(options.patience ?? PATIENCE, ready())
       context.status = status === 'ready' ? 200 : 503
-      context.body = { status }
+      const metadata = Object.entries(options.standing?.() ?? {})
+      context.body = { status, ...(metadata.length > 0 ? { metadata: Object.fromEntries(metadata) } : {}) }
     },
     '/metrics': async (context) => {
       const { type, body } = await options.metrics.text()
@@ -56,6 +57,8 @@ export interface OperationsOptions {
   readonly metrics: Pick<Metrics, 'text'>
   /** Resolves where the gateway can serve now: the store takes a write. */
   readonly ready: () => Promise<void>
+  /** What is known of upstreams by their metadata, by connector. It is told, and old metadata of one keeps nobody else from signing in. */
+  readonly standing?: () => Readonly<Record<string, unknown>>
   /** Milliseconds that `ready` may take; 1,000 where absent. */
   readonly patience?: number
 }

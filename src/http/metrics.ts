@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Standing } from '../connectors/connector.ts'
 import { errorCodes } from '../core/errors.ts'
 
 /** The names that may stand in a label: all of them configured or written in the code, none taken from a request. */
@@ -19,6 +20,8 @@ export interface Metrics {
   /** @param at Unix seconds */
   configLoaded(at: number): void
   upstream(connector: string, state: 'up' | 'down'): void
+  /** What a connector knows of its upstreams by their metadata. */
+  metadata(connector: string, standing: Standing): void
   /** Whether a target into which the gateway writes answers. */
   target(target: string, state: 'up' | 'down'): void
   /** A pass looked at everybody at a target and did what was to be done. @param at Unix seconds */
@@ -125,12 +128,19 @@ const targetUp = 'Whether a target into which the gateway writes answered when i
 const passedAt = 'When everybody was last looked at, and everything done, at a target.'
 const heldCount = 'Accounts from which changed rules would take and which wait for an operator.'
 
+const metadataRead = "When a connector's metadata was last read and found good, of the oldest source."
+const metadataUntil = "When the first of a connector's metadata comes to its end."
+const metadataIdps = 'Identity providers that a connector knows by metadata.'
+
 function configured(registry: Registry, known: () => KnownNames) {
   const connectors = { label: 'connector', known: () => known().connectors } as const
   const targets = { label: 'target', known: () => known().targets } as const
   const gauge = (shown: Shown) => configuredGauge(registry, shown)
   return {
     upstreams: gauge({ name: 'lotse_upstream_up', help: upstreamUp, ...connectors }),
+    metadataRead: gauge({ name: 'lotse_metadata_read_timestamp_seconds', help: metadataRead, ...connectors }),
+    metadataUntil: gauge({ name: 'lotse_metadata_valid_until_timestamp_seconds', help: metadataUntil, ...connectors }),
+    metadataIdps: gauge({ name: 'lotse_metadata_identity_providers', help: metadataIdps, ...connectors }),
     targets: gauge({ name: 'lotse_target_up', help: targetUp, ...targets }),
     passes: gauge({ name: 'lotse_reconcile_success_timestamp_seconds', help: passedAt, ...targets }),
     held: gauge({ name: 'lotse_reconcile_held_accounts', help: heldCount, ...targets }),
@@ -160,6 +170,12 @@ export function createMetrics(known: () => KnownNames): Metrics {
     storeError: () => all.storeErrors.inc(),
     configLoaded: (at) => all.configLoaded.set(at),
     upstream: (connector, state) => void shown.upstreams.set(connector, state === 'up' ? 1 : 0),
+    metadata(connector, { readAt, validUntil, idps }) {
+      if (readAt !== undefined) shown.metadataRead.set(connector, readAt)
+      if (validUntil !== undefined) shown.metadataUntil.set(connector, validUntil)
+      else shown.metadataUntil.delete(connector)
+      shown.metadataIdps.set(connector, idps)
+    },
     target: (target, state) => void shown.targets.set(target, state === 'up' ? 1 : 0),
     passed: (target, at) => void shown.passes.set(target, at),
     held: (target, accounts) => void shown.held.set(target, accounts),

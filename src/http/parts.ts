@@ -1,6 +1,6 @@
 import type { Audit } from '../audit.ts'
 import type { ClientConfig } from '../config/clients.ts'
-import type { Connector } from '../connectors/connector.ts'
+import type { Connector, Standing } from '../connectors/connector.ts'
 import type { Assurance } from '../core/acr.ts'
 import type { Decision } from '../core/decision.ts'
 import type { Clock, Log } from '../core/ports.ts'
@@ -35,6 +35,9 @@ export interface ConnectorEntry {
   readonly restartAt?: string
   /** @throws {LoginError} `upstream_unavailable` */
   readonly open: () => Promise<Connector>
+  /** Once a second: opens what is to be ready before the first sign-in, and lets it do what is due. Never throws. */
+  readonly tend: () => void
+  readonly standing: () => Standing | undefined
 }
 
 /** Lengths of time in seconds. */

@@ -56,6 +56,8 @@ export const kinds = {
   LeaseEnd: { name: 'LeaseEnd', durable: true },
   /** Which process works on an account at this moment; durable, so that a command beside the gateway sees it. */
   Settling: { name: 'Settling', durable: true },
+  /** Upstreams' metadata as it was last found good, by connector; until its own end. */
+  Metadata: { name: 'Metadata', durable: true },
   /** Signing keys, sealed. */
   Ring: { name: 'Ring', durable: true },
   /** Logout tokens that clients have yet to take. */

@@ -7,7 +7,7 @@ import { connectorTypes } from '../../src/connectors/index.ts'
 import { createFetcher } from '../../src/fetcher.ts'
 import { re2 } from '../../src/regex.ts'
 import { selfSigned } from '../support/certificate.ts'
-import { keyless, oidcConfig, sealing } from './support.ts'
+import { forgetful, keyless, oidcConfig, sealing } from './support.ts'
 
 const { key, cert } = selfSigned()
 let server: Server
@@ -40,6 +40,8 @@ const open = (ca?: string) => {
       ...connectorTypes.oidc.outgoing(config),
     }),
     ...urlsFor(new URL('https://gateway.test'), 'corp'),
+    download: () => assert.fail('nothing is large here'),
+    kept: forgetful,
     ...sealing,
     sp: keyless,
     regex: re2,

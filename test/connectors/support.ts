@@ -2,7 +2,7 @@ import { connectorFields } from '../../src/config/schema.ts'
 import { type Connector, type ConnectorPorts, type ServiceProvider, urlsFor } from '../../src/connectors/connector.ts'
 import { openOidc } from '../../src/connectors/oidc/connector.ts'
 import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
-import { createFetcher } from '../../src/fetcher.ts'
+import { createDownloader, createFetcher } from '../../src/fetcher.ts'
 import { re2 } from '../../src/regex.ts'
 
 /** Stands for the root secret: reversible, and bound to its context like the real one. */
@@ -20,6 +20,13 @@ export const keyless: ServiceProvider = {
   entityId: 'https://gateway.test/saml/metadata',
   keys: () => [],
   about: () => ({ name: 'Lotse', contacts: [], categories: [], attributes: [] }),
+}
+
+/** Keeps nothing. */
+export const forgetful: ConnectorPorts['kept'] = {
+  get: async () => undefined,
+  put: async () => {},
+  delete: async () => {},
 }
 
 /** A configuration as the loader gives it: defaults filled in, secrets read. */
@@ -54,6 +61,8 @@ export function connect(
   const connector = openOidc(config, {
     now,
     fetch: createFetcher({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
+    download: createDownloader({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
+    kept: forgetful,
     ...urlsFor(new URL('https://gateway.test'), config.id),
     ...sealing,
     sp: keyless,
