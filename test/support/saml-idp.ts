@@ -169,7 +169,8 @@ export function signXml(xml: string, id: string, signing: Signing): string {
     digestAlgorithm: signing.digest ?? 'http://www.w3.org/2001/04/xmlenc#sha256',
     transforms: [...(signing.transforms ?? [ENVELOPED, EXCLUSIVE])],
   })
-  const hasIssuer = new RegExp(`ID="${id}"[^>]*><saml:Issuer`).test(xml)
+  // The schema has the signature after the Issuer; without one, first.
+  const hasIssuer = new RegExp(`ID="${id}"[^>]*>\\s*<(?:\\w+:)?Issuer`).test(xml)
   signer.computeSignature(xml, {
     prefix: 'ds',
     location: hasIssuer

@@ -196,8 +196,9 @@ export function confirmation(tag: Tag, { acs, requestId, now, skew }: Expected):
   // "a NotOnOrAfter attribute that limits the window during which the assertion can be delivered"
   const end = instant(NotOnOrAfter)
   if (end === undefined || now >= end + skew) return no(`NotOnOrAfter ${printable(NotOnOrAfter ?? 'none')}`)
-  // "It MUST NOT contain a NotBefore attribute"
-  if (NotBefore !== undefined) return no('a NotBefore, which must not be')
+  // "It MUST NOT contain a NotBefore attribute": some do, and mean it
+  const start = NotBefore === undefined ? now : instant(NotBefore)
+  if (start === undefined || now < start - skew) return no(`NotBefore ${printable(NotBefore ?? '')}`)
   // "If the containing message is in response to an <AuthnRequest>, then the InResponseTo attribute MUST match the request's ID"
   if (requestId === '' || InResponseTo !== requestId) return no(`InResponseTo ${printable(InResponseTo ?? 'none')}`)
   return yes(`bearer, until ${NotOnOrAfter}`)
