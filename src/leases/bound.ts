@@ -144,6 +144,7 @@ async function look(ports: BoundKeeperPorts, target: BoundTarget, known: Known):
     await tellHeld(ports, id, { known, count: passed.held.length })
   } catch (error) {
     tellFailures(ports.log, id, [error as Error])
+    known.settled.clear() // what was seen the last time is old by now: whoever comes looks for herself
     known.next = ports.now() + (isDown(error) ? AFTER_FAILURE.down : AFTER_FAILURE.refused)
   }
 }

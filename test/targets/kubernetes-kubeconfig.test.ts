@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { clusterAccess } from '../../src/live-targets.ts'
+import { openClusterApi } from '../../src/targets/kubernetes/access.ts'
 import { readKubeconfig } from '../../src/targets/kubernetes/kubeconfig.ts'
-import { kubeconfigOf } from '../support/cluster-stand-in.ts'
+import type { KubernetesConfig } from '../../src/targets/kubernetes/target.ts'
+import { kubeconfigOf, startClusterStandIn } from '../support/cluster-stand-in.ts'
 
 const SERVER = 'https://10.0.0.1:6443'
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -61,4 +67,23 @@ test('insecure-skip-tls-verify: false says nothing, and is no reason to refuse',
     typeof readKubeconfig(kubeconfigOf(SERVER, { token: 't' }, { 'insecure-skip-tls-verify': false })),
     'object',
   )
+})
+
+test('in a pod its service account is used, with the token as it stands there now; outside of one that is said', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'lotse-pod-'))
+  const cluster = await startClusterStandIn()
+  try {
+    const config = { id: 'prod', apply: { kubeconfig: 'in-cluster' } } as KubernetesConfig
+    const api = openClusterApi('prod', clusterAccess(config, { folder, server: cluster.url }))
+    const ask = () => api.send('GET', '/apis/rbac.authorization.k8s.io/v1/rolebindings')
+    await assert.rejects(ask(), { kind: 'refused', message: /in no pod/ })
+    await writeFile(join(folder, 'ca.crt'), '')
+    await writeFile(join(folder, 'token'), 'of yesterday')
+    await assert.rejects(ask(), { kind: 'refused', message: /401/ })
+    await writeFile(join(folder, 'token'), `${cluster.token}\n`)
+    assert.equal((await ask()).status, 200)
+  } finally {
+    await cluster.close()
+    await rm(folder, { recursive: true })
+  }
 })
