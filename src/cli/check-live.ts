@@ -7,6 +7,7 @@ import { clusterAccess, keptCluster } from '../live-targets.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { openConnector } from '../upstreams.ts'
+import { GATEWAY, probeGateway } from './check-gateway.ts'
 import { exit, type Io, UsageError } from './command.ts'
 import { portsAlone } from './connector-alone.ts'
 import { printable } from './table.ts'
@@ -16,8 +17,9 @@ const ANSWER_LIMIT = 4 * 1024 * 1024
 const PATIENCE_MS = 15_000
 
 /**
- * Asks the upstreams and targets of a configuration, all at once, and prints what each said, in the order of the file.
- * @param only the id of one connector or target, or of one of both; all where absent
+ * Asks the gateway from outside, and the upstreams and targets of a configuration, all at once, and prints what each said, in the order
+ * of the file.
+ * @param only the id of one connector or target, or of one of both, or `gateway`; all where absent
  * @returns whether something is wrong, as an exit code
  * @throws {UsageError} where there is no such one
  */
@@ -29,13 +31,15 @@ export async function checkLive(loaded: Loaded, only: string | undefined, io: Io
   const targets = config.targets.filter(
     (target) => named(target) && (only !== undefined || probeOf(target) || keptCluster(target)),
   )
-  if (only !== undefined && connectors.length + targets.length === 0) {
-    const known = [...config.connectors, ...config.targets].map(({ id }) => id).join(', ')
+  const itself = [{ id: GATEWAY }].filter(named)
+  if (itself.length + connectors.length + targets.length === 0) {
+    const known = [{ id: GATEWAY }, ...config.connectors, ...config.targets].map(({ id }) => id).join(', ')
     throw new UsageError(
-      `no connector or target ${JSON.stringify(only)}; there is ${known || 'none'}. With --live the file is named by --config`,
+      `no connector or target ${JSON.stringify(only)}; there is ${known}. With --live the file is named by --config`,
     )
   }
   const found = await Promise.all([
+    ...itself.map(async ({ id }) => ({ id, checks: await askGateway(config, io) })),
     ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, config, io) })),
     ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, loaded, io) })),
   ])
@@ -53,6 +57,18 @@ async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io)
     return [{ check: 'opened', ok: false, found: error instanceof Error ? error.message : String(error) }]
   }
 }
+
+const askGateway = ({ issuer }: GatewayConfig, io: Io): Promise<readonly Check[]> =>
+  probeGateway(new URL(issuer), { fetch: fetcher(undefined), now: io.now() })
+
+/** @param ca PEM text of the certificates to trust instead of the system's */
+const fetcher = (ca: string | undefined) =>
+  createFetcher({
+    reach: 'configured',
+    timeoutMs: PATIENCE_MS,
+    maxBytes: ANSWER_LIMIT,
+    ...(ca === undefined ? {} : { ca }),
+  })
 
 function probeOf({ type: name }: TargetConfig) {
   const type = targetTypes[name as keyof typeof targetTypes]
@@ -80,12 +96,7 @@ async function askTarget(
     {
       now: io.now,
       log: () => {},
-      fetch: createFetcher({
-        reach: 'configured',
-        timeoutMs: PATIENCE_MS,
-        maxBytes: ANSWER_LIMIT,
-        ...(config.ca === undefined ? {} : { ca: config.ca }),
-      }),
+      fetch: fetcher(config.ca),
     },
   )
 }

@@ -75,7 +75,9 @@ test('without --live nobody is asked', async () => {
 
 test('upstreams with all that there is are said to be so, a line for each finding, in the order of the file', async () => {
   const { code, out, bad, note, ok } = await check('--live')
-  assert.deepEqual([code, bad, note.filter((each) => !each.startsWith('cloud'))], [0, [], []])
+  const others = note.filter((each) => !/^(cloud|gateway) /.test(each))
+  assert.deepEqual([code, bad, others], [0, [], []])
+  assert.match(note.join(), /gateway {2}keys: https:\/\/login\.example\/jwks cannot be read from here/)
   assert.match(out[0] ?? '', /gateway\.yaml: ok, 2 connectors/)
   const { issuer } = corp
   assert.deepEqual(
@@ -251,6 +253,6 @@ for (const words of ['--live nobody', '--live corp partner'])
     assert.equal(code, 2)
     assert.match(
       err.join(),
-      /no connector or target "nobody"; there is corp, partner, cloud, prod, argo\.|one connector or target, or all/,
+      /no connector or target "nobody"; there is gateway, corp, partner, cloud, prod, argo\.|one connector or target, or all/,
     )
   })
