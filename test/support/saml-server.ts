@@ -5,6 +5,7 @@ import { inflateRawSync } from 'node:zlib'
 import { SignedXml } from 'xml-crypto'
 import { readXml, type Tag, textIn, within } from '../../src/connectors/saml/xml.ts'
 import { type Exchange, type Said, type SamlKeys, samlKeys, signedResponse } from './saml-idp.ts'
+import { logoutXml, signedQuery } from './saml-logout.ts'
 
 /** A message of the gateway, as the identity provider got it. */
 export interface Got {
@@ -59,6 +60,7 @@ export async function startSamlIdp(options: SamlIdpOptions): Promise<SamlIdp> {
   const keys = samlKeys()
   const got: Got[] = []
   let certificates: readonly string[] = []
+  let logoutAt: readonly string[] = []
   const server = createServer((request, response) => {
     answer(request, response).catch((error: Error) => response.writeHead(500).end(String(error.stack)))
   })
@@ -71,13 +73,24 @@ export async function startSamlIdp(options: SamlIdpOptions): Promise<SamlIdp> {
     if (url.pathname === '/metadata') return void response.end(metadata())
     const message = await received(request, url, certificates)
     got.push(message)
+    if (url.pathname === '/slo') return signedOut(message, response)
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
-    if (url.pathname === '/slo') return void response.end('<!doctype html><h1>Signed out</h1>')
     const pages = options.people.map(async (person) => {
       const fields = { SAMLResponse: await respond(message, person), RelayState: message.relayState }
       return form(person.name, message.root.attributes['AssertionConsumerServiceURL'] ?? '', fields)
     })
     response.end(`<!doctype html><html lang="en"><title>Sign in</title>${(await Promise.all(pages)).join('')}</html>`)
+  }
+
+  /** A request is answered at once by redirect; of a response the page is the end. */
+  const signedOut = ({ root, relayState }: Got, response: ServerResponse): void => {
+    if (root.name !== 'LogoutRequest') return void response.end('<!doctype html><h1>Signed out</h1>')
+    const [destination = ''] = logoutAt
+    const now = Math.floor(Date.now() / 1000)
+    const said = { id: `_lr${got.length}`, issuer: entityId, destination, issuedAt: now, nameId: '' }
+    const xml = logoutXml({ ...said, inResponseTo: root.attributes['ID'] ?? '' })
+    const location = `${destination}?${signedQuery(xml, keys, { as: 'SAMLResponse', relayState })}`
+    response.writeHead(303, { location }).end()
   }
 
   const respond = ({ root }: Got, { name, said }: SamlPerson): Promise<string> => {
@@ -109,8 +122,11 @@ export async function startSamlIdp(options: SamlIdpOptions): Promise<SamlIdp> {
     keys,
     got,
     async trust(address) {
-      const text = await (await fetch(address)).text()
-      certificates = [...within(readXml(text))].filter(({ name }) => name === 'X509Certificate').map(textIn)
+      const tags = [...within(readXml(await (await fetch(address)).text()))]
+      certificates = tags.filter(({ name }) => name === 'X509Certificate').map(textIn)
+      logoutAt = tags.flatMap(({ name, attributes }) =>
+        name === 'SingleLogoutService' ? (attributes['Location'] ?? []) : [],
+      )
     },
     respond,
     metadata,

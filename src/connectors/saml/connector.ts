@@ -2,23 +2,15 @@ import { LoginError } from '../../core/errors.ts'
 import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
 import { authenticationOf } from './acr.ts'
 import { openDirectory } from './directory-for-now.ts'
-import type { Idp, IdpDirectory } from './idp.ts'
+import type { Idp } from './idp.ts'
+import { logout, relay } from './logout.ts'
 import type { SamlConfig } from './options.ts'
+import { type Saml, SKEW } from './parts.ts'
 import type { Expected } from './profile.ts'
 import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
 import { subjectOf } from './subject-for-now.ts'
 import { verifyResponse } from './verify.ts'
-
-/** Seconds by which an identity provider's clock may be wrong. */
-export const SKEW = 60
-
-/** A connector with what its parts share. */
-export interface Saml {
-  readonly config: SamlConfig
-  readonly ports: ConnectorPorts
-  readonly directory: IdpDirectory
-}
 
 /**
  * A connector to SAML identity providers: Web Browser SSO (requests by redirect or POST, answers by POST) and Single Logout.
@@ -31,6 +23,8 @@ export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
     id: config.id,
     begin: async (state, hints) => begin(config, ports, { idp: await chosenIdp(saml, hints), state, hints }),
     complete: (answer) => complete(saml, answer),
+    logout: (proof, back) => logout(saml, proof, back),
+    relay: (message) => relay(saml, message),
   }
 }
 

@@ -1,0 +1,13 @@
+import type { ConnectorPorts } from '../connector.ts'
+import type { IdpDirectory } from './idp.ts'
+import type { SamlConfig } from './options.ts'
+
+/** Seconds by which an identity provider's clock may be wrong. */
+export const SKEW = 60
+
+/** A connector with what its parts share. */
+export interface Saml {
+  readonly config: SamlConfig
+  readonly ports: ConnectorPorts
+  readonly directory: IdpDirectory
+}
