@@ -127,7 +127,7 @@ interface Verifier extends AsyncDisposable {
 
 /** modules/go-oidc, running. @param limit seconds between two fetches of keys at least */
 async function startVerifier(audience: string, limit: number): Promise<Verifier> {
-  const [program] = programs()
+  const [program] = programs
   const args = ['-issuer', gateway.issuer, '-audience', audience, '-ca', join(folder, 'ca.pem'), '-every', `${limit}s`]
   const child = spawn(program?.verifier ?? '', args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

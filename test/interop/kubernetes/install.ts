@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { installPackages } from '../group.ts'
 import { cached, during } from '../upstreams/cache.ts'
 import { build } from './go.ts'
 
@@ -57,6 +58,7 @@ const kubelogin: Source = {
  * cached, at once afterwards. What was interrupted goes on where it was, since Go's own caches are kept beside.
  */
 export async function installKubernetes(): Promise<readonly Programs[]> {
+  await installPackages({ curl: 'curl' }) // the guide's commands are tried
   const common = {
     verifier: await built('verifier', verifier),
     ...(await kubeloginIfAny()),

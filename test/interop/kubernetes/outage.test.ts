@@ -19,7 +19,7 @@ type Kind = (typeof KINDS)[number]
 /** Seconds: a kube-apiserver asks for an issuer that is not there every ten; the rest is for a busy machine. */
 const POLL = 15
 
-for (const version of programs())
+for (const version of programs)
   describe(`Kubernetes ${version.version}`, () => {
     test('clusters start without their gateway, take its tokens soon after it is there, and go on while it is away', async (t) => {
       await using opened = new AsyncDisposableStack()

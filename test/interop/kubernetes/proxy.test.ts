@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { rounds } from '../../support/rounds.ts'
@@ -66,7 +68,7 @@ atEach(
       await delay(WAITS * 1000)
     })
 
-    test(`max-age=3600: they are refused for ${HOUR_SEEN} s and more, and those by the old key are taken`, async () => {
+    test(`max-age=3600: they are refused for ${HOUR_SEEN} s and more, until the cluster begins anew; those by the old key are taken`, async (t) => {
       await told(world(), 'max-age=3600')
       const old = await tokens(world())
       await world().rotate('--now')
@@ -94,6 +96,26 @@ atEach(
         }
         await delay(1000)
       }
+      const began = Date.now()
+      await appendFile(join(world().printed('structured'), 'authentication/v1.yaml'), '# read again\n')
+      const [, structured = ''] = fresh
+      while ((await world().cluster('structured').whoami(structured)).status !== 201) {
+        assert.ok(Date.now() - began < 20_000)
+        await delay(200)
+      }
+      t.diagnostic(
+        `structured took them ${((Date.now() - began) / 1000).toFixed(1)} s after a comment in its configuration`,
+      )
+      await world().restart('stock')
+      assert.equal(
+        (
+          await world()
+            .cluster('stock')
+            .whoami(fresh[0] ?? '')
+        ).status,
+        201,
+        'after a restart',
+      )
     })
   },
   { lead: `${LEAD}s`, front: (said) => ways[way](said) },

@@ -16,14 +16,11 @@ import { tokensOf } from '../../support/sign-in.ts'
 import { people, standardEnv } from '../../support/standard.ts'
 import { type Cluster, startCluster, startEtcd } from './cluster.ts'
 import { type Headers, startFront } from './front.ts'
-import type { Programs } from './install.ts'
+import { installKubernetes, type Programs } from './install.ts'
 
-/** The programs of each version, as the group found them. */
-export function programs(): readonly Programs[] {
-  const found = process.env['LOTSE_KUBERNETES']
-  if (found === undefined) throw new Error('run this by: npm run test:interop -- kubernetes')
-  return JSON.parse(found) as readonly Programs[]
-}
+const found = process.env['LOTSE_KUBERNETES']
+/** The programs of each version, as the group found them; a file that is run alone looks for them itself. */
+export const programs: readonly Programs[] = found === undefined ? await installKubernetes() : JSON.parse(found)
 
 /** What a world has that is not as usual. */
 export interface Unusual extends Pick<GatewayOptions, 'lead' | 'store'> {
@@ -41,7 +38,7 @@ export function atEach(
   tests: (world: () => World, version: Programs) => void,
   unusual: Unusual = {},
 ): void {
-  for (const version of programs())
+  for (const version of programs)
     describe(`Kubernetes ${version.version}`, () => {
       let world: World | undefined
       before(async () => {
