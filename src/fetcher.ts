@@ -3,6 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { isLoopback, isPublicAddress } from './addresses.ts'
+import { type Asked, asked } from './asked.ts'
 
 /** How one part of the gateway reaches the network. */
 export interface FetcherOptions {
@@ -59,21 +60,15 @@ const IDLE = 4000
 export function createFetcher(options: FetcherOptions): typeof globalThis.fetch {
   const follow = follower(options)
   return async (input, init) => {
-    const request = toRequest(input, init)
+    const { url, body, redirect, signal, ...request } = await usable(input, init)
     const limit = timeLimit(options.timeoutMs)
-    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined
     const outgoing: Outgoing = {
       method: request.method,
-      headers: {
-        ...Object.fromEntries(request.headers),
-        'accept-encoding': 'identity',
-        // To a DELETE node:http writes none by itself, and the other side takes the body for the next request.
-        ...(body && { 'content-length': String(body.byteLength) }),
-      },
+      headers: { ...request.headers, 'accept-encoding': 'identity' },
       ...(body && { body }),
-      signal: AbortSignal.any([limit.signal, request.signal]),
+      signal: signal ? AbortSignal.any([limit.signal, signal]) : limit.signal,
     }
-    return await follow(new URL(request.url), request.redirect, outgoing).finally(limit.clear)
+    return await follow(url, redirect, outgoing).finally(limit.clear)
   }
 }
 
@@ -92,10 +87,15 @@ export type Download = (
 export function createDownloader(options: FetcherOptions): Download {
   const follow = follower(options)
   return async (url, headers, sink) => {
+    const given = await usable(url, { headers })
     const limit = timeLimit(options.timeoutMs)
-    const given = Object.fromEntries(toRequest(url, { headers }).headers)
-    const outgoing = { method: 'GET', headers: { ...given, 'accept-encoding': 'identity' }, signal: limit.signal, sink }
-    return await follow(new URL(url), 'follow', outgoing).finally(limit.clear)
+    const outgoing = {
+      method: 'GET',
+      headers: { ...given.headers, 'accept-encoding': 'identity' },
+      signal: limit.signal,
+      sink,
+    }
+    return await follow(given.url, 'follow', outgoing).finally(limit.clear)
   }
 }
 
@@ -145,13 +145,11 @@ interface Outgoing {
   readonly sink?: Parameters<Download>[2]
 }
 
-function toRequest(input: Parameters<typeof fetch>[0], init?: RequestInit): Request {
-  try {
-    return new Request(input, init)
-  } catch {
+function usable(...args: Parameters<typeof asked>): Promise<Asked> {
+  return asked(...args).catch(() => {
     // The runtime's own error quotes the address with the password in it.
     throw new FetchError('FETCH_SCHEME', 'the request has no usable address, or one with a user name in it')
-  }
+  })
 }
 
 function createAgents({ ca, identity, proxy }: FetcherOptions) {

@@ -39,7 +39,8 @@ const parts: Readonly<Record<string, Part>> = {
   'log.ts': { imports: [], packages: { pino: 'log.ts' } },
   'regex.ts': { imports: [], packages: { re2js: 'regex.ts' } },
   'addresses.ts': { imports: [], packages: {} },
-  'fetcher.ts': { imports: ['addresses.ts'], packages: {} },
+  'asked.ts': { imports: [], packages: {} },
+  'fetcher.ts': { imports: ['addresses.ts', 'asked.ts'], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
   'upstreams.ts': {

@@ -239,6 +239,7 @@ export interface Kept {
 /** The powers that a connector may use; nothing else of the world reaches it. */
 export interface ConnectorPorts {
   readonly now: Clock
+  /** Bounded, also in time. */
   readonly fetch: typeof globalThis.fetch
   readonly download: Download
   readonly kept: Kept

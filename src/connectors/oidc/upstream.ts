@@ -7,7 +7,7 @@ import { SKEW } from './judge.ts'
 import type { OidcConfig } from './options.ts'
 import { clientAuthentication } from './private-key.ts'
 
-/** Seconds for one request to the upstream; the fetcher may be stricter. */
+/** Seconds for discovery; the fetcher may be stricter. */
 const TIMEOUT = 5
 /** Seconds after which the discovery document is read again, beside the sign-ins that go on with the old one. */
 const FRESH = 3600
@@ -52,7 +52,7 @@ export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstrea
       await authenticate(metadata),
     )
     made[client.customFetch] = (url, options) => exchangeFetch.getStore()!(url, options)
-    made.timeout = TIMEOUT
+    made.timeout = 0 // the fetcher's own is called off with the answer; the library's would make an error for nobody each time: 0.1 ms
     // Off by default in the code flow, where TLS to the token endpoint could stand for it; a proxy in between could not.
     client.enableNonRepudiationChecks(made)
     if (config.issuer.startsWith('http:')) client.allowInsecureRequests(made)
