@@ -9,7 +9,7 @@ import { type Saml, SKEW } from './parts.ts'
 import type { Expected } from './profile.ts'
 import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
-import { subjectOf } from './subject-for-now.ts'
+import { subjectOf } from './subject.ts'
 import { verifyResponse } from './verify.ts'
 
 /**
@@ -52,7 +52,7 @@ async function complete(saml: Saml, answer: Answer): Promise<Proved> {
   const asked = JSON.parse(text) as Asked
   const at = ports.now()
   const verified = await verifyResponse(response, expectedOf(saml, { idp, request, asked, at }))
-  const { subject, dropped } = subjectOf(verified, idp, { config, regex: ports.regex })
+  const { subject, dropped } = subjectOf(verified, idp, { config, regex: ports.regex, entityId: ports.sp.entityId })
   if (dropped.length > 0)
     ports.log('warn', 'attributes were left out: their scope is not one of this identity provider', {
       connector: config.id,

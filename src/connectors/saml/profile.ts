@@ -156,7 +156,7 @@ export const assertionChecks: Checks = {
     const at = instant(onlyChild(tag, ns.saml, 'AuthnStatement')?.attributes['AuthnInstant'])
     return at !== undefined && at >= asked.requestedAt - skew
       ? yes('authenticated after the request')
-      : { ...no('authenticated before the request'), code: 'acr_not_met' }
+      : no('authenticated before the request')
   },
   /** Core 3.3.2.2.1: "If the Comparison attribute is … "exact" … the resulting authentication context … MUST be the exact match of at least one". An IdP that ignores the request must not lower the level silently. */
   AuthnContext: (tag, { asked }) => {
