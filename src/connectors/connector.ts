@@ -204,8 +204,8 @@ export interface Choice {
 
 /** How a person says which identity provider of a federation is hers. */
 export interface Discovery {
-  /** By entityID, or by the domain of an e-mail address where it is the domain of exactly one. */
-  find(hint: string, language: string): Choice | undefined
+  /** By entityID, or by the domain of an e-mail address where it is the domain of exactly one. @throws {LoginError} `upstream_unavailable` */
+  find(hint: string, language: string): Promise<Choice | undefined>
   /** The best fifty, and how many there are; all of them for no words. */
   search(words: string, language: string): { readonly shown: readonly Choice[]; readonly total: number }
   /** Another service that asks instead of the gateway's own page. @param returnTo takes the choice in the parameter `entityID` */

@@ -1,0 +1,63 @@
+import { Worker } from 'node:worker_threads'
+import { LoginError } from '../../../core/errors.ts'
+import type { Parsed, ParseSettings } from './parse.ts'
+import type { Fed, Told } from './worker.ts'
+import { refused } from './xml.ts'
+
+/** Gets a document and hands it on piece by piece; resolves when all of it was handed on. */
+export type Feed = (write: (chunk: Uint8Array) => Promise<void>) => Promise<void>
+
+/** Megabytes of the thread's heap. A document of 100 MB needs 30; one that was made to need more ends its own thread alone. */
+const HEAP = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 }
+
+/** Beside this file in the source, and beside the file into which this one is built. */
+const code = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './saml-metadata.js', import.meta.url)
+
+/**
+ * Reads a document in a thread of its own, so that sign-ins go on meanwhile: 76 MB take seconds.
+ * @returns undefined where `feed` gave nothing
+ * @throws {LoginError} `upstream_unavailable` where it is refused; and what `feed` throws
+ */
+export async function parseApart(settings: ParseSettings, feed: Feed): Promise<Parsed | undefined> {
+  let reader: ReturnType<typeof startReader> | undefined
+  try {
+    await feed(async (chunk) => {
+      reader ??= startReader(settings)
+      // A copy, since what is given away is gone here, and pieces of one buffer may be one piece of memory.
+      await reader.ask(new Uint8Array(chunk))
+    })
+    const told = await reader?.ask('end')
+    if (told === 'next') throw refused('the thread that read it lost its way')
+    return told?.parsed
+  } finally {
+    await reader?.stop()
+  }
+}
+
+type Answer = Exclude<Told, { readonly refusal: string }>
+
+function startReader(settings: ParseSettings) {
+  const worker = new Worker(code, { workerData: settings, resourceLimits: HEAP })
+  let waiting = Promise.withResolvers<Answer>()
+  const ended = (error: unknown) => waiting.reject(refused('the thread that read it ended', error))
+  worker.on('message', (told: Told) => {
+    if (typeof told === 'object' && 'refusal' in told)
+      waiting.reject(new LoginError('upstream_unavailable', told.refusal))
+    else waiting.resolve(told)
+  })
+  worker.on('error', ended)
+  worker.on('exit', () => ended(undefined))
+  // A reading that is under way keeps no process alive that wants to end.
+  worker.unref()
+  return {
+    ask(fed: Fed): Promise<Answer> {
+      waiting = Promise.withResolvers()
+      worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
+      return waiting.promise
+    },
+    async stop() {
+      waiting.promise.catch(() => {})
+      await worker.terminate()
+    },
+  }
+}

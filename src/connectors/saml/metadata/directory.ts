@@ -1,0 +1,160 @@
+import type { Check } from '../../../core/ports.ts'
+import type { ConnectorPorts, Discovery, Standing } from '../../connector.ts'
+import type { Idp, IdpDirectory } from '../idp.ts'
+import type { SamlConfig } from '../options.ts'
+import { endOf } from './good-copy.ts'
+import { openQuery, type Query } from './mdq.ts'
+import type { Only } from './parse.ts'
+import { choiceOf, fold, type Listed, search } from './search.ts'
+import { openSource, type Source } from './source.ts'
+
+/** The IdPs of a connector, from all of its sources. Where two sources have one of the same entityID, the earlier source's counts. */
+export interface Directory extends IdpDirectory {
+  /** Undefined where there is nothing to choose. @throws {LoginError} `upstream_unavailable` */
+  discover(): Promise<Discovery | undefined>
+  tend(): void
+  standing(): Standing
+  /** Each source that is a file, read and checked. Never rejects. */
+  review(): Promise<readonly Check[]>
+  /** Each source, read and checked now. Never rejects. */
+  probe(): Promise<readonly Check[]>
+}
+
+/** Makes no request until asked, or tended. */
+export function openDirectory(
+  config: Pick<SamlConfig, 'id' | 'metadata' | 'entity' | 'only' | 'discovery'>,
+  ports: ConnectorPorts,
+): Directory {
+  const only: Only = onlyOf(config)
+  const setting = { connector: config.id, only }
+  const sources = config.metadata.map((one): Source | Query =>
+    'mdq' in one ? openQuery(one, setting, ports) : openSource(one, setting, ports),
+  )
+  const listings = sources.filter(isListing)
+  const entries = mergedOnce(listings)
+
+  const find = async (entityId: string) => {
+    let failure: { readonly error: unknown } | undefined
+    for (const source of sources) {
+      try {
+        const idp = isListing(source) ? (await source.ready()).get(entityId) : await source.find(entityId)
+        if (idp && (idp.validUntil ?? Number.POSITIVE_INFINITY) > ports.now()) return idp
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    // One that may be known to a source that is down is not unknown (law 4).
+    if (failure) throw failure.error
+    return undefined
+  }
+
+  const single = async (): Promise<Idp | undefined> => {
+    if (config.entity !== undefined) return find(config.entity)
+    if (sources.some((source) => !isListing(source))) return undefined
+    const all = await Promise.all(listings.map((source) => source.ready()))
+    const [first] = all.filter(({ size }) => size > 0)
+    const many = all.some(
+      (one) => one.size > 1 || (one.size === 1 && one.first()?.entityId !== first?.first()?.entityId),
+    )
+    return many ? undefined : first?.first()
+  }
+
+  return {
+    find,
+    only: single,
+    async discover() {
+      if (config.entity !== undefined || (await single())) return undefined
+      return discovery(config, { entries, find, sp: ports.sp.entityId })
+    },
+    tend() {
+      for (const source of listings) source.tend()
+    },
+    standing: () => standingOf(sources),
+    review: () => Promise.all(listings.filter((_, at) => isFile(config, listings[at])).map(checked)),
+    probe: () => Promise.all(listings.map(checked)),
+  }
+}
+
+const isListing = (source: Source | Query): source is Source => 'tend' in source
+
+const isFile = ({ metadata }: Pick<SamlConfig, 'metadata'>, source: Source | undefined) =>
+  metadata.some((one) => 'file' in one && one.file === source?.name)
+
+function onlyOf({ entity, only }: Pick<SamlConfig, 'entity' | 'only'>): Only {
+  const given = Object.fromEntries(Object.entries(only ?? {}).filter(([, list]) => list !== undefined))
+  return entity === undefined ? given : { ...given, entities: [entity] }
+}
+
+/** What discovery shows of all sources, put together anew where one of them has changed. */
+function mergedOnce(listings: readonly Source[]): () => readonly Listed[] {
+  let from: readonly (readonly Listed[])[] = []
+  let merged: readonly Listed[] = []
+  return () => {
+    const now = listings.map((source) => source.known()?.listed ?? [])
+    if (now.length === from.length && now.every((list, at) => list === from[at])) return merged
+    from = now
+    const seen = new Set<string>()
+    merged = now.flat().filter(({ id }) => !seen.has(id) && seen.add(id))
+    return merged
+  }
+}
+
+interface Searched {
+  readonly entries: () => readonly Listed[]
+  readonly find: (entityId: string) => Promise<Idp | undefined>
+  /** The gateway's entityID. */
+  readonly sp: string
+}
+
+function discovery({ discovery: option }: Pick<SamlConfig, 'discovery'>, { entries, find, sp }: Searched): Discovery {
+  const service = typeof option === 'object' ? option.url : undefined
+  return {
+    async find(hint, language) {
+      const domain = fold(hint).replace(/^.*@/, '')
+      const byDomain = hint.includes(':') ? [] : entries().filter(({ domains }) => domains.includes(domain))
+      if (byDomain.length === 1) return choiceOf(byDomain[0]!, language)
+      const listed = entries().find(({ id }) => id === hint)
+      if (listed) return choiceOf(listed, language)
+      // One that is hidden, or known to a query server alone, is not shown but may be named.
+      const idp = hint.includes(':') && hint.length <= 1024 ? await find(hint) : undefined
+      return idp && { id: idp.entityId, name: idp.names[language] ?? idp.names['en'] ?? idp.entityId }
+    },
+    search: (words, language) => search(entries(), words, language),
+    ...(service === undefined ? {} : { service: (returnTo: URL) => serviceUrl(service, sp, returnTo) }),
+  }
+}
+
+/** A request to a discovery service. @see Identity Provider Discovery Service Protocol and Profile, section 2.4.1 */
+function serviceUrl(service: string, sp: string, returnTo: URL): URL {
+  const url = new URL(service)
+  url.searchParams.set('entityID', sp)
+  url.searchParams.set('return', returnTo.href)
+  url.searchParams.set('returnIDParam', 'entityID')
+  return url
+}
+
+function standingOf(sources: readonly (Source | Query)[]): Standing {
+  const known = sources.filter(isListing).map((source) => source.known())
+  const there = known.flatMap((one) => (one ? [one] : []))
+  const asked = sources.reduce((sum, source) => sum + (isListing(source) ? 0 : source.size()), 0)
+  const all = there.length > 0 && there.length === known.length
+  return {
+    ...(all ? { readAt: Math.min(...there.map(({ copy }) => copy.readAt)) } : {}),
+    ...(there.length > 0 ? { validUntil: Math.min(...there.map(({ copy }) => endOf(copy))) } : {}),
+    idps: there.reduce((sum, { size }) => sum + size, 0) + asked,
+  }
+}
+
+async function checked(source: Source): Promise<Check> {
+  const check = `metadata of ${source.name}`
+  try {
+    const { size, copy } = await source.read()
+    const end = copy.validUntil === undefined ? 'no end of its own' : `good until ${isoOf(copy.validUntil)}`
+    const found = `${size} identity provider${size === 1 ? '' : 's'}, ${end}`
+    return { check, ok: size > 0, found }
+  } catch (error) {
+    return { check, ok: false, found: (error as Error).message }
+  }
+}
+
+const isoOf = (seconds: number) => new Date(seconds * 1000).toISOString()
