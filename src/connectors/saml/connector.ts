@@ -1,9 +1,9 @@
 import { LoginError } from '../../core/errors.ts'
 import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
 import { authenticationOf } from './acr.ts'
-import { openDirectory } from './directory-for-now.ts'
 import type { Idp } from './idp.ts'
 import { logout, relay } from './logout.ts'
+import { openDirectory } from './metadata/directory.ts'
 import type { SamlConfig } from './options.ts'
 import { type Saml, SKEW } from './parts.ts'
 import type { Expected } from './profile.ts'
@@ -18,13 +18,19 @@ import { verifyResponse } from './verify.ts'
  * @see SAML 2.0 profiles 4.1 and 4.4
  */
 export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
-  const saml: Saml = { config, ports, directory: openDirectory(config, ports) }
+  const directory = openDirectory(config, ports)
+  const saml: Saml = { config, ports, directory }
   return {
     id: config.id,
     begin: async (state, hints) => begin(config, ports, { idp: await chosenIdp(saml, hints), state, hints }),
     complete: (answer) => complete(saml, answer),
     logout: (proof, back) => logout(saml, proof, back),
     relay: (message) => relay(saml, message),
+    discover: directory.discover,
+    tend: directory.tend,
+    standing: directory.standing,
+    review: directory.review,
+    probe: directory.probe,
   }
 }
 
