@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { browser, type Form, type Page } from '../support/browser.ts'
-import { claimsIn, freePort, startGateway, type TestGateway } from '../support/gateway.ts'
+import { claimsIn, fakeClock, freePort, startGateway, type TestGateway } from '../support/gateway.ts'
+import { samlKeys } from '../support/saml-idp.ts'
 import { type SamlIdp, startSamlIdp } from '../support/saml-server.ts'
 import { authorization, CALLBACK, person, redeem, toldAt } from '../support/sign-in.ts'
 
@@ -229,3 +230,29 @@ test('a SAML response in the query is no answer', async () => {
   assert.equal(toldAt(told).get('error'), 'access_denied')
   assert.ok(told.location.href.startsWith(CALLBACK) || told.status === 303)
 })
+
+test('an identity provider that signs by a new key at once fails nobody, and a stranger’s key makes nobody ask it all the time', async () => {
+  const clock = fakeClock()
+  try {
+    assert.equal(await entered('campus'), true)
+    clock.advance(100)
+    campus.roll()
+    assert.equal(await entered('campus'), true)
+    const reads = () => gateway.logs.filter(({ message }) => message === 'metadata was read').length
+    const before = reads()
+    clock.advance(100)
+    for (let times = 0; times < 3; times += 1) {
+      const { who, page } = await atIdp()
+      const forged = await campus.respond(lastAsked(), { name: 'ada-1', said: { signing: { keys: samlKeys() } } })
+      assert.equal(toldAt(await who.submit(page, page.form('ada-1'), { SAMLResponse: forged })).has('code'), false)
+    }
+    assert.ok(reads() <= before + 1, 'read anew once a minute at most')
+  } finally {
+    clock.stop()
+  }
+})
+
+async function entered(connector: string): Promise<boolean> {
+  const { who, page } = await atIdp(person(), via(connector))
+  return toldAt(await who.submit(page, page.form('ada-1'))).has('code')
+}

@@ -27,7 +27,10 @@ export interface SamlPerson {
 export interface SamlIdp {
   readonly origin: string
   readonly entityId: string
+  /** What it signs by now. */
   readonly keys: SamlKeys
+  /** Takes a new key into use, and names it in its metadata at the same moment. */
+  roll(): void
   /** Newest last. */
   readonly got: readonly Got[]
   /** Where the gateway's metadata is: its certificates are what signatures are checked by. */
@@ -57,7 +60,7 @@ const names = { redirect: 'HTTP-Redirect', post: 'HTTP-POST' } as const
  */
 export async function startSamlIdp(options: SamlIdpOptions): Promise<SamlIdp> {
   const { host = 'localhost', bindings = ['redirect', 'post'] } = options
-  const keys = samlKeys()
+  let keys = samlKeys()
   const got: Got[] = []
   let certificates: readonly string[] = []
   let logoutAt: readonly string[] = []
@@ -119,7 +122,12 @@ export async function startSamlIdp(options: SamlIdpOptions): Promise<SamlIdp> {
   return {
     origin,
     entityId,
-    keys,
+    get keys() {
+      return keys
+    },
+    roll() {
+      keys = samlKeys()
+    },
     got,
     async trust(address) {
       const tags = [...within(readXml(await (await fetch(address)).text()))]

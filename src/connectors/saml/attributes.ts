@@ -115,6 +115,13 @@ export function attributeNamed(name: string): AttributeName {
   return byName.get(name) ?? { claim: name }
 }
 
+const requested: ReadonlyMap<string, string> = new Map(table.map(([claim, , name = claim]) => [claim, name]))
+
+/** The name by which an attribute is asked for in metadata; the claim itself where nobody knows another. */
+export function requestName(claim: string): string {
+  return requested.get(claim) ?? claim
+}
+
 /**
  * Names that OpenID Connect has for the same, by which rules and user names find them whatever the upstream speaks: the first that is there
  * is taken, and only where the upstream says none by that name itself.

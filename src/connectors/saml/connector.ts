@@ -3,14 +3,15 @@ import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connec
 import { authenticationOf } from './acr.ts'
 import type { Idp } from './idp.ts'
 import { logout, relay } from './logout.ts'
-import { openDirectory } from './metadata/directory.ts'
+import { type Directory, openDirectory } from './metadata/directory.ts'
 import type { SamlConfig } from './options.ts'
 import { type Saml, SKEW } from './parts.ts'
 import type { Expected } from './profile.ts'
 import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
+import { type CheckSignature, checkSignature } from './signature.ts'
 import { subjectOf } from './subject.ts'
-import { verifyResponse } from './verify.ts'
+import { type Verified, verifyResponse } from './verify.ts'
 
 /**
  * A connector to SAML identity providers: Web Browser SSO (requests by redirect or POST, answers by POST) and Single Logout.
@@ -19,18 +20,33 @@ import { verifyResponse } from './verify.ts'
  */
 export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
   const directory = openDirectory(config, ports)
-  const saml: Saml = { config, ports, directory }
+  const saml: Saml = { config, ports, directory, renew: renewal(directory, ports) }
+  if (config.sha1 === 'allowed')
+    ports.log('warn', 'this connector takes signatures with SHA-1, which can be forged', { connector: config.id })
   return {
     id: config.id,
     begin: async (state, hints) => begin(config, ports, { idp: await chosenIdp(saml, hints), state, hints }),
     complete: (answer) => complete(saml, answer),
     logout: (proof, back) => logout(saml, proof, back),
     relay: (message) => relay(saml, message),
-    discover: directory.discover,
-    tend: directory.tend,
-    standing: directory.standing,
-    review: directory.review,
-    probe: directory.probe,
+    discover: () => directory.discover(),
+    tend: () => directory.tend(),
+    standing: () => directory.standing(),
+    review: () => directory.review(),
+    probe: () => directory.probe(),
+  }
+}
+
+/** Seconds between two readings of metadata because somebody came with a signature by a key that is not in it. */
+const RENEWED = 60
+
+/** An identity provider as its metadata says it now, where it was not read so a moment ago; undefined where there is nothing newer. */
+function renewal(directory: Directory, { now }: ConnectorPorts): Saml['renew'] {
+  let last = Number.NEGATIVE_INFINITY
+  return async (entityId) => {
+    if (now() < last + RENEWED) return undefined
+    last = now()
+    return directory.renew(entityId)
   }
 }
 
@@ -57,7 +73,7 @@ async function complete(saml: Saml, answer: Answer): Promise<Proved> {
   if (!idp) throw rejected('its identity provider is no longer in the metadata')
   const asked = JSON.parse(text) as Asked
   const at = ports.now()
-  const verified = await verifyResponse(response, expectedOf(saml, { idp, request, asked, at }))
+  const verified = await verify(saml, response, { idp, request, asked, at })
   const { subject, dropped } = subjectOf(verified, idp, { config, regex: ports.regex, entityId: ports.sp.entityId })
   if (dropped.length > 0)
     ports.log('warn', 'attributes were left out: their scope is not one of this identity provider', {
@@ -68,6 +84,26 @@ async function complete(saml: Saml, answer: Answer): Promise<Proved> {
   const authentication = authenticationOf(config, verified, asked, { now: at, skew: SKEW })
   const proof = proofOf(config, ports, { subject: { ...subject, ...authentication }, verified, at })
   return { ...proof, once: { id: `${verified.issuer}\n${verified.assertionId}`, until: verified.goodUntil } }
+}
+
+/**
+ * Verifies, and once more where none of the known keys signed and the metadata has others by now: an identity provider that takes a new
+ * key into use on the day it publishes it fails nobody.
+ */
+async function verify(saml: Saml, response: string, exchange: Exchange): Promise<Verified> {
+  let foreign = false
+  const check: CheckSignature = async (signed) => {
+    const bytes = await checkSignature(signed)
+    foreign ||= bytes === undefined
+    return bytes
+  }
+  try {
+    return await verifyResponse(response, expectedOf(saml, exchange), check)
+  } catch (error) {
+    const idp = foreign ? await saml.renew(exchange.idp.entityId) : undefined
+    if (!idp || idp.signing.join() === exchange.idp.signing.join()) throw error
+    return verifyResponse(response, expectedOf(saml, { ...exchange, idp }))
+  }
 }
 
 interface Exchange {

@@ -1,5 +1,5 @@
 import type { ConnectorPorts } from '../connector.ts'
-import type { IdpDirectory } from './idp.ts'
+import type { Idp, IdpDirectory } from './idp.ts'
 import type { SamlConfig } from './options.ts'
 
 /** Seconds by which an identity provider's clock may be wrong. */
@@ -10,4 +10,6 @@ export interface Saml {
   readonly config: SamlConfig
   readonly ports: ConnectorPorts
   readonly directory: IdpDirectory
+  /** The same identity provider from metadata that was read just now; undefined where it was a moment ago. */
+  readonly renew: (entityId: string) => Promise<Idp | undefined>
 }

@@ -1,4 +1,5 @@
 import type { ConnectorPorts, ServiceProvider, SpAbout, SpKey, Worded } from '../connector.ts'
+import { requestName } from './attributes.ts'
 import { attribute, type Xml, xml } from './markup.ts'
 import { signingKey, signXml } from './sign.ts'
 
@@ -88,7 +89,7 @@ function consuming({ name, attributes }: SpAbout): Xml | undefined {
   if (attributes.length === 0) return undefined
   const names = worded(name, (tag, text) => xml`<md:ServiceName xml:lang="${tag}">${text}</md:ServiceName>`)
   const asked = attributes.map((each) => {
-    return xml`<md:RequestedAttribute Name="${each}" NameFormat="${URI_NAME}"/>`
+    return xml`<md:RequestedAttribute Name="${requestName(each)}" NameFormat="${URI_NAME}" FriendlyName="${each}"/>`
   })
   return xml`<md:AttributeConsumingService index="0">${names}${asked}</md:AttributeConsumingService>`
 }

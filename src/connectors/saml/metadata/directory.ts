@@ -12,6 +12,8 @@ import { openSource, type Source } from './source.ts'
 export interface Directory extends IdpDirectory {
   /** Undefined where there is nothing to choose. @throws {LoginError} `upstream_unavailable` */
   discover(): Promise<Discovery | undefined>
+  /** The same after each listing was read anew; one that cannot be read stays as it is. */
+  renew(entityId: string): Promise<Idp | undefined>
   tend(): void
   standing(): Standing
   /** Each source that is a file, read and checked. Never rejects. */
@@ -65,6 +67,10 @@ export function openDirectory(
     async discover() {
       if (config.entity !== undefined || (await single())) return undefined
       return discovery(config, { entries, find, sp: ports.sp.entityId })
+    },
+    async renew(entityId) {
+      await Promise.allSettled(listings.map((source) => source.read()))
+      return find(entityId)
     },
     tend() {
       for (const source of listings) source.tend()
