@@ -22,7 +22,7 @@ import { openLines } from './lifecycle/lines.ts'
 import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
-import { boundPool, leaseWorld, livePool } from './live-targets.ts'
+import { leaseWorld, writablePool } from './live-targets.ts'
 import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { countWithdrawals } from './store/withdrawals.ts'
@@ -264,19 +264,15 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     about: () => spAbout((current?.loaded ?? first).config),
   }
   const connectorsOf = connectorPool({ ...ports, sp }, issuer)
-  const liveOf = livePool(ports)
-  const boundOf = boundPool()
+  const writableOf = writablePool(ports)
   const compose = async (loaded: Loaded) => {
     const targets = openTargets(loaded.config)
     const { connectors } = loaded.config
     const samlMetadata = samlMetadataOf(connectors, sp, issuer)
     const world: World = { targets, connectors: connectorsOf(connectors), samlMetadata }
     const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
-    const live = {
-      targets: await liveOf(loaded.config.targets, targets),
-      bound: await boundOf(loaded.config.targets, targets, loaded.always),
-    }
-    const leases = leaseWorld(loaded.config, live, loaded.decide)
+    const writable = await writableOf(loaded.config, targets, loaded.always)
+    const leases = leaseWorld(loaded.config, writable, loaded.decide)
     const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })
     return { loaded, world, leases, rings, names: namesOf(world), gateway }
   }

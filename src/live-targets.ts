@@ -22,7 +22,7 @@ const ANSWER_LIMIT = 64 * 1024 * 1024
 const PATIENCE_MS = 15_000
 
 /** Opens the sides of targets into which the gateway writes; one whose configuration is unchanged lives on over a reload, with its token. */
-export function livePool(ports: { readonly now: Clock; readonly log: Log }) {
+function livePool(ports: { readonly now: Clock; readonly log: Log }) {
   const open = new Map<string, { readonly made: string; readonly live: Live }>()
   return async (
     configs: readonly TargetConfig[],
@@ -42,6 +42,20 @@ export function livePool(ports: { readonly now: Clock; readonly log: Log }) {
   }
 }
 
+/** Opens everything into which the gateway writes; what is unchanged lives on over a reload. */
+export function writablePool(ports: { readonly now: Clock; readonly log: Log }) {
+  const [liveOf, boundOf] = [livePool(ports), boundPool()]
+  /** @param always what rules give at a target whoever comes */
+  return async (
+    { targets: configs }: Pick<GatewayConfig, 'targets'>,
+    targets: ReadonlyMap<string, Target>,
+    always: (target: Target) => readonly Grant[],
+  ): Promise<Pick<World, 'targets' | 'bound'>> => ({
+    targets: await liveOf(configs, targets),
+    bound: await boundOf(configs, targets, always),
+  })
+}
+
 /** Undefined where the configuration does not let the gateway write there. The code that writes is loaded here. */
 async function openLive(target: TargetConfig, { now, log }: { now: Clock; log: Log }): Promise<Live | undefined> {
   const type = targetTypes[target.type as keyof typeof targetTypes]
@@ -58,9 +72,8 @@ export function liveFetch({ ca }: Pick<KeystoneConfig, 'ca'>): typeof globalThis
 }
 
 /** Opens the sides of targets at which the gateway keeps bindings; one whose configuration is unchanged lives on over a reload. */
-export function boundPool() {
+function boundPool() {
   const open = new Map<string, { readonly made: string; readonly bindings: Bindings }>()
-  /** @param always what rules give at a target whoever comes */
   return async (
     configs: readonly TargetConfig[],
     targets: ReadonlyMap<string, Target>,

@@ -10,7 +10,7 @@ import type { PassOptions } from '../leases/pass.ts'
 import type { World } from '../leases/world.ts'
 import { openLines } from '../lifecycle/lines.ts'
 import { openProofShelf } from '../lifecycle/proofs.ts'
-import { boundPool, leaseWorld, livePool } from '../live-targets.ts'
+import { leaseWorld, writablePool } from '../live-targets.ts'
 import { createLog } from '../log.ts'
 import { TargetUnavailable } from '../targets/live.ts'
 import { type Beside, openBeside } from './beside.ts'
@@ -46,15 +46,11 @@ written, or where it is stopped before everybody is done.`,
     }
     const { config, decide, always } = runnable(read)
     const log = createLog('warn', (line) => io.err(line.trimEnd()))
-    const opened = openTargets(config)
-    const live = {
-      targets: await livePool({ now: io.now, log })(config.targets, opened),
-      bound: await boundPool()(config.targets, opened, always),
-    }
-    const targets = chosenOf([...live.targets.keys(), ...live.bound.keys()], args.words[0])
+    const writable = await writablePool({ now: io.now, log })(config, openTargets(config), always)
+    const targets = chosenOf([...writable.targets.keys(), ...writable.bound.keys()], args.words[0])
     const beside = await openBeside(args, io, ['store', 'audit'])
     try {
-      const world = leaseWorld(config, live, decide)
+      const world = leaseWorld(config, writable, decide)
       return await reconcile({ args, io, targets, world, leases: await leasesOf(beside, { args, io, log, world }) })
     } finally {
       await beside.close()

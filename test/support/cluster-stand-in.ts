@@ -43,10 +43,12 @@ export interface ClusterStandIn {
   readonly reviews: Review[]
   /** What each review is answered with. */
   allow: (review: Review) => boolean
-  /** What happens before a request is answered: a status instead of its answer, `hang-up`, or nothing. */
-  before: (request: string) => Promise<number | 'hang-up' | undefined> | number | 'hang-up' | undefined
+  /** What happens before a request is answered: a status instead of its answer, `hang-up`, a proxy's own 404, or nothing. */
+  before: (request: string) => Promise<Instead> | Instead
   close(): Promise<void>
 }
+
+type Instead = number | 'hang-up' | 'proxy' | undefined
 
 interface Asked {
   readonly method: string
@@ -161,6 +163,7 @@ export async function startClusterStandIn(): Promise<ClusterStandIn> {
     standIn.seen.push(line)
     const instead = await standIn.before(line)
     if (instead === 'hang-up') return void request.socket.destroy()
+    if (instead === 'proxy') return void response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>404</h1>')
     const known = request.headers.authorization === `Bearer ${standIn.token}`
     const reply =
       typeof instead === 'number'

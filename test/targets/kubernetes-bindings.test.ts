@@ -110,6 +110,21 @@ test('what somebody needs between a look and a removal is not removed', async ()
   assert.deepEqual(await made([edit('web')], NOW + 8 * DAY), [])
 })
 
+test('what a hand wrote between a look and a change is not written over', async () => {
+  await made([edit('web')])
+  const late = bindings.plan([], await bindings.observe([], 'all'), NOW)
+  const ours = cluster.bindings.get(WEB) ?? assert.fail()
+  cluster.put({ ...ours, metadata: { ...ours.metadata, labels: { ...ours.metadata.labels, team: 'web' } } })
+  const before = cluster.bindings.get(WEB)
+  for (const step of late.steps) await bindings.apply(step, 'do')
+  assert.equal(cluster.bindings.get(WEB), before)
+})
+
+test('a proxy’s own 404 is no binding that is not there', async () => {
+  cluster.before = () => 'proxy'
+  await assert.rejects(bindings.observe([edit('web')], 'these'), { kind: 'refused' })
+})
+
 test('two who make the same one at once both succeed', async () => {
   const plans = [1, 2].map(async () =>
     bindings.plan([edit('web')], await bindings.observe([edit('web')], 'these'), NOW),

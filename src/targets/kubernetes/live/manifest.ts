@@ -61,13 +61,9 @@ export const collectionOf = (namespace: string | undefined): string =>
 export const pathOf = ({ metadata: { namespace, name } }: Pick<Manifest, 'metadata'>): string =>
   `${collectionOf(namespace)}/${encodeURIComponent(name)}`
 
-/** Whether the gateway keeps it for this target: both the label and the annotations say so. What `lotse print` wrote has the labels alone. */
+/** Whether the gateway keeps it for this target: both a label and an annotation say so. What `lotse print` wrote has the labels alone. */
 export function isOurs({ id }: Pick<KubernetesConfig, 'id'>, { metadata: { labels, annotations } }: Manifest): boolean {
-  return (
-    labels?.['app.kubernetes.io/managed-by'] === 'lotse' &&
-    annotations?.[TARGET] === id &&
-    annotations[GRANT] !== undefined
-  )
+  return labels?.['app.kubernetes.io/managed-by'] === 'lotse' && annotations?.[TARGET] === id
 }
 
 const roleText = ({ roleRef: { kind, name } }: Manifest) => `${kind}/${name}`
