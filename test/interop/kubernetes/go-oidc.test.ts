@@ -86,7 +86,7 @@ for (const limit of [0, LIMIT]) {
     const fresh = await token()
     assert.ok((await verifier.verify(old)).ok, 'the retired key is published')
     while (!(await verifier.verify(fresh)).ok) {
-      assert.ok(Date.now() - began < limit * 1000 + 1000)
+      assert.ok(Date.now() - began < limit * 1000 + 5000)
       await delay(50)
     }
     t.diagnostic(`after ${((Date.now() - began) / 1000).toFixed(1)} s`)
@@ -103,7 +103,7 @@ for (const limit of [0, LIMIT]) {
     while (!(await verifier.verify(await token())).ok) await delay(50)
     assert.equal((await verifier.verify(old)).ok, false)
     t.diagnostic(`after ${((Date.now() - began) / 1000).toFixed(1)} s`)
-    assert.ok(Date.now() - began < limit * 1000 + 2000)
+    assert.ok(Date.now() - began < limit * 1000 + 5000)
   })
 }
 
