@@ -50,3 +50,28 @@ export async function refused(what: Promise<unknown>, by: RegExp, code = 'upstre
     return true
   })
 }
+
+export const base64 = (xml: string) => Buffer.from(xml).toString('base64')
+
+/** An edit that must find what it changes: a test whose edit does nothing would say nothing. */
+const changing = (edit: (xml: string) => string) => (xml: string) => {
+  const changed = edit(xml)
+  assert.notEqual(changed, xml)
+  return changed
+}
+
+/** Changes what the IdP signs. */
+export const signing = (edit: (xml: string) => string): Partial<Said> => ({ editAssertion: changing(edit) })
+
+/** Changes a response on its way, after it was signed. */
+export const onItsWay = (edit: (xml: string) => string, more: Partial<Said> = {}): Partial<Said> => ({
+  editSent: changing(edit),
+  ...more,
+})
+
+/** Takes an element out. */
+export const without = (element: string) => (xml: string) =>
+  xml.replace(new RegExp(`<saml:${element}[ >][\\s\\S]*</saml:${element}>|<saml:${element}[^>]*/>`), '')
+
+/** One thing that is not as it must be, and the refusal that it must meet. */
+export type Row = readonly [what: string, by: RegExp, said: Partial<Said>, changes?: Partial<Expected>]
