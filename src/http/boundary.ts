@@ -9,6 +9,7 @@ import { openIntrospection } from './introspection.ts'
 import type { Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
 import { asLoginError, errorIdOf, sendError } from './render.ts'
+import { targetByResource } from './resources.ts'
 import { completeRevocation } from './revocation.ts'
 import { leadOverUpstream } from './upstream-logout.ts'
 
@@ -67,7 +68,9 @@ function tokenEvent(parts: Parts, proofs: Proofs, ctx: Context): AuditEvent | un
     return { event: 'token.refused', ...(client ? { client } : {}), grantType, code: answer.error, personal }
   }
   const token = AccessToken ?? ClientCredentials
-  const target = parts.clients.get(client ?? '')?.target
+  const { resourceServer } = (token ?? {}) as { readonly resourceServer?: { identifier(): string } }
+  const target =
+    targetByResource(parts.targets)(resourceServer?.identifier())?.id ?? parts.clients.get(client ?? '')?.target
   const until = answer.expires_in === undefined ? undefined : parts.now() + answer.expires_in
   return {
     event: 'token.issued',

@@ -81,6 +81,14 @@ test('the ID token is signed by ES256 where its cluster reads that, with the sam
   assert.deepEqual([payload.aud, payload['azp'], payload['groups']], [['k8s-prod', 'cli'], 'cli', ['x-web']])
 })
 
+test('the audit log names the target that the tokens are for, and not the client’s own', async () => {
+  const before = gateway.events.length
+  await tokensOf(gateway, 'cli', 'ada', { scope: of('k8s-stage') })
+  const issued = gateway.events.slice(before).find(({ event }) => event === 'token.issued')
+  assert.ok(issued?.event === 'token.issued')
+  assert.equal(issued.target, 'stage')
+})
+
 test('a device flow takes the scope, too', async () => {
   const asked = await gateway.post('/device/auth', { client_id: 'cli', scope: of('k8s-stage') })
   const who = person()
