@@ -6,6 +6,7 @@ import { decide } from '../core/decide.ts'
 import { type Grant, grantsAt } from '../core/decision.ts'
 import type { GeneratedFile } from '../core/ports.ts'
 import { type Possible, possibleGrants } from '../core/possible.ts'
+import { keptCluster } from '../live-targets.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { PrintWorld, Target } from '../targets/target.ts'
 import { openBeside } from './beside.ts'
@@ -65,7 +66,9 @@ async function clusterWorld(target: TargetConfig, loaded: Loaded, args: Args, io
   const named = namespacesOf(args, opened)
   const seen = args.flag('seen') ? await seenNamespaces(target.id, loaded, args, io) : undefined
   const possible = possibleGrants(loaded.policy, opened, [...new Set([...named, ...(seen ?? [])])])
-  for (const line of missing(possible, named, seen)) io.err(`lotse print: ${line}`)
+  // The gateway binds what it meets by itself there, and no list is wanted.
+  const wanted = keptCluster(target) ? { ...possible, open: [] } : possible
+  for (const line of missing(wanted, named, seen)) io.err(`lotse print: ${line}`)
   const [issuer, consumer] = [await pem(args, io, 'issuer-ca'), await pem(args, io, 'cluster-ca')]
   return { possible, authorities: { ...(issuer && { issuer }), ...(consumer && { consumer }) } }
 }

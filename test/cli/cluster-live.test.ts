@@ -176,3 +176,11 @@ test('a kubeconfig that cannot be used is told where it stands, without a word o
   const short = await lotse('check', { yaml: config.replace('KUBE }', 'KUBE }, keep: 20m') })
   assert.match(short.err, /apply.keep: too short/)
 })
+
+test('print asks for no namespaces where the gateway keeps the bindings of all', async () => {
+  const { code, err, out } = await lotse('print prod')
+  assert.equal(code, 0, err)
+  assert.equal(err, '')
+  assert.match(out.join('\n'), /gateway\/account\.yaml/)
+  assert.match((await lotse('print plain')).err, /say by --namespaces/)
+})

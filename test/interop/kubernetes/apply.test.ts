@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
+import { clusterAccess } from '../../../src/live-targets.ts'
+import { openBindings } from '../../../src/targets/kubernetes/live/live.ts'
+import type { KubernetesConfig } from '../../../src/targets/kubernetes/target.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import { kubeconfigOf } from '../../support/cluster-stand-in.ts'
+import { freePort } from '../../support/gateway.ts'
 import { people, standardEnv } from '../../support/standard.ts'
-import type { Cluster } from './cluster.ts'
-import { atEach, type World } from './world.ts'
+import { type Cluster, startCluster, startEtcd } from './cluster.ts'
+import { atEach, programs, type World } from './world.ts'
 
 /** The gateway and its commands read this; what a cluster knows the gateway by is known only once it runs. */
 const account = (kubeconfig: string) => Object.assign(standardEnv, { STRUCTURED_KUBECONFIG: kubeconfig })
@@ -179,6 +185,45 @@ atEach(
   },
   { config: kept },
 )
+
+for (const version of programs)
+  test(`Kubernetes ${version.version}: a client certificate is an account as well as a token is`, async () => {
+    await using opened = new AsyncDisposableStack()
+    const work = await mkdtemp(join(tmpdir(), 'lotse-certificate-'))
+    opened.defer(() => rm(work, { recursive: true, force: true }))
+    // It is its own authority, and its name is the user's.
+    const { key, cert } = selfSigned('lotse-gateway')
+    await writeFile(join(work, 'clients.crt'), cert)
+    const etcd = await startEtcd(version, work)
+    opened.defer(() => etcd.stop())
+    const cluster = await startCluster({
+      name: 'certificates',
+      programs: version,
+      work,
+      etcd: etcd.url,
+      port: await freePort(),
+      flags: [`--client-ca-file=${join(work, 'clients.crt')}`],
+    })
+    opened.defer(() => cluster.stop())
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+    const user = { 'client-certificate-data': base64(cert), 'client-key-data': base64(key) }
+    const kubeconfig = kubeconfigOf(cluster.url, user, { 'certificate-authority-data': base64(cluster.ca) })
+    const config = { id: 'prod', groupsPrefix: '', apply: { kubeconfig, every: 900, keep: 9000, atOnce: {} } }
+    const bindings = openBindings(
+      config as unknown as KubernetesConfig,
+      clusterAccess(config as unknown as KubernetesConfig),
+    )
+    const wanted = [{ target: 'prod', namespace: 'web', roles: ['edit'] }]
+    await assert.rejects(bindings.observe(wanted, 'all'), { kind: 'refused', message: /User \\?"lotse-gateway/ })
+    await cluster.admin(
+      'create',
+      'clusterrolebinding',
+      'gateway',
+      '--clusterrole=cluster-admin',
+      '--user=lotse-gateway',
+    )
+    assert.equal(bindings.plan(wanted, await bindings.observe(wanted, 'all'), 0).steps.length, 1)
+  })
 
 interface Asked {
   readonly says: string

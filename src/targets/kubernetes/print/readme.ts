@@ -45,7 +45,7 @@ function rights({ possible, config }: Setting, files: readonly GeneratedFile[]):
       : ` The gateway keeps these bindings by itself (\`apply\`), also where no file has them: \`kubectl apply -f gateway/account.yaml\` once,
    and \`rbac/\` never.`
   const unended =
-    open === ''
+    open === '' || config.apply !== undefined
       ? ''
       : ` Rules give roles in namespaces that a claim completes (${open}): say which by \`--namespaces A,B\`,
    or \`--seen\` for those of everybody who is signed in now.`
