@@ -26,7 +26,12 @@ function licenceOf(folder: string): string {
 rmSync(dist, { recursive: true, force: true })
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
+  entryPoints: {
+    main: 'src/main.ts',
+    // Threads are files of their own, beside the chunks that start them.
+    'lib/saml-signature': 'src/connectors/saml/signature-worker.ts',
+    'lib/saml-metadata': 'src/connectors/saml/metadata/worker.ts',
+  },
   outdir: dist,
   // One folder deep, as in src: the files find package.json and config/ from where they are.
   chunkNames: 'lib/[name]-[hash]',

@@ -9,7 +9,8 @@ import { type Saml, SKEW } from './parts.ts'
 import type { Expected } from './profile.ts'
 import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
-import { type CheckSignature, checkSignature } from './signature.ts'
+import type { CheckSignature } from './signature.ts'
+import { openSignatureThread } from './signature-thread.ts'
 import { subjectOf } from './subject.ts'
 import { type Verified, verifyResponse } from './verify.ts'
 
@@ -20,7 +21,7 @@ import { type Verified, verifyResponse } from './verify.ts'
  */
 export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
   const directory = openDirectory(config, ports)
-  const saml: Saml = { config, ports, directory, renew: renewal(directory, ports) }
+  const saml: Saml = { config, ports, directory, check: openSignatureThread(), renew: renewal(directory, ports) }
   if (config.sha1 === 'allowed')
     ports.log('warn', 'this connector takes signatures with SHA-1, which can be forged', { connector: config.id })
   return {
@@ -93,7 +94,7 @@ async function complete(saml: Saml, answer: Answer): Promise<Proved> {
 async function verify(saml: Saml, response: string, exchange: Exchange): Promise<Verified> {
   let foreign = false
   const check: CheckSignature = async (signed) => {
-    const bytes = await checkSignature(signed)
+    const bytes = await saml.check(signed)
     foreign ||= bytes === undefined
     return bytes
   }
@@ -102,7 +103,7 @@ async function verify(saml: Saml, response: string, exchange: Exchange): Promise
   } catch (error) {
     const idp = foreign ? await saml.renew(exchange.idp.entityId) : undefined
     if (!idp || idp.signing.join() === exchange.idp.signing.join()) throw error
-    return verifyResponse(response, expectedOf(saml, { ...exchange, idp }))
+    return verifyResponse(response, expectedOf(saml, { ...exchange, idp }), saml.check)
   }
 }
 

@@ -2,7 +2,7 @@ import { LoginError } from '../../core/errors.ts'
 import type { Proof } from '../../core/subject.ts'
 import type { Asked, Departure, Relayed, Returned } from '../connector.ts'
 import type { Endpoint, Idp } from './idp.ts'
-import { readLogout } from './logout-message.ts'
+import { type LogoutExpected, readLogout } from './logout-message.ts'
 import { logoutRequest, logoutResponse, newId } from './messages.ts'
 import { type Saml, SKEW } from './parts.ts'
 import { keptOf, nameOf } from './proof.ts'
@@ -40,13 +40,14 @@ export async function logout(
  */
 export async function relay(saml: Saml, message: Relayed): Promise<Asked | Returned> {
   const { config, ports, directory } = saml
-  const read = await readLogout(message, {
+  const expected: LogoutExpected = {
     find: (entityId) => directory.find(entityId),
     destination: ports.logout.saml.href,
     now: ports.now(),
     skew: SKEW,
     policy: config.sha1 === 'allowed' ? { sha1: true } : {},
-  })
+  }
+  const read = await readLogout(message, expected, saml.check)
   if (read.kind === 'response') {
     const { wholly, idp, relayState = '' } = read
     if (!wholly)

@@ -1,6 +1,7 @@
 import type { ConnectorPorts } from '../connector.ts'
 import type { Idp, IdpDirectory } from './idp.ts'
 import type { SamlConfig } from './options.ts'
+import type { CheckSignature } from './signature.ts'
 
 /** Seconds by which an identity provider's clock may be wrong. */
 export const SKEW = 60
@@ -10,6 +11,8 @@ export interface Saml {
   readonly config: SamlConfig
   readonly ports: ConnectorPorts
   readonly directory: IdpDirectory
+  /** In a thread of its own. */
+  readonly check: CheckSignature
   /** The same identity provider from metadata that was read just now; undefined where it was a moment ago. */
   readonly renew: (entityId: string) => Promise<Idp | undefined>
 }

@@ -1,0 +1,86 @@
+import { Worker } from 'node:worker_threads'
+import { LoginError } from '../../core/errors.ts'
+import { refusal } from './limits.ts'
+import type { CheckSignature, Signed } from './signature.ts'
+import type { Answered } from './signature-worker.ts'
+
+/** Beside this file in the source, and beside the file into which this one is built. */
+const code = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' : './saml-signature.js', import.meta.url)
+
+/** Megabytes of the thread's heap: a document of 48 KB needs a few; one that was made to need more ends its own thread alone. */
+const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 }
+
+/** How long one signature may take, how long the thread waits for the next, and how many may wait for their turn. */
+const limits = { take: 2000, idle: 30_000, waiting: 200 } as const
+
+/**
+ * Checks signatures in a thread of its own, one after the other: of a document within all limits XPath can take a tenth of a second, during
+ * which a gateway would answer nobody. The thread starts with the first question, and ends where none comes for half a minute, so that
+ * nobody has to end it.
+ * @throws {LoginError} `unavailable` where too many wait, `upstream_rejected` where a message takes too long or breaks the thread
+ */
+export function openSignatureThread(): CheckSignature {
+  let thread: ReturnType<typeof start> | undefined
+  let idle: NodeJS.Timeout | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  let waiting = 0
+  const end = () => {
+    thread?.stop()
+    thread = undefined
+  }
+  const ask = async (signed: Signed) => {
+    clearTimeout(idle)
+    thread ??= start()
+    try {
+      return await thread.ask(signed)
+    } catch (error) {
+      end()
+      throw error
+    } finally {
+      idle = setTimeout(end, limits.idle).unref()
+    }
+  }
+  return (signed) => {
+    if (waiting >= limits.waiting)
+      return Promise.reject(new LoginError('unavailable', `${waiting} SAML messages wait for their signature's check`))
+    waiting += 1
+    const mine = last
+      .then(() => ask(signed))
+      .finally(() => {
+        waiting -= 1
+      })
+    last = mine.catch(() => {})
+    return mine
+  }
+}
+
+function start() {
+  const worker = new Worker(code, { resourceLimits: HEAP })
+  let asked = Promise.withResolvers<string | undefined>()
+  worker.on('message', (answer: Answered) => {
+    if (answer === 'failed') asked.reject(refusal('its signature cannot be read'))
+    else asked.resolve(answer.bytes)
+  })
+  worker.on('error', () => asked.reject(refusal('its signature broke the thread that checks it')))
+  worker.on('exit', () => asked.reject(refusal('the thread that checks its signature has ended')))
+  worker.unref()
+  return {
+    async ask(signed: Signed): Promise<string | undefined> {
+      asked = Promise.withResolvers()
+      const late = setTimeout(() => asked.reject(refusal('its signature took too long to check')), limits.take)
+      // Somebody waits for the answer: the process lives until it is there.
+      worker.ref()
+      worker.postMessage(signed)
+      try {
+        return await asked.promise
+      } finally {
+        clearTimeout(late)
+        worker.unref()
+      }
+    },
+    stop() {
+      asked.promise.catch(() => {})
+      void worker.terminate()
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openSignatureThread } from '../../../src/connectors/saml/signature-thread.ts'
+import { verifyResponse } from '../../../src/connectors/saml/verify.ts'
+import { signedResponse } from '../../support/saml-idp.ts'
+import { exchange, expected, others, refused } from './world.ts'
+
+test('a thread of its own finds what this one finds, for many at once', async () => {
+  const check = openSignatureThread()
+  const good = await signedResponse(exchange, { sign: 'both' })
+  const bad = await signedResponse(exchange, { signing: { keys: others } })
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, at) => {
+      if (at % 2 === 0) assert.equal((await verifyResponse(good, expected(), check)).nameId.value, 'AAdzZWNyZXQx')
+      else await refused(verifyResponse(bad, expected(), check), /no key of 1/)
+    }),
+  )
+})
+
+test('a message that its thread cannot read ends nobody else’s sign-in', async () => {
+  const check = openSignatureThread()
+  await refused(check({ xml: '<a', element: 'document', keys: [] }), /cannot be read/)
+  assert.ok(await verifyResponse(await signedResponse(exchange), expected(), check))
+})
+
+test('where too many wait the next is told so at once', async () => {
+  const check = openSignatureThread()
+  const signed = { xml: '<a/>', element: 'document', keys: [] } as const
+  const waiting = Array.from({ length: 200 }, () => check(signed))
+  await refused(check(signed), /200 SAML messages wait/, 'unavailable')
+  assert.deepEqual(new Set(await Promise.all(waiting)), new Set([undefined]))
+})
