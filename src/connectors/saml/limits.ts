@@ -1,7 +1,7 @@
 import { LoginError } from '../../core/errors.ts'
 
 /**
- * What a message may be. A person with 350 values of one attribute, each with its own namespace declarations, fits; what is
+ * What a message may be. A person with 230 values of one attribute, each with its own namespace declarations, fits; what is
  * larger is refused before a document is built of it.
  */
 export const limits = {
