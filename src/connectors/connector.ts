@@ -2,7 +2,10 @@ import type { RegexEngine } from '../core/policy.ts'
 import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
 import type { Proof } from '../core/subject.ts'
 
-/** What a connector must find again when the upstream answers: nonce, PKCE verifier, request id. Kept in the store. */
+/**
+ * What a connector must find again when the upstream answers: nonce, PKCE verifier, request id. Kept in the store.
+ * `idp` is the identity provider of a federation that was asked.
+ */
 export type Memo = Readonly<Record<string, string>>
 
 /** What `begin` wants the browser to do. The transport is a value, so that every protocol has the same two verbs. */

@@ -51,6 +51,7 @@ export interface Arrived {
   /** Unix seconds at which the sign-in was begun. */
   readonly begunAt: number
   readonly stepUp?: true
+  readonly idp?: string
 }
 
 /** Makes a challenge for a fresh `state`. */
@@ -140,6 +141,7 @@ export function openArrival(parts: Parts): Arrival {
         answer,
         begunAt: waiting.begunAt,
         ...(waiting.stepUp ? { stepUp: waiting.stepUp } : {}),
+        ...(waiting.memo['idp'] ? { idp: waiting.memo['idp'] } : {}),
       }
     },
   }

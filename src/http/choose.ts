@@ -37,7 +37,7 @@ function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
 }
 
 /** A person who was refused chooses another account: an upstream that remembers the first one would bring that back, silently. */
-const isAgain = (query: URLSearchParams) => query.has('choose') || query.has('again')
+export const isAgain = (query: URLSearchParams) => query.has('choose') || query.has('again')
 
 /**
  * What the client asked of the upstream; asked anew where the person wants another account.

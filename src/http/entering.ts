@@ -17,6 +17,8 @@ export interface Came {
   readonly begunAt: number
   /** The rules wanted this stronger sign-in. */
   readonly stepUp?: true
+  /** The identity provider of a federation that she came from. */
+  readonly idp?: string
 }
 
 /** What the rules say of her at the client that she comes from. */

@@ -8,6 +8,7 @@ import type { Proof } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
+import { askWhere, setLast, wayOf } from './discovery.ts'
 import { type Came, type Entry, judge, keepToLimit, personalOf, settled, undoneUnless } from './entering.ts'
 import { endForOther } from './logout.ts'
 import { chooserPage, refusedPage } from './pages/index.ts'
@@ -101,15 +102,23 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if (connector === undefined || connector === 'unknown') {
       return sendPage(ctx, chooserPage(chooserModel(parts, at, query), themeOf(parts, ctx)))
     }
-    return depart(ctx, at, query, connector)
+    const way = await depart(ctx, at, query, connector)
+    if (way) await askWhere(parts, ctx, { at, query, connector, way })
   }
 
+  /** Sends the browser off; or says whom to ask first where that is. */
   const depart = async (ctx: KoaContext, at: Details, query: URLSearchParams, connector: ConnectorEntry) => {
     const { uid } = at
     const opened = await connector.open()
+    const way = await wayOf(opened, at, query)
+    if ('ask' in way) return way
+    if (query.has('idp') && way.idp !== undefined) setLast(parts, ctx, { connector: connector.id, ...way })
     const strength = await wanted.get(uid)
     const departure = { uid, connector, ...(strength === undefined ? {} : { stepUp: true as const }) }
-    return arrival.depart(ctx, departure, (state) => opened.begin(state, hintsOf(parts, at, query, strength)))
+    await arrival.depart(ctx, departure, (state) =>
+      opened.begin(state, { ...hintsOf(parts, at, query, strength), ...way }),
+    )
+    return undefined
   }
 
   const sendOn: Login['sendOn'] = async (ctx) => {
@@ -119,7 +128,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     const query = new URLSearchParams()
     const connector = chosen(parts, at, query)
     if (connector === undefined || connector === 'unknown') return
-    // What fails here is tried again, and told, where the Provider's own redirect leads.
+    // What fails here is tried again, and told, where the Provider's own redirect leads; there a person is asked, too.
     await depart(ctx, at, query, connector).catch(() => {})
   }
 
@@ -188,13 +197,18 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return entry.judged.welcome ? goOn(ctx, await admit(ctx, entry)) : turnAway(ctx, entry)
   }
 
-  const turnAway = async (ctx: KoaContext, { at, came: { proof, stepUp }, judged: { decision, client } }: Entry) => {
+  const turnAway = async (
+    ctx: KoaContext,
+    { at, came: { proof, stepUp, idp }, judged: { decision, client } }: Entry,
+  ) => {
     const { connector } = proof.subject
     // A stronger sign-in would do: back to the upstream, once, and asking for it.
     if (decision.wantsAcr !== undefined && !stepUp) {
       await wanted.put(at.uid, decision.wantsAcr)
       ctx.status = 303
-      return ctx.redirect(`/login/${at.uid}?${new URLSearchParams({ connector })}`)
+      return ctx.redirect(
+        `/login/${at.uid}?${new URLSearchParams({ connector, ...(idp === undefined ? {} : { idp }) })}`,
+      )
     }
     const code = decision.because.some((o) => o.effect === 'forbade') ? 'forbidden' : 'nothing_granted'
     await parts.audit(errorIdOf(ctx), {

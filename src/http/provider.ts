@@ -96,6 +96,11 @@ function checkScopes(parts: Parts, { oidc }: Context, client: ClientConfig): voi
   throw new errors.InvalidTarget('resource and scope name different targets')
 }
 
+/** Which identity provider of a federation a client means; one that is not known is asked about, so that only its size is looked at. */
+function checkHint(_ctx: unknown, hint: string | undefined): void {
+  if (hint !== undefined && hint.length > 1024) throw new errors.InvalidRequest('idp_hint is no entityID')
+}
+
 /**
  * Runs on every authorization, pushed and device request, after the library cut `offline_access` out of the scope (it wants
  * `prompt=consent`, OpenID Connect Core, section 11; configured clients have the operator's consent).
@@ -193,7 +198,7 @@ function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) =>
     subjectTypes: ['public'],
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: (ctx) => config(ctx as Context)?.pkce !== 'optional' },
-    extraParams: { connector: checkExtras(parts) as never },
+    extraParams: { connector: checkExtras(parts) as never, idp_hint: checkHint },
     features: features(parts),
     findAccount: findAccount(parts, proofs),
     loadExistingGrant: grantFor(parts, proofs),

@@ -1,6 +1,7 @@
 import type { Context as KoaContext, Middleware, Next } from 'koa'
 import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
+import { discovered } from './discovery.ts'
 import { type Documents, METADATA_CACHE } from './documents.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
@@ -57,6 +58,7 @@ export function routes(parts: Parts, { login, upstream, documents }: Handlers): 
     ['GET',  'login_finish',   /^\/login\/([\w-]{1,128})\/finish$/, login.finish],
     ['GET',  'login_leave',    /^\/login\/([\w-]{1,128})\/leave$/,  login.leave],
     ['GET',  'callback',       /^\/callback\/([\w.-]{1,128})$/,    login.callback],
+    ['GET',  'discovery_answer', /^\/discovery\/([\w.-]{1,128})$/,   (ctx, id) => discovered(parts, ctx, id)],
     ['POST', 'callback_post',  /^\/callback\/([\w.-]{1,128})$/,    login.park],
     ['POST', 'authorization',  /^\/auth$/,                         postToGet],
     ['POST', 'end_session',    /^\/logout$/,                       postToGet],
@@ -92,6 +94,7 @@ export const routeNames: ReadonlySet<string> = new Set([
     'login_leave',
     'callback',
     'callback_post',
+    'discovery_answer',
     'logout_returned',
     'logout_back',
     'logout_front',

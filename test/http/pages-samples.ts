@@ -7,6 +7,7 @@ import {
   deviceDeclinedPage,
   deviceDonePage,
   deviceEntryPage,
+  discoveryPage,
   errorPage,
   type Language,
   logoutConfirmPage,
@@ -66,6 +67,16 @@ const chooser = {
   lastUsed: '/login/abc?connector=corp',
 }
 const search = { action: '/login/abc', hidden: { step: '1' }, leadsTo: ['https://sso.corp.example'], value: 'corp' }
+const university = { label: 'University of Giessen', hint: 'uni-giessen.example', href: '/login/abc?idp=1', mark: 'UG' }
+const discovery = {
+  clientLabel: 'Dashboard',
+  federation: 'DFN-AAI',
+  search: { action: '/login/abc', hidden: { connector: 'dfn' }, value: 'uni' },
+  choices: [university, { label: 'urn:nameless', href: '/login/abc?idp=2', mark: 'UN' }],
+  total: 99,
+  last: { ...university, forgetHref: '/login/abc?forget=1' },
+  elsewhereHref: '/login/abc?choose=1',
+}
 const device = { action: '/device', xsrf: 'x1' }
 const refused = {
   organisation: 'Example University',
@@ -93,6 +104,14 @@ export const samples: Readonly<Record<string, Sample>> = {
   chooser: sample(chooserPage, { ...chooser, search: { ...search, notFound: false } }),
   'chooser without a search': sample(chooserPage, chooser),
   'chooser, not found': sample(chooserPage, { ...chooser, connectors: [], search: { ...search, notFound: true } }),
+  discovery: sample(discoveryPage, discovery),
+  'discovery, before a search': sample(discoveryPage, {
+    ...discovery,
+    search: { ...discovery.search, value: '' },
+    choices: [],
+  }),
+  'discovery, all shown': sample(discoveryPage, { ...discovery, total: 2, last: undefined as never }),
+  'discovery, nothing found': sample(discoveryPage, { ...discovery, choices: [], total: 0, problem: 'unknown' }),
   'device entry': sample(deviceEntryPage, device),
   'device entry, not found': sample(deviceEntryPage, { ...device, value: 'BCDF-KLMN', problem: 'not_found' }),
   'device entry, expired': sample(deviceEntryPage, { ...device, value: 'BCDF-KLMN', problem: 'expired' }),

@@ -153,9 +153,9 @@ test('a form to the gateway may be answered by a redirect to an upstream, over h
   assert.deepEqual(samples['device confirm']!(theme, String).csp.formAction, ["'self'", 'https://sso.corp.example'])
 })
 
-test('only the page that submits itself has a script, and it keeps a button for those without', () => {
+test('only the form that submits itself and the search of a federation have a script, and keep a button for those without', () => {
   for (const [name, page] of everyPage())
-    assert.equal(page.csp.scriptHashes.length, name.startsWith('post form') ? 1 : 0, name)
+    assert.equal(page.csp.scriptHashes.length, /^(?:post form|discovery)/.test(name) ? 1 : 0, name)
   const page = postFormPage(
     { action: 'https://sso.corp.example/saml', fields: { submit: 'x' }, label: 'Corp AG' },
     theme,
@@ -165,6 +165,13 @@ test('only the page that submits itself has a script, and it keeps a button for 
     /<form method="post" action="https:\/\/sso\.corp\.example\/saml">[\s\S]*<button class="block">Continue<\/button>\s*<\/form>/,
   )
   assert.deepEqual(page.csp.formAction.slice(0, 1), ['https://sso.corp.example'])
+})
+
+test('a script asks the gateway for more on one page alone', () => {
+  for (const [name, page] of everyPage()) {
+    const policy = securityHeaders(page)['Content-Security-Policy'] ?? ''
+    assert.equal(/connect-src ([^;]*)/.exec(policy)?.[1], name.startsWith('discovery') ? "'self'" : "'none'", name)
+  }
 })
 
 test('hidden fields keep every character of their values', () => {

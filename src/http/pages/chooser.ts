@@ -20,7 +20,8 @@ ${search && searchForm(search, theme, choices.length)}`,
   })
 }
 
-function choiceLink({ label, hint, href, mark }: ConnectorChoice, note: string | undefined): Html {
+/** One choice of a list; `note` marks it. */
+export function choiceLink({ label, hint, href, mark }: ConnectorChoice, note: string | undefined): Html {
   const pill = note === undefined ? undefined : html` <span class="pill">${note}</span>`
   const second = hint === undefined ? undefined : html` <small>${hint}</small>`
   return html`

@@ -23,6 +23,7 @@ function policy({ csp }: Page): string {
     ['default-src', []],
     ['style-src', hashes(csp.styleHashes)],
     ['script-src', hashes(csp.scriptHashes)],
+    ['connect-src', csp.asks ? ["'self'"] : []],
     ['img-src', ["'self'", 'data:']],
     ['form-action', csp.formAction],
     ['frame-ancestors', []],

@@ -4,6 +4,7 @@
  */
 export { chooserPage } from './chooser.ts'
 export { deviceConfirmPage, deviceDeclinedPage, deviceDonePage, deviceEntryPage } from './device.ts'
+export { discoveryPage } from './discovery.ts'
 export { errorPage } from './error.ts'
 export { securityHeaders } from './headers.ts'
 export { pickLanguage } from './language.ts'

@@ -11,10 +11,10 @@ export interface Content {
   /** What stands above the heading inside the card. */
   readonly badge?: Html
   readonly card: Html
-  readonly below?: Html
+  readonly below?: Html | undefined
   readonly width?: 'wide'
   readonly formAction?: readonly string[]
-  readonly script?: { readonly code: string; readonly hash: string }
+  readonly script?: { readonly code: string; readonly hash: string; readonly asks?: true }
 }
 
 /** The texts in the theme's language. */
@@ -58,6 +58,7 @@ ${content.script && html`<script>${trusted(content.script.code)}</script>`}
     csp: {
       formAction: content.formAction ?? [],
       scriptHashes: content.script ? [content.script.hash] : [],
+      asks: content.script?.asks === true,
       styleHashes: [look.cssHash],
     },
   }

@@ -27,6 +27,8 @@ export interface Page {
     readonly formAction: readonly string[]
     /** `sha256-…` of the inline scripts, without quotes. */
     readonly scriptHashes: readonly string[]
+    /** Whether the page's script asks the gateway for more. */
+    readonly asks: boolean
     /** `sha256-…` of the inline style sheet, without quotes. */
     readonly styleHashes: readonly string[]
   }
@@ -62,7 +64,23 @@ export interface ChooserModel {
   readonly lastUsed?: string
 }
 
-/** "Enter the code from your command line." Posts `xsrf`, `user_code`. */
+/** "Where do you belong?" Asks by GET with the words as `q`; a choice is a link. */
+export interface DiscoveryModel {
+  readonly clientLabel: string
+  /** The connector's label. */
+  readonly federation: string
+  readonly search: FormTarget & { readonly value: string }
+  /** The best of those found; none before somebody searched in a federation of many. */
+  readonly choices: readonly ConnectorChoice[]
+  readonly total: number
+  /** What this browser chose before, and where that is forgotten. */
+  readonly last?: ConnectorChoice & { readonly forgetHref: string }
+  readonly problem?: 'unknown'
+  /** Back to the other ways of signing in. */
+  readonly elsewhereHref?: string
+}
+
+/** "Enter the code from your command line. Posts `xsrf`, `user_code`. */
 export interface DeviceEntryModel {
   readonly action: string
   readonly xsrf: string

@@ -28,6 +28,24 @@ export const de: Texts = {
       `Zu „${value}“ ist keine Organisation bekannt. Prüfen Sie die Schreibweise oder fragen Sie Ihre Administration nach dem Link zur Anmeldung.`,
     note: (cloud) => `Sie werden zu Ihrer Organisation geschickt. ${cloud} sieht Ihr Passwort nie.`,
   },
+  discovery: {
+    title: 'Finden Sie Ihre Einrichtung',
+    lead: (client: string, federation: string) =>
+      `${client} möchte wissen, wer Sie sind. Wählen Sie die Einrichtung in ${federation}, bei der Sie Ihr Konto haben.`,
+    last: 'zuletzt benutzt',
+    forget: 'Diese Wahl vergessen',
+    label: 'Name oder Domain Ihrer Einrichtung',
+    example: 'Ein Teil des Namens genügt, etwa „giessen“; auch Ihre E-Mail-Adresse.',
+    find: 'Suchen',
+    list: 'Einrichtungen',
+    count: (total: number) => (total === 1 ? 'Eine Einrichtung' : `${total} Einrichtungen`),
+    more: (shown: number, total: number) =>
+      `Die ersten ${shown} von ${total}. Geben Sie mehr ein, um die Auswahl einzugrenzen.`,
+    nothing: (words: string) =>
+      `Keine Einrichtung passt zu „${words}“. Prüfen Sie die Schreibweise oder versuchen Sie ein anderes Wort aus dem Namen.`,
+    unknown: 'Die Einrichtung, zu der Sie geschickt wurden, ist hier nicht bekannt. Suchen Sie Ihre unten.',
+    elsewhere: 'Anders anmelden',
+  },
   deviceEntry: {
     title: 'Kommandozeile verbinden',
     lead: 'Geben Sie den Code ein, den Ihr Terminal zeigt.',

@@ -27,6 +27,23 @@ export const en = {
       `No organisation answers to “${value}”. Check the spelling, or ask your administrator for the link to sign in.`,
     note: (cloud: string) => `You will be sent to your organisation. ${cloud} never sees your password.`,
   },
+  discovery: {
+    title: 'Find your organisation',
+    lead: (client: string, federation: string) =>
+      `${client} wants to know who you are. Choose the organisation in ${federation} where you have your account.`,
+    last: 'last used',
+    forget: 'Forget this choice',
+    label: 'Name or domain of your organisation',
+    example: 'Part of the name is enough, such as “giessen”; so is your e-mail address.',
+    find: 'Find',
+    list: 'Organisations',
+    count: (total: number) => (total === 1 ? 'One organisation' : `${total} organisations`),
+    more: (shown: number, total: number) => `The first ${shown} of ${total}. Type more to narrow it down.`,
+    nothing: (words: string) =>
+      `No organisation answers to “${words}”. Check the spelling, or try another word of its name.`,
+    unknown: 'The organisation you were sent here for is not known here. Look for yours below.',
+    elsewhere: 'Sign in another way',
+  },
   deviceEntry: {
     title: 'Connect a command line',
     lead: 'Type in the code that your terminal shows.',

@@ -75,7 +75,8 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
     })
     if (!copy || known) return
     await use(copy)
-    dueAt = copy.readAt + pause(copy)
+    // A file is looked at at once: it may have changed meanwhile, and that costs nothing.
+    if ('url' in listing) dueAt = copy.readAt + pause(copy)
   }
 
   const readOnce = async (): Promise<Known> => {
