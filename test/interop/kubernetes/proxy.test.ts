@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { rounds } from '../../support/rounds.ts'
 import type { Headers } from './front.ts'
@@ -34,6 +34,10 @@ let way: keyof typeof ways = 'nothing'
 atEach(
   KINDS,
   (world) => {
+    after(() => {
+      way = 'nothing'
+    })
+
     // In this order: what a cluster was told last holds on.
     test('a date beside what the gateway says changes nothing: a key that signs at once is known at once', async (t) => {
       await told(world(), 'Last-Modified beside')

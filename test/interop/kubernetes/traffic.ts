@@ -54,8 +54,8 @@ export async function startTraffic(world: World, kinds: readonly Kind[]): Promis
   }
 }
 
-/** Those that were refused. */
-export const refused = (uses: readonly Use[]): readonly Use[] => uses.filter(({ status }) => status !== 201)
+/** The first of those that were refused. */
+export const refused = (uses: readonly Use[]): readonly Use[] => uses.filter(({ status }) => status !== 201).slice(0, 5)
 
 /** The key that signed a token. */
 export const kidOf = (token: string): string =>
