@@ -93,7 +93,13 @@ interface Carrying extends Pick<PassOptions, 'how' | 'reference'> {
   readonly steps: readonly BindingStep[]
 }
 
-/** A step that is refused holds up no other one; what cannot be written down is not done. */
+/** The audit lines of what changes access; they come first. */
+const told = { 'binding.made': ['make', 'mend'], 'binding.removed': ['remove'] } as const
+
+/**
+ * The target is asked first whether it would do each step: what it refuses, every quarter of an hour, is no line of the audit log. What cannot be
+ * written down is not done, and a step that is refused holds up no other one.
+ */
 export async function carryOut(
   ports: Pick<BoundPorts, 'gates' | 'audit' | 'stop'>,
   { id, bindings }: BoundTarget,
@@ -101,22 +107,29 @@ export async function carryOut(
 ): Promise<Undone> {
   const refused = new Map<BindingStep, TargetUnavailable>()
   const placeless: BindingStep[] = []
-  const told = { make: 'binding.made', mend: 'binding.made', remove: 'binding.removed' } as const
-  for (let at = 0; at < steps.length && !ports.stop?.aborted; at += IN_ONE_LINE) {
-    const some = steps.slice(at, at + IN_ONE_LINE)
-    for (const event of how === 'look' ? [] : (['binding.made', 'binding.removed'] as const)) {
-      const says = some.flatMap((step) => (told[step.kind as keyof typeof told] === event ? [step.says] : []))
-      if (says.length > 0) await ports.audit(reference, { event, target: id, bindings: says })
-    }
+  const each = async (some: readonly BindingStep[], really: 'do' | 'try') => {
+    const done: BindingStep[] = []
     for (const step of some) {
       try {
-        const came = await ports.gates.of(id).pass(() => bindings.apply(step, how === 'look' ? 'try' : 'do'))
-        if (came === 'no-place') placeless.push(step)
+        const came = await ports.gates.of(id).pass(() => bindings.apply(step, really))
+        if (came === 'done') done.push(step)
+        else placeless.push(step)
       } catch (error) {
         if (!(error instanceof TargetUnavailable) || error.kind === 'down') throw error
         refused.set(step, error)
       }
     }
+    return done
+  }
+  for (let at = 0; at < steps.length && !ports.stop?.aborted; at += IN_ONE_LINE) {
+    const able = await each(steps.slice(at, at + IN_ONE_LINE), 'try')
+    if (how === 'look') continue
+    for (const event of ['binding.made', 'binding.removed'] as const) {
+      const kinds: readonly string[] = told[event]
+      const says = able.flatMap((step) => (kinds.includes(step.kind) ? [step.says] : []))
+      if (says.length > 0) await ports.audit(reference, { event, target: id, bindings: says })
+    }
+    await each(able, 'do')
   }
   return { refused, placeless }
 }

@@ -59,29 +59,26 @@ export function openBound(ports: BoundKeeperPorts): BoundKeeper {
   }
   const passing = eachAlone<string>((target, error) => tellFailures(ports.log, target, [error]))
 
-  /** Makes one grant's bindings, unless somebody is at it. Never throws. */
-  const ensure = (target: BoundTarget, grant: Grant, reference: string): readonly Promise<void>[] => {
+  /** Makes the binding of one role, unless somebody is at it. Never throws. */
+  const ensure = (target: BoundTarget, { key, grant }: Lacking, reference: string): Promise<void> => {
     const known = of(target)
-    return lacking(target, known, [grant]).map((one) => {
-      const key = target.bindings.bindingsOf([one])[0]?.key ?? ''
-      const before = known.making.get(key)
-      if (before) return before
-      const work = make(ports, target, { grant: one, reference })
-        .then(() => void known.settled.add(key))
-        .catch((error: Error) => {
-          known.next = Math.min(known.next, ports.now() + AFTER_FAILURE.down)
-          tellFailures(ports.log, target.id, [error])
-        })
-        .finally(() => known.making.delete(key))
-      known.making.set(key, work)
-      return work
-    })
+    const before = known.making.get(key)
+    if (before) return before
+    const work = make(ports, target, { grant, reference })
+      .then(() => void known.settled.add(key))
+      .catch((error: Error) => {
+        known.next = Math.min(known.next, ports.now() + AFTER_FAILURE.down)
+        tellFailures(ports.log, target.id, [error])
+      })
+      .finally(() => known.making.delete(key))
+    known.making.set(key, work)
+    return work
   }
   const ensureAll = (standing: Pick<Standing, 'decisions'>, targets: readonly BoundTarget[], reference: string) =>
     targets.flatMap((target) =>
       lacking(target, of(target), grantsOf(standing, target))
         .slice(0, MOST)
-        .flatMap((grant) => ensure(target, grant, reference)),
+        .map((each) => ensure(target, each, reference)),
     )
 
   return {
@@ -114,11 +111,21 @@ export function openBound(ports: BoundKeeperPorts): BoundKeeper {
   }
 }
 
-/** Each role of the grants for which a binding is not known to be there, by itself. */
-const lacking = ({ bindings }: BoundTarget, { settled }: Known, grants: readonly Grant[]): readonly Grant[] =>
-  grants
-    .flatMap((grant) => ('roles' in grant ? grant.roles.map((role) => ({ ...grant, roles: [role] })) : []))
-    .filter((grant) => bindings.bindingsOf([grant]).some(({ key }) => !settled.has(key)))
+/** A binding that is not known to be there, and the grant of one role that needs it. */
+interface Lacking {
+  readonly key: string
+  readonly grant: Grant
+}
+
+function lacking({ bindings }: BoundTarget, { settled }: Known, grants: readonly Grant[]): readonly Lacking[] {
+  const single = grants.flatMap((grant) =>
+    'roles' in grant ? grant.roles.map((role) => ({ ...grant, roles: [role] })) : [],
+  )
+  return single.flatMap((grant) => {
+    const [binding] = bindings.bindingsOf([grant])
+    return binding === undefined || settled.has(binding.key) ? [] : [{ key: binding.key, grant }]
+  })
+}
 
 /** What a target refuses is told, and not tried again before the next look at everything. @throws where nobody knows what came of it */
 async function make(

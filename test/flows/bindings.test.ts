@@ -184,8 +184,14 @@ test('a namespace that is not there hinders nobody, is told, and is looked for a
   assert.ok(
     gateway.logs.some(({ level, message }) => level === 'warn' && message.includes('namespaces that are not there')),
   )
+  const lines = () =>
+    gateway.events.filter((each) => each.event === 'binding.made' && each.bindings.includes('namespace web: edit'))
+  const before = lines().length
+  await seconds(901)
+  assert.equal(lines().length, before, 'what is not made is no line')
   cluster.namespaces.add('web')
   await seconds(901)
+  assert.equal(lines().length, before + 1)
   assert.ok(standing().includes(WEB))
 })
 

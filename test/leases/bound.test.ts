@@ -31,8 +31,9 @@ const bindings: Bindings = {
     const remove = gone.map((key) => ({ key, says: key, kind: 'remove' as const, does: key }))
     return { steps: [...make, ...remove], inPlace: keys.filter((key) => seen.has(key)), kept: seen.size }
   },
-  async apply({ kind, key }) {
+  async apply({ kind, key }, how) {
     await cluster.before()
+    if (how === 'try') return 'done'
     cluster.done.push(`${kind} ${key}`)
     if (kind === 'make') cluster.there.add(key)
     else cluster.there.delete(key)
