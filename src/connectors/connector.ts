@@ -248,6 +248,8 @@ export interface ConnectorPorts {
   readonly kept: Kept
   /** The URL to which the upstream answers: `{issuer}/callback/{id}`. */
   readonly callback: URL
+  /** Where a discovery service sends a browser back to. */
+  readonly discovery: URL
   /** Where an upstream says that it ended a session, from server to server and in a frame, and where it sends a browser back to. */
   readonly logout: { readonly back: URL; readonly front: URL; readonly saml: URL; readonly returned: URL }
   /** The gateway as SAML upstreams know it. */
@@ -262,9 +264,10 @@ export interface ConnectorPorts {
 }
 
 /** The gateway's own addresses for a connector. */
-export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback' | 'logout'> {
+export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback' | 'discovery' | 'logout'> {
   return {
     callback: new URL(`/callback/${id}`, issuer),
+    discovery: new URL(`/discovery/${id}`, issuer),
     logout: {
       back: new URL(`/logout/back/${id}`, issuer),
       front: new URL(`/logout/front/${id}`, issuer),

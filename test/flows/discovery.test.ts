@@ -186,6 +186,8 @@ test('a discovery service is asked instead, and its answer goes on with the sign
     assert.equal(to.searchParams.get('entityID'), `${gateway.issuer}/saml/metadata`)
     const back = new URL(to.searchParams.get('return') ?? '')
     assert.equal(`${back.origin}${back.pathname}`, `${gateway.issuer}/discovery/dfn`)
+    const own = await (await fetch(`${gateway.issuer}/saml/metadata`)).text()
+    assert.ok(own.includes(`:DiscoveryResponse `) && own.includes(`Location="${gateway.issuer}/discovery/dfn"`))
 
     const none = await who.get(back)
     assert.match(none.text, /<h1>Find your organisation/)

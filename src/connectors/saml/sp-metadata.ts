@@ -4,10 +4,11 @@ import { attribute, type Xml, xml } from './markup.ts'
 import { signingKey, signXml } from './sign.ts'
 
 /** Where one connector takes answers and logout messages. */
-export type SpEndpoints = Pick<ConnectorPorts, 'callback' | 'logout'>
+export type SpEndpoints = Pick<ConnectorPorts, 'callback' | 'discovery' | 'logout'>
 
 const REDIRECT = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect'
 const POST = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
+const DISCOVERY = 'urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol'
 const URI_NAME = 'urn:oasis:names:tc:SAML:2.0:attrname-format:uri'
 const CATEGORY = 'http://macedir.org/entity-category'
 const CERTIFICATION = 'urn:oasis:names:tc:SAML:attribute:assurance-certification'
@@ -28,7 +29,7 @@ export function spMetadata(sp: ServiceProvider, connectors: readonly SpEndpoints
   const about = sp.about()
   const keys = sp.keys().filter(({ state }) => state !== 'retired')
   // The ID only has to be unique in the document; the same content is then the same text.
-  const document = xml`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="lotse" entityID="${sp.entityId}" cacheDuration="${CACHE}">${entityAttributes(about)}<md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">${uiInfo(about)}${keys.map((each) => keyDescriptor('signing', each))}${keys.map((each) => keyDescriptor('encryption', each))}${connectors.flatMap(({ logout }) => logoutServices(logout.saml))}<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>${connectors.map(({ callback }, index) => consumer(callback, index))}${consuming(about)}</md:SPSSODescriptor>${organization(about)}${about.contacts.map(contact)}</md:EntityDescriptor>`
+  const document = xml`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="lotse" entityID="${sp.entityId}" cacheDuration="${CACHE}">${entityAttributes(about)}<md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions>${uiInfo(about)}${connectors.map(({ discovery }, index) => discoveryResponse(discovery, index))}</md:Extensions>${keys.map((each) => keyDescriptor('signing', each))}${keys.map((each) => keyDescriptor('encryption', each))}${connectors.flatMap(({ logout }) => logoutServices(logout.saml))}<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>${connectors.map(({ callback }, index) => consumer(callback, index))}${consuming(about)}</md:SPSSODescriptor>${organization(about)}${about.contacts.map(contact)}</md:EntityDescriptor>`
   return signXml(document, key, 'start')
 }
 
@@ -46,6 +47,10 @@ const logoutServices = ({ href }: URL) =>
 
 const consumer = ({ href }: URL, index: number) =>
   xml`<md:AssertionConsumerService Binding="${POST}" Location="${href}" index="${String(index)}"${attribute('isDefault', index === 0 ? 'true' : undefined)}/>`
+
+/** Where a discovery service may send people back to: it compares without the query. @see Identity Provider Discovery Service Protocol 2.5 */
+const discoveryResponse = ({ href }: URL, index: number) =>
+  xml`<idpdisc:DiscoveryResponse xmlns:idpdisc="${DISCOVERY}" Binding="${DISCOVERY}" Location="${href}" index="${String(index)}"/>`
 
 /** One text in each of its languages; a text without a language is taken for English, which federations ask for. */
 function worded(text: Worded | undefined, element: (language: string, text: string) => Xml): readonly Xml[] {
@@ -65,7 +70,7 @@ function uiInfo({ name, description, information, privacy, logo }: SpAbout): Xml
   ]
   const picture =
     logo && xml`<mdui:Logo height="${String(logo.height)}" width="${String(logo.width)}">${logo.url}</mdui:Logo>`
-  return xml`<md:Extensions><mdui:UIInfo xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui">${texts}${picture}</mdui:UIInfo></md:Extensions>`
+  return xml`<mdui:UIInfo xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui">${texts}${picture}</mdui:UIInfo>`
 }
 
 /** Certifications such as Sirtfi stand under another name than categories do. */
