@@ -47,6 +47,22 @@ export async function checkLive(loaded: Loaded, only: string | undefined, io: Io
   return found.some(({ checks }) => checks.some(({ ok }) => !ok)) ? exit.refused : exit.ok
 }
 
+/**
+ * Looks at what connectors name in files, without asking anybody, and prints what was found.
+ * @returns whether something is wrong, as an exit code
+ */
+export async function reviewOffline({ config }: Loaded, io: Io): Promise<number> {
+  let code: number = exit.ok
+  for (const one of config.connectors.filter(({ type }) => type === 'saml')) {
+    const connector = await openConnector(one, portsAlone(one, config, io))
+    for (const check of (await connector.review?.()) ?? []) {
+      io.out(line(one.id, check))
+      if (!check.ok) code = exit.refused
+    }
+  }
+  return code
+}
+
 const nothingToAsk: Check = { check: 'probe', ok: true, note: true, found: 'cannot be asked anything' }
 
 async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io): Promise<readonly Check[]> {
@@ -101,7 +117,8 @@ async function askTarget(
   )
 }
 
-function line(id: string, { check, ok, found, note }: Check): string {
+/** One finding as a line. */
+export function line(id: string, { check, ok, found, note }: Check): string {
   const mark = ok ? (note ? 'note' : 'ok') : 'bad'
   return `${mark.padEnd(4)}  ${id}  ${check}${found === undefined ? '' : `: ${printable(found)}`}`
 }

@@ -9,7 +9,8 @@ export const command: Command = {
   usage: '[--live [gateway|CONNECTOR|TARGET]] [--config FILE]',
   details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
 Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
-A problem in a tenant's file disables that tenant alone; check still exits with 1.
+A problem in a tenant's file disables that tenant alone; check still exits with 1. Metadata of SAML upstreams that lies in files
+is read too: whether it and its signature are good, and until when its certificates are.
 --live then asks the gateway by its public address, each upstream, each Keystone and each cluster with apply, or the one named,
 what can be asked without a person. The gateway: whether a proxy in front lets keys be kept for too long. Upstreams: whether
 they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new
@@ -29,7 +30,9 @@ with 1; \`note\` is worth knowing.`,
     for (const warning of loaded.warnings) io.err(`warning: ${problemText(warning)}`)
     for (const { problems } of loaded.disabledTenants) lines(io, problems)
     io.out(summary(path, loaded))
-    const offline = loaded.disabledTenants.length > 0 ? exit.refused : exit.ok
+    const { reviewOffline } = await import('./check-live.ts')
+    const reviewed = await reviewOffline(loaded, io)
+    const offline = loaded.disabledTenants.length > 0 ? exit.refused : reviewed
     if (!live) return offline
     const { checkLive } = await import('./check-live.ts')
     return Math.max(offline, await checkLive(loaded, args.words[0], io))

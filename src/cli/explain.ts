@@ -7,22 +7,26 @@ import { configurationReader } from '../configuration.ts'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import { explain } from '../core/explain.ts'
+import type { Check } from '../core/ports.ts'
 import { accountId, type Subject } from '../core/subject.ts'
 import { reaches } from '../http/proofs.ts'
 import { clusterAccess, keptCluster } from '../live-targets.ts'
 import { targetTypes } from '../targets/index.ts'
 import { TargetUnavailable } from '../targets/live.ts'
+import { line } from './check-live.ts'
 import { subjectFrom } from './claims.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 import { type ChartedTarget, chart } from './explain-chart.ts'
 
 /** `lotse explain`: what the rules say about somebody, rule by rule, without a sign-in. */
 export const command: Command = {
-  usage: '(--claims FILE | --claim NAME=VALUE…) --connector ID [--target ID] [--live] [--json]',
+  usage: '(--claims FILE | --claim NAME=VALUE… | --answer FILE) --connector ID [--target ID] [--live] [--json]',
   details: `What was said, what the rules say to it, and what comes of it at each target.
 FILE is a JSON object of claims as the upstream sends them, - for standard input; nested objects become JSON pointers
 (/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is
 "somebody". Strengths (acr) are meant as the rules name them: a connector's own translation is not applied.
+--answer takes a SAML response that was captured, as base64, as a form's body or as XML: each check of a sign-in with what it
+found, then the same for the person of whom it speaks. Its time and its request are taken from itself.
 --live asks each cluster with apply, or the one named, what it would let this person do, under exactly the names
 that her tokens have, by the gateway's own account. Exits with 1 where the rules give this person nothing, with 3
 where a cluster cannot be asked.`,
@@ -31,6 +35,7 @@ where a cluster cannot be asked.`,
     connector: { value: 'ID', help: 'the connector that the person came by' },
     claims: { value: 'FILE', help: 'a JSON object of claims, or - for standard input' },
     claim: { value: 'NAME=VALUE', repeat: true, help: 'one value of one claim' },
+    answer: { value: 'FILE', help: 'a captured SAML response, or - for standard input' },
     subject: { value: 'ID', help: "the person's id at the upstream; the claim sub if absent" },
     acr: { value: 'ACR', help: 'the strength of the sign-in; the claim acr if absent' },
     amr: { value: 'AMR', repeat: true, help: 'a method of the sign-in; the claim amr if absent' },
@@ -54,7 +59,14 @@ where a cluster cannot be asked.`,
       const known = loaded.config.connectors.map((each) => each.id).join(', ')
       throw new UsageError(`no connector ${JSON.stringify(id)}; there is ${known || 'none'}`)
     }
-    return answer({ args, io, loaded, subject: await asked(args, io, connector) })
+    if (args.text('answer') === undefined)
+      return answer({ args, io, loaded, checks: [], subject: await asked(args, io, connector) })
+    const { inspectAnswer } = await import('./explain-answer.ts')
+    const { checks, subject } = await inspectAnswer(connector, loaded.config, args, io)
+    if (!args.flag('json')) for (const check of checks) io.out(line(connector.id, check))
+    if (subject) return answer({ args, io, loaded, checks, subject })
+    if (args.flag('json')) io.out(JSON.stringify({ checks }, null, 2))
+    return exit.refused
   },
 }
 
@@ -77,10 +89,12 @@ interface Answering {
   readonly args: Args
   readonly io: Io
   readonly loaded: Loaded
+  /** Of a captured answer; empty where none was. */
+  readonly checks: readonly Check[]
   readonly subject: Subject
 }
 
-async function answer({ args, io, loaded, subject }: Answering): Promise<number> {
+async function answer({ args, io, loaded, checks, subject }: Answering): Promise<number> {
   const explanation = explain(loaded.policy, subject, io.now())
   const { decision } = explanation
   const about = { decision, sub: accountId(subject), issuer: new URL(loaded.config.issuer) }
@@ -92,7 +106,8 @@ async function answer({ args, io, loaded, subject }: Answering): Promise<number>
     const until = Number.isFinite(decision.until) ? decision.until : null
     const { sub } = about
     const { rules } = explanation
-    io.out(JSON.stringify({ subject, sub, decision: { ...decision, until }, rules, targets }, null, 2))
+    const checked = checks.length > 0 ? { checks } : {}
+    io.out(JSON.stringify({ ...checked, subject, sub, decision: { ...decision, until }, rules, targets }, null, 2))
   } else for (const line of chart({ subject, explanation, targets, columns: io.columns })) io.out(line)
   if (targets.some(({ unasked }) => unasked !== undefined)) return exit.failed
   return decision.allowed ? exit.ok : exit.refused

@@ -7,7 +7,7 @@ import { configurationReader } from '../configuration.ts'
 import type { GeneratedFile } from '../core/ports.ts'
 import { openConnector } from '../upstreams.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
-import { portsAlone } from './connector-alone.ts'
+import { portsAlone, samlKeys } from './connector-alone.ts'
 import { clusterOptions, filesOfTarget, refuseClusterOptions } from './print-target.ts'
 
 /** `lotse print`: what the other side's operator needs, made from the same configuration. */
@@ -15,6 +15,7 @@ export const command: Command = {
   usage: 'CONNECTOR|TARGET [--out DIR] [--flavour NAME] [--namespaces A,B] [--seen] [--config FILE]',
   details: [
     'For an OpenID Connect upstream: how its operator registers this gateway as a client.',
+    'For a SAML upstream: the metadata of this gateway, signed, with a README.md for its operator.',
     'For a Keystone: configuration of its Apache or of kolla-ansible, mapping, dashboard and command line, with a README.md that says',
     'what goes where. Flavours: apache, kolla, mod_oauth2, introspection.',
     'For a Kubernetes cluster: configuration of its API server, RBAC for what rules can give, kubeconfigs and snippets for dashboards,',
@@ -53,16 +54,22 @@ async function filesOf(loaded: Loaded, id: string, args: Args, io: Io): Promise<
     if (flavour !== undefined) throw new UsageError(`${id} is a connector, which has no flavours`)
     refuseClusterOptions(id, args)
     if (target) io.err(`lotse print: ${id} is a connector and a target; for the target say --flavour`)
-    return ofConnector(connector, config, io)
+    return ofConnector(connector, config, args, io)
   }
   if (target) return filesOfTarget(target, loaded, args, io)
   const known = [...config.connectors, ...config.targets].map((each) => each.id).join(', ')
   throw new UsageError(`no connector or target ${JSON.stringify(id)}; there are ${known || 'none'}`)
 }
 
-async function ofConnector(one: ConnectorConfig, config: GatewayConfig, io: Io): Promise<readonly GeneratedFile[]> {
-  const fetch = () => Promise.reject(new Error('printing asks nobody'))
-  const connector = await openConnector(one, { ...portsAlone(one, config, io), fetch })
+async function ofConnector(
+  one: ConnectorConfig,
+  config: GatewayConfig,
+  args: Args,
+  io: Io,
+): Promise<readonly GeneratedFile[]> {
+  const nobody = () => Promise.reject(new Error('printing asks nobody'))
+  const keys = one.type === 'saml' ? await samlKeys(args, io) : []
+  const connector = await openConnector(one, { ...portsAlone(one, config, io, keys), fetch: nobody, download: nobody })
   return (await connector.print?.()) ?? []
 }
 

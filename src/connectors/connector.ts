@@ -1,6 +1,6 @@
 import type { RegexEngine } from '../core/policy.ts'
 import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
-import type { Proof } from '../core/subject.ts'
+import type { Proof, Subject } from '../core/subject.ts'
 
 /**
  * What a connector must find again when the upstream answers: nonce, PKCE verifier, request id. Kept in the store.
@@ -136,7 +136,10 @@ export interface Connector {
   /** Once a second: begins with what is due by the time, such as reading metadata again. Never throws and does not wait for it. */
   tend?(): void
   standing?(): Standing
-  /** The checks of `complete`, each with its finding, up to the first that fails: for `lotse explain`. */
+  /**
+   * The checks of `complete`, each with its finding, up to the first stage that fails: for `lotse explain`. What only its own sign-in
+   * could tell (its request, its time) is taken from the answer itself, and said. Never rejects for what the answer is.
+   */
   inspect?(answer: Captured): Promise<Inspection>
   /** What the upstream's operator needs: redirect URIs, SP metadata. */
   print?(): readonly GeneratedFile[]
@@ -146,16 +149,15 @@ export interface Connector {
   probe?(): Promise<readonly Check[]>
 }
 
-/** An answer that somebody kept, long after its sign-in. */
+/** An answer that somebody kept, long after its sign-in: the text as it travelled, or what it holds. */
 export interface Captured {
-  /** The text as it travelled, or what it holds. */
   readonly text: string
 }
 
-/** What became of a captured answer: its checks, and the proof where none of them failed but for its age and its sign-in. */
+/** What became of a captured answer: its checks, and the person of whom it speaks where none of them failed. */
 export interface Inspection {
   readonly checks: readonly Check[]
-  readonly proof?: Proof
+  readonly subject?: Subject
 }
 
 /** A key of the gateway as a SAML service provider. */

@@ -55,7 +55,7 @@ test('ten different mistakes are ten lines in file order, and exit 1', async () 
 test('check of a good configuration says what it found and exits 0', async () => {
   const { code, out, err } = await lotse(['check', example])
   assert.equal(code, exit.ok, err)
-  assert.match(out, /ok, 3 connectors, 5 targets, 5 clients, 4 tests passed \([0-9a-f]{12}\)$/)
+  assert.match(out, /ok, 5 connectors, 5 targets, 5 clients, 4 tests passed \([0-9a-f]{12}\)$/)
   assert.equal(err, '')
 })
 
@@ -177,7 +177,7 @@ test('what is not understood exits 2 with a hint, on standard error', async () =
     [['check', '--config'], /--config/],
     [['check', 'a', 'b'], /one configuration at a time/],
     [['explain'], /--connector ID/],
-    [['explain', '-c', example, '--connector', 'crop'], /no connector "crop"; there is corp, social, acme\.sso/],
+    [['explain', '-c', example, '--connector', 'crop'], /no connector "crop"; there is corp, campus, federation, social, acme\.sso/],
     [
       ['explain', '-c', example, '--connector', 'corp', '--target', 'x'],
       /no target "x"; there is cloud, north, south, prod, argo/,

@@ -1,14 +1,17 @@
 import { LoginError } from '../../core/errors.ts'
 import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
 import { authenticationOf } from './acr.ts'
+import { type Exchange, expectedOf } from './expected.ts'
 import type { Idp } from './idp.ts'
+import { inspect } from './inspect.ts'
 import { logout, relay } from './logout.ts'
 import { type Directory, openDirectory } from './metadata/directory.ts'
 import type { SamlConfig } from './options.ts'
 import { type Saml, SKEW } from './parts.ts'
-import type { Expected } from './profile.ts'
+import { print } from './print.ts'
 import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
+import { probe, review } from './review.ts'
 import type { CheckSignature } from './signature.ts'
 import { openSignatureThread } from './signature-thread.ts'
 import { subjectOf } from './subject.ts'
@@ -33,8 +36,10 @@ export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
     discover: () => directory.discover(),
     tend: () => directory.tend(),
     standing: () => directory.standing(),
-    review: () => directory.review(),
-    probe: () => directory.probe(),
+    print: () => print(config, ports),
+    review: () => review({ config, directory, now: ports.now() }),
+    probe: () => probe({ config, directory, now: ports.now() }),
+    inspect: (captured) => inspect(saml, captured),
   }
 }
 
@@ -104,37 +109,6 @@ async function verify(saml: Saml, response: string, exchange: Exchange): Promise
     const idp = foreign ? await saml.renew(exchange.idp.entityId) : undefined
     if (!idp || idp.signing.join() === exchange.idp.signing.join()) throw error
     return verifyResponse(response, expectedOf(saml, { ...exchange, idp }), saml.check)
-  }
-}
-
-interface Exchange {
-  readonly idp: Idp
-  readonly request: string
-  readonly asked: Asked
-  readonly at: number
-}
-
-/** What the answer of one sign-in must be: nothing of it is chosen by the answer. */
-export function expectedOf({ config, ports }: Saml, { idp, request, asked, at }: Exchange): Expected {
-  const strict = config.acrNotMet === 'refuse' && asked.contexts.length > 0
-  return {
-    idp,
-    entityId: ports.sp.entityId,
-    acs: ports.callback.href,
-    requestId: request,
-    now: at,
-    skew: SKEW,
-    decryption: ports.sp.keys().map(({ privateKey }) => privateKey),
-    asked: {
-      requestedAt: asked.requestedAt,
-      ...(asked.forceAuthn && { forceAuthn: asked.forceAuthn }),
-      ...(strict && { contexts: asked.contexts }),
-    },
-    policy: {
-      signed: config.signed,
-      ...(config.sha1 === 'allowed' && { sha1: true as const }),
-      ...(config.encrypted === 'required' && { encrypted: true as const }),
-    },
   }
 }
 
