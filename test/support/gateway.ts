@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -99,12 +100,17 @@ async function listening(server: Server, port: number): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A loopback port that nobody listens on now. */
+/** A loopback port that nobody listens on now, and that the system gives to nobody by itself (32768 and above): it is free a moment later, too. */
 export async function freePort(): Promise<number> {
   const server = createServer()
-  const url = await listening(server, 0)
+  const port = randomInt(20_000, 32_768)
+  const free = await once(server.listen(port, '127.0.0.1'), 'listening').then(
+    () => true,
+    () => false, // in use
+  )
+  if (!free) return freePort()
   await new Promise((resolve) => server.close(resolve))
-  return Number(new URL(url).port)
+  return port
 }
 
 const head = (issuer: string, keys: string) =>
