@@ -50,7 +50,10 @@ test('what is no kubeconfig is refused without a word of it, since it holds secr
     '',
     '{}',
     'clusters: hunter2',
+    'a: &hunter2 { b: 1 }\nc: *hunter2\n',
+    'a: *hunter2',
     kubeconfigOf('http://cluster.example', { token: 'hunter2' }),
+    kubeconfigOf(SERVER, { token: 'hunter2\n' }),
   ]) {
     const read = readKubeconfig(text)
     assert.equal(typeof read, 'string')

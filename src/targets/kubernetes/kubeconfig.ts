@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { parseDocument, visit } from 'yaml'
 import { z } from 'zod'
 
 /** How the gateway reaches a cluster as itself. */
@@ -17,7 +17,10 @@ const named = <Name extends string, Shape extends z.ZodType>(key: Name, shape: S
 
 const cluster = z.looseObject({ server: z.string(), 'certificate-authority-data': z.string().optional() })
 const user = z.looseObject({
-  token: z.string().min(1).optional(),
+  token: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .optional(),
   'client-certificate-data': z.string().optional(),
   'client-key-data': z.string().optional(),
 })
@@ -53,7 +56,13 @@ export function readKubeconfig(text: string): ClusterAccount | string {
   const document = parseDocument(text, { stringKeys: true })
   // What the parser says quotes the text, and this one holds secrets.
   if (document.errors.length > 0) return 'the kubeconfig is no YAML'
-  const read = shape.safeParse(document.toJS({ maxAliasCount: 0 }))
+  let refers = false
+  const Alias = () => {
+    refers = true
+  }
+  visit(document, { Alias })
+  if (refers) return `the kubeconfig refers to parts of itself (*); ${flatten}`
+  const read = shape.safeParse(document.toJS())
   if (!read.success) return `the kubeconfig has no usable ${read.error.issues[0]?.path.join('.') || 'content'}`
   const { clusters, users, contexts, 'current-context': current } = read.data
   const context = contexts.find(({ name }) => name === current)?.context
