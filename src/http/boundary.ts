@@ -100,6 +100,8 @@ async function auditTokens(parts: Parts, proofs: Proofs, ctx: Context): Promise<
 /** An ID token that leaves through the browser (implicit, form_post) is audited like one of the token endpoint. */
 async function auditFrontChannel(parts: Parts, proofs: Proofs, ctx: Context): Promise<void> {
   if (ctx.oidc.params?.['response_type'] !== 'id_token' || !ctx.oidc.grant || ctx.status !== 200) return
+  // A sign-in began instead, and the page leads to its upstream.
+  if (ctx.oidc.route === 'authorization' && ctx.oidc.entities.Interaction) return
   const client = ctx.oidc.client?.clientId ?? ''
   const personal = personOf(proofs, ctx)
   await parts.audit(errorIdOf(ctx), {

@@ -23,6 +23,7 @@ before(async () => {
     `  - { id: ${id}, type: saml, label: University ${id}, domain: ${id}, metadata: '${idp.entityId}'${more} }`
   gateway = await startGateway({
     port: await freePort(),
+    env: { PORTAL_SECRET: 'portal-secret-0123456789-0123456789' },
     config: `
 brand: { name: Cloud Nord }
 connectors:
@@ -34,6 +35,7 @@ targets:
   - { id: argo, type: oidc, label: Argo CD, audience: https://argo.example }
 clients:
   - { id: kubectl, label: kubectl, native: true, target: argo, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh] }
+  - { id: portal, label: Portal, native: true, target: argo, auth: client_secret_basic, secret: { env: PORTAL_SECRET }, redirectUris: ['http://127.0.0.1/cb'], grants: [code, implicit] }
 rules:
   - name: all
     from: [campus, again, other, open]
@@ -256,3 +258,28 @@ async function entered(connector: string): Promise<boolean> {
   const { who, page } = await atIdp(person(), via(connector))
   return toldAt(await who.submit(page, page.form('ada-1'))).has('code')
 }
+
+test('the form that leads to an identity provider is no token in the audit log, also where a token was asked for by form', async () => {
+  const { who, page } = await atIdp(person(), via('again'))
+  toldAt(await who.submit(page, page.form('ada-1')))
+  const implicit = {
+    response_type: 'id_token',
+    response_mode: 'form_post',
+    code_challenge: '',
+    code_challenge_method: '',
+  }
+  const { url } = authorization(gateway, 'portal', {
+    connector: 'again',
+    scope: 'openid',
+    prompt: 'login',
+    ...implicit,
+  })
+  const before = gateway.events.length
+  const form = await who.get(url)
+  assert.equal(form.status, 200)
+  assert.ok(form.form().fields['SAMLRequest'], form.text)
+  assert.deepEqual(
+    gateway.events.slice(before).map(({ event }) => event),
+    [],
+  )
+})
