@@ -25,6 +25,11 @@ interface Pending {
 const SIGN_IN = 600
 /** Bytes of a POSTed answer: a SAML response of 64 KiB, a third longer in base64 and a little more in a form. */
 const ANSWER_LIMIT = 96 * 1024
+/**
+ * Sign-ins that one browser may have under way. Each has a cookie that goes along with every request: a site that opens the gateway over and
+ * over in a window would soon fill the 8 KiB that proxies take, and lock the person out.
+ */
+const UNDER_WAY = 16
 /** Seconds between a POSTed answer and the GET that fetches it. */
 const PARKED = 120
 const hashOf = (text: string) => hash('sha256', text, 'base64url')
@@ -67,7 +72,8 @@ export function openArrival(parts: Parts): Arrival {
    * cookies there before. `__Host-`: no other host of this domain can plant one and so finish its own sign-in here. Its name comes from
    * the state, so that several tabs can sign in at once.
    */
-  const cookieOf = (state: string) => `${secure ? '__Host-' : ''}lotse-browser-${state.slice(0, 8)}`
+  const prefix = `${secure ? '__Host-' : ''}lotse-browser-`
+  const cookieOf = (state: string) => prefix + state.slice(0, 8)
   const cookie = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, maxAge: SIGN_IN * 1000 } as const
 
   const send = (ctx: KoaContext, challenge: Challenge, label: string) => {
@@ -95,6 +101,7 @@ export function openArrival(parts: Parts): Arrival {
         ...more,
       })
       ctx.cookies.set(cookieOf(state), browser, cookie)
+      for (const name of surplus(ctx, prefix)) ctx.cookies.set(name, null, cookie)
       send(ctx, challenge, connector.label)
     },
 
@@ -151,6 +158,14 @@ export function openArrival(parts: Parts): Arrival {
 function sentCookie(ctx: KoaContext, name: string): string | undefined {
   const pairs = ctx.get('cookie').split(/; ?/)
   return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1)
+}
+
+/** The oldest cookies of sign-ins under way, where they are too many: browsers send first what they got first (RFC 6265, section 5.4). */
+function surplus(ctx: KoaContext, prefix: string): readonly string[] {
+  const names = ctx.get('cookie').match(/[^\s;=]+(?==)/g) ?? []
+  const own = names.filter((name) => name.startsWith(prefix) && /^[\w-]+$/.test(name))
+  // Two for each new one, so that they become fewer: an answer with a hundred headers is refused by proxies as well.
+  return own.slice(0, -(UNDER_WAY - 1)).slice(0, 2)
 }
 
 /** OAuth calls it `state`, SAML `RelayState`. */

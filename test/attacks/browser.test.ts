@@ -248,6 +248,29 @@ test('a sign-in leaves none of its own cookies behind in the browser', async () 
   )
 })
 
+test('however often a browser is sent to sign in, few cookies remain in it, and the latest sign-ins still finish', async () => {
+  const who = visitor(ground.gateway)
+  const begun: Begun[] = []
+  for (let n = 0; n < 40; n += 1) begun.push(await begin(ground, { who }))
+  const under = who.cookies().filter(({ name }) => name.includes('lotse-browser-'))
+  assert.equal(under.length, 16)
+  const page = await who.get(honestAnswer(begun[23]!))
+  assert.equal(refusedWith(page, 400, /begun in another browser/), undefined)
+  for (const one of [begun[24]!, begun[39]!]) await stillFinishes(one)
+})
+
+test('cookies that are too many already become fewer with each sign-in, by few headers of each answer', async () => {
+  const planted = Array.from({ length: 60 }, (_, n) => `lotse-browser-${String(n).padStart(8, '0')}=x`)
+  const cookie = ['other=1', ...planted, 'lotse-browser-\u00e4=x'].join('; ')
+  const { url } = authorization(ground.gateway, 'kubectl', { connector: 'corp' })
+  const answer = await fetch(url, { redirect: 'manual', headers: { cookie } })
+  const gone = answer.headers.getSetCookie().filter((line) => /^lotse-browser-\d{8}=;/.test(line))
+  assert.deepEqual(
+    gone.map((line) => line.slice(14, 22)),
+    ['00000000', '00000001'],
+  )
+})
+
 test('a parked answer works once: its ticket, used again, is refused', async () => {
   const one = await begin(ground, { connector: 'post' })
   const answer = honestAnswer(one)
