@@ -163,7 +163,7 @@ function upgradeWhileNobodyServes(db: DatabaseSync, path: string): void {
 
 function prepared(db: DatabaseSync): DatabaseSync {
   refuseNewer(versionOf(db))
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -32000')
+  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16000')
   // fewer, larger checkpoints; the log shrinks again after a long reader (a backup) let it grow
   db.exec('pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864')
   if (versionOf(db) !== steps.length) migrate(db)
