@@ -85,11 +85,9 @@ async function complete(config: OidcConfig, ports: ConnectorPorts, upstream: Ups
 
   const { tokens, signed, userinfo } = await upstream.exchange(async (configuration) => {
     const tokens = await client.authorizationCodeGrant(configuration, url, checks)
+    await upstream.signed(tokens.id_token!)
     const signed = tokens.claims()!
-    const userinfo =
-      config.userinfo === 'merge'
-        ? await client.fetchUserInfo(configuration, tokens.access_token, signed.sub)
-        : undefined
+    const userinfo = config.userinfo === 'merge' ? await upstream.userinfo(tokens.access_token, signed.sub) : undefined
     return { tokens, signed, userinfo }
   })
   const at = ports.now()

@@ -1,3 +1,4 @@
+import { errors as jose } from 'jose'
 import {
   AuthorizationResponseError,
   ClientError,
@@ -108,6 +109,7 @@ const because = (thrown: unknown) => {
 
 /** Texts of the library itself; those of a JSON parser quote the input. */
 function fixedText(thrown: unknown): string {
+  if (thrown instanceof jose.JOSEError) return thrown.message
   if (!(thrown instanceof ClientError)) return 'an unexpected failure'
   const inner = thrown.cause
   return inner instanceof Error && inner.name === 'OperationProcessingError' ? inner.message : thrown.message

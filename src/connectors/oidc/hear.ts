@@ -3,7 +3,7 @@ import { LoginError } from '../../core/errors.ts'
 import { readSubjectId } from '../claims.ts'
 import type { ConnectorPorts, Heard, Message } from '../connector.ts'
 import { SKEW } from './judge.ts'
-import { type Keys, openKeys } from './keys.ts'
+import type { KeySet, Keys } from './keys.ts'
 import type { OidcConfig } from './options.ts'
 import { isName } from './proof.ts'
 import type { Upstream } from './upstream.ts'
@@ -23,14 +23,13 @@ export function openHear(
   ports: ConnectorPorts,
   upstream: Upstream,
 ): (message: Message) => Promise<Heard> {
-  const keys = openKeys(config, ports, upstream)
   return async (message) => {
     const { issuer } = await upstream.metadata()
     if (message.kind === 'front-channel') return hearFrame(issuer, message.query)
     const [token, ...more] = message.form.getAll('logout_token')
     if (!token || more.length) throw refused('it has no logout_token, or more than one')
     if (token.length > TOKEN_LIMIT) throw refused('its logout token is too long')
-    return read(config, await verified(config, ports, keys, { token, issuer }))
+    return read(config, await verified(config, ports, upstream.keys, { token, issuer }))
   }
 }
 
@@ -59,8 +58,8 @@ async function verified(
   keys: Keys,
   { token, issuer }: { readonly token: string; readonly issuer: string },
 ): Promise<JWTPayload> {
-  const verify = (key: Parameters<Parameters<Keys['verify']>[0]>[0]) =>
-    jwtVerify(token, key, {
+  const verify = ({ choose }: KeySet) =>
+    jwtVerify(token, choose, {
       algorithms: [...config.algs],
       issuer,
       audience: config.clientId,

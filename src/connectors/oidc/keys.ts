@@ -1,46 +1,52 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from 'jose'
 import { LoginError } from '../../core/errors.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import { failure } from './failure.ts'
 import type { OidcConfig } from './options.ts'
 import type { Upstream } from './upstream.ts'
 
-/** Seconds for which keys are used without another look: as long as the library keeps those of ID tokens. */
+/** Seconds for which keys are used without another look. */
 const FRESH = 300
 /** Seconds between two looks because a signature did not fit; anybody may send one that does not. */
 const PAUSE = 10
 /** Seconds before keys are asked for again that could not be had. */
 const PAUSE_AFTER_FAILURE = 1
 
-/** The upstream's published keys, for what it signs beside ID tokens. */
+/** Keys as published, and as jose takes them. */
+export interface KeySet {
+  readonly keys: readonly JWK[]
+  readonly choose: JWTVerifyGetKey
+}
+
+/** The upstream's published keys. */
 export interface Keys {
   /**
    * Runs a check by the keys known here; where the key is not among them or the signature does not fit, once more with fresh
    * ones, at most every 10 seconds.
    * @throws what `check` throws, and {LoginError} `upstream_unavailable`, `upstream_rejected` where the keys cannot be had
    */
-  verify<T>(check: (key: JWTVerifyGetKey) => Promise<T>): Promise<T>
+  verify<T>(check: (keys: KeySet) => T | Promise<T>): Promise<T>
 }
 
 /** Keys, and when they were read (Unix seconds). */
 interface Known {
-  readonly key: JWTVerifyGetKey
+  readonly keys: KeySet
   readonly at: number
 }
 
 /** Makes no request until asked. */
-export function openKeys(config: OidcConfig, ports: ConnectorPorts, upstream: Upstream): Keys {
+export function openKeys(config: OidcConfig, ports: ConnectorPorts, upstream: Pick<Upstream, 'metadata'>): Keys {
   let known: Known | undefined
-  let running: Promise<JWTVerifyGetKey> | undefined
+  let running: Promise<KeySet> | undefined
   let notBefore = Number.NEGATIVE_INFINITY
   let sought = Number.NEGATIVE_INFINITY
 
   const read = () => {
     running ??= fetchKeys(ports, upstream)
       .then(
-        (key) => {
-          known = { key, at: ports.now() }
-          return key
+        (keys) => {
+          known = { keys, at: ports.now() }
+          return keys
         },
         (error: unknown) => {
           notBefore = ports.now() + PAUSE_AFTER_FAILURE
@@ -54,28 +60,32 @@ export function openKeys(config: OidcConfig, ports: ConnectorPorts, upstream: Up
   }
 
   const current = async () => {
-    if (known && ports.now() - known.at < FRESH) return known.key
+    if (known && ports.now() - known.at < FRESH) return known.keys
     if (ports.now() < notBefore && !running)
       throw new LoginError('upstream_unavailable', `the keys of ${config.id} could not be read a moment ago`)
     return await read()
   }
 
   /** Keys that are newer than those which did not fit; undefined where it is too early to look. */
-  const newer = async (used: Known): Promise<JWTVerifyGetKey | undefined> => {
+  const newer = async (used: Known): Promise<KeySet | undefined> => {
     if (running) return await running
-    if (known && known !== used) return known.key
+    if (known && known !== used) return known.keys
     if (ports.now() - sought < PAUSE) return undefined
     sought = ports.now()
+    // A GXFS service makes a new key at every start and calls it by the same kid: no unknown kid tells of the change.
+    ports.log('warn', 'a signature does not fit the known keys of its issuer; reading them again', {
+      connector: config.id,
+    })
     return await read()
   }
 
   return {
     async verify(check) {
       const before = known
-      const key = await current()
+      const keys = await current()
       const used = known
       try {
-        return await check(key)
+        return await check(keys)
       } catch (first) {
         // What was read for this very message is the newest there is; otherwise a known `kid` may stand for a new key.
         if (!isKeyTrouble(first) || !used || used !== before) throw first
@@ -87,14 +97,15 @@ export function openKeys(config: OidcConfig, ports: ConnectorPorts, upstream: Up
   }
 }
 
-async function fetchKeys(ports: ConnectorPorts, upstream: Upstream): Promise<JWTVerifyGetKey> {
+async function fetchKeys(ports: ConnectorPorts, upstream: Pick<Upstream, 'metadata'>): Promise<KeySet> {
   const { jwks_uri: uri } = await upstream.metadata()
   const response = await ports.fetch(uri!, { redirect: 'manual', headers: { accept: 'application/json' } })
   if (!response.ok)
     throw new LoginError('upstream_unavailable', `the upstream's keys answered with status ${response.status}`)
   const text = await response.text()
   try {
-    return createLocalJWKSet(JSON.parse(text) as JSONWebKeySet)
+    const set = JSON.parse(text) as JSONWebKeySet // the library looks at its shape
+    return { choose: createLocalJWKSet(set), keys: set.keys }
   } catch {
     throw new LoginError('upstream_rejected', "the upstream's keys are no set of keys")
   }

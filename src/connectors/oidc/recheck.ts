@@ -40,7 +40,7 @@ export function openRecheck(config: OidcConfig, ports: ConnectorPorts, upstream:
     const { sub } = decodeJwt(kept.idToken)
     try {
       const fresh = await upstream.exchange(
-        (configuration) => ask(config, configuration, { refreshToken: used, sub: sub! }),
+        (configuration) => ask(config, upstream, configuration, { refreshToken: used, sub: sub! }),
         (answer) => {
           const successor = refreshTokenIn(answer)
           if (successor) rotated.remember(kept.refreshToken!, successor, proof.goodUntil)
@@ -61,16 +61,18 @@ export function openRecheck(config: OidcConfig, ports: ConnectorPorts, upstream:
 
 async function ask(
   config: OidcConfig,
+  upstream: Upstream,
   configuration: client.Configuration,
   { refreshToken, sub }: { readonly refreshToken: string; readonly sub: string },
 ): Promise<Fresh | 'gone' | 'changed'> {
   const tokens = await redeem(configuration, refreshToken)
   if (tokens === 'gone') return 'gone'
+  if (tokens.id_token !== undefined) await upstream.signed(tokens.id_token)
   const signed = tokens.claims()
   // "its sub Claim Value MUST be the same as in the ID Token issued when the original authentication occurred".
   if (signed && signed.sub !== sub) return 'changed'
   const wanted = config.userinfo === 'merge' || (!signed && configuration.serverMetadata().userinfo_endpoint)
-  const userinfo = wanted ? await askUserinfo(configuration, tokens.access_token, sub) : undefined
+  const userinfo = wanted ? await askUserinfo(upstream, tokens.access_token, sub) : undefined
   if (typeof userinfo === 'string') return userinfo
   return {
     ...(signed && { signed, idToken: tokens.id_token! }),
@@ -90,9 +92,9 @@ async function redeem(configuration: client.Configuration, refreshToken: string)
 }
 
 /** The access token is seconds old: an upstream that refuses it has ended the person's access since. */
-async function askUserinfo(configuration: client.Configuration, accessToken: string, sub: string) {
+async function askUserinfo(upstream: Upstream, accessToken: string, sub: string) {
   try {
-    return await client.fetchUserInfo(configuration, accessToken, sub)
+    return await upstream.userinfo(accessToken, sub)
   } catch (thrown) {
     const refusal = refusalOf(thrown)
     // RFC 6750 3.1: insufficient_scope is about what the gateway asked for, not about the person.

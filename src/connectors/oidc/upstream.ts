@@ -4,8 +4,10 @@ import { LoginError } from '../../core/errors.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import { failure, isKeyTrouble } from './failure.ts'
 import { SKEW } from './judge.ts'
+import { type Keys, openKeys } from './keys.ts'
 import type { OidcConfig } from './options.ts'
 import { clientAuthentication } from './private-key.ts'
+import { checkSignature } from './signature.ts'
 
 /** Seconds for discovery; the fetcher may be stricter. */
 const TIMEOUT = 5
@@ -21,12 +23,23 @@ export interface Upstream {
   /** @throws {LoginError} `upstream_unavailable` */
   metadata(): Promise<client.ServerMetadata>
   /**
-   * Runs one exchange with the upstream; where a signature does not fit the keys known here, once more with fresh ones.
-   * The token endpoint is asked once even then, since a code and a rotated refresh token are good for one redemption.
+   * Runs one exchange with the upstream. The ID token's signature is left to `signed`.
    * @param seen gets the token endpoint's answer where its status is 2xx, before any of it was checked
    * @throws {LoginError}
    */
   exchange<T>(run: (configuration: client.Configuration) => Promise<T>, seen?: Seen): Promise<T>
+  /**
+   * The signature of an ID token is by one of the upstream's keys. Always asked for: TLS to the token endpoint could stand for it, but
+   * a proxy in between could not.
+   * @throws what `failure` reads
+   */
+  signed(idToken: string): Promise<void>
+  /**
+   * Userinfo of somebody; where it is signed, by the upstream's keys.
+   * @throws what the library throws
+   */
+  userinfo(accessToken: string, sub: string): Promise<client.UserInfoResponse>
+  readonly keys: Keys
 }
 
 type Seen = (answer: string) => void
@@ -35,7 +48,8 @@ type Seen = (answer: string) => void
 export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstream {
   const discover = discovery(config, ports)
   const authenticate = clientAuthentication(config)
-  const exchangeFetch = new AsyncLocalStorage<client.CustomFetch>()
+  const keys = openKeys(config, ports, { metadata: discover })
+  const seenBy = new AsyncLocalStorage<Seen>()
   let steady: Steady | undefined
   let keysSought = Number.NEGATIVE_INFINITY
 
@@ -51,74 +65,73 @@ export function openUpstream(config: OidcConfig, ports: ConnectorPorts): Upstrea
       { [client.clockSkew]: skew, [client.clockTolerance]: SKEW },
       await authenticate(metadata),
     )
-    made[client.customFetch] = (url, options) => exchangeFetch.getStore()!(url, options)
+    made[client.customFetch] = (url, options) => listened(ports.fetch, seenBy.getStore())(url, options)
     made.timeout = 0 // the fetcher's own is called off with the answer; the library's would make an error for nobody each time: 0.1 ms
-    // Off by default in the code flow, where TLS to the token endpoint could stand for it; a proxy in between could not.
-    client.enableNonRepudiationChecks(made)
     if (config.issuer.startsWith('http:')) client.allowInsecureRequests(made)
     return made
   }
 
-  /** One configuration over many sign-ins, since the library imports a key anew for each: 0.3 ms. */
-  const current = async (): Promise<client.Configuration> => {
+  /** One for each over many sign-ins, since the library reads a key anew for each: 0.3 ms. */
+  const current = async (): Promise<Steady> => {
     const metadata = await discover()
     // The library reads the wall clock; the difference to ours makes it follow.
     const skew = ports.now() - Math.floor(Date.now() / 1000)
-    if (steady?.metadata === metadata && Math.abs(steady.skew - skew) <= 1) return steady.configuration
-    const configuration = await configure({ metadata, skew })
-    const keys = steady && client.getJwksCache(steady.configuration)
-    if (keys) client.setJwksCache(configuration, keys)
-    steady = { metadata, skew, configuration }
-    return configuration
+    if (steady?.metadata === metadata && Math.abs(steady.skew - skew) <= 1) return steady
+    const [exchanging, asking] = [await configure({ metadata, skew }), await configure({ metadata, skew })]
+    // Off by default.
+    client.enableNonRepudiationChecks(asking)
+    const known = steady && client.getJwksCache(steady.asking)
+    if (known) client.setJwksCache(asking, known)
+    steady = { metadata, skew, exchanging, asking }
+    return steady
   }
 
   return {
     metadata: discover,
-    exchange: (run, seen) =>
-      exchangeFetch.run(redeemOnce(ports.fetch, seen), async () => {
-        try {
-          return await run(await current())
-        } catch (first) {
-          // A GXFS service makes a new key at every start and calls it by the same kid: no unknown kid tells of the change.
-          if (!isKeyTrouble(first) || ports.now() - keysSought < KEY_PAUSE) throw failure(first)
-          keysSought = ports.now()
-          ports.log('warn', 'an ID token does not fit the known keys of its issuer; reading them again', {
-            connector: config.id,
-          })
-          steady = undefined
-          return await current()
-            .then(run)
-            .catch((second: unknown) => {
-              throw failure(second)
-            })
-        }
-      }),
+    keys,
+    async exchange(run, seen) {
+      const work = async () => run((await current()).exchanging)
+      try {
+        return await (seen ? seenBy.run(seen, work) : work())
+      } catch (thrown) {
+        throw failure(thrown)
+      }
+    },
+    signed: (idToken) => keys.verify((set) => checkSignature(idToken, set.keys, config.algs)),
+    async userinfo(accessToken, sub) {
+      const ask = async () => client.fetchUserInfo((await current()).asking, accessToken, sub)
+      try {
+        return await ask()
+      } catch (first) {
+        // As `keys` does for what is not userinfo.
+        if (!isKeyTrouble(first) || ports.now() - keysSought < KEY_PAUSE) throw first
+        keysSought = ports.now()
+        steady = undefined
+        return await ask()
+      }
+    },
   }
 }
 
-/** A configuration, and what it was made of. */
+/** Configurations of the library, and what they were made of. */
 interface Steady {
   readonly metadata: client.ServerMetadata
   /** Seconds from the wall clock to ours. */
   readonly skew: number
-  readonly configuration: client.Configuration
+  readonly exchanging: client.Configuration
+  /** For userinfo, whose signature the library checks. */
+  readonly asking: client.Configuration
 }
 
-/** Answers a repeated POST with what the first one gave, so that a second look at keys does not spend a code or refresh token twice. */
-function redeemOnce(fetch: typeof globalThis.fetch, seen: Seen = () => {}): client.CustomFetch {
-  const given = new Map<string, { body: string; status: number; headers: [string, string][] }>()
+/** Tells of the token endpoint's answer before anybody reads it. */
+function listened(fetch: typeof globalThis.fetch, seen: Seen | undefined): client.CustomFetch {
   return async (url, options) => {
     // The library's options are those of fetch, written down more narrowly.
-    const init = options as RequestInit
-    if (options.method !== 'POST') return await fetch(url, init)
-    let answer = given.get(url)
-    if (!answer) {
-      const response = await fetch(url, init)
-      answer = { body: await response.text(), status: response.status, headers: [...response.headers] }
-      if (response.ok) seen(answer.body)
-      given.set(url, answer)
-    }
-    return new Response(answer.body, { status: answer.status, headers: answer.headers })
+    const response = await fetch(url, options as RequestInit)
+    if (!seen || options.method !== 'POST' || !response.ok) return response
+    const body = await response.text()
+    seen(body)
+    return new Response(body, { status: response.status, headers: response.headers })
   }
 }
 
