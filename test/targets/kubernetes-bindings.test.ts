@@ -110,6 +110,15 @@ test('what somebody needs between a look and a removal is not removed', async ()
   assert.deepEqual(await made([edit('web')], NOW + 8 * DAY), [])
 })
 
+test('what is removed between the look of somebody who needs it and her change is there again at once', async () => {
+  await made([edit('web')])
+  await made([])
+  const mend = bindings.plan([edit('web')], await bindings.observe([edit('web')], 'these'), NOW + 8 * DAY)
+  assert.deepEqual(await made([], NOW + 8 * DAY), ['remove namespace web: edit'])
+  for (const step of mend.steps) assert.equal(await bindings.apply(step, 'do'), 'done')
+  assert.deepEqual(await made([edit('web')], NOW + 8 * DAY), [])
+})
+
 test('what a hand wrote between a look and a change is not written over', async () => {
   await made([edit('web')])
   const late = bindings.plan([], await bindings.observe([], 'all'), NOW)

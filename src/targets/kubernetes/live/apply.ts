@@ -1,4 +1,4 @@
-import type { ClusterApi } from '../access.ts'
+import type { Answer, ClusterApi } from '../access.ts'
 import { collectionOf, type Manifest, pathOf, UNNEEDED } from './manifest.ts'
 import type { Does } from './plan.ts'
 
@@ -12,7 +12,11 @@ export async function apply(api: ClusterApi, does: Does, how: 'do' | 'try'): Pro
   if (does.do === 'create') return create(api, does.wanted, query)
   if (does.do === 'delete') await remove(api, does.seen, query)
   if (does.do === 'note') await patch(api, does.seen, { metadata: { annotations: { [UNNEEDED]: does.since } } }, query)
-  if (does.do === 'patch') await patch(api, does.seen, mended(does.wanted), query)
+  if (does.do === 'patch') {
+    const { status } = await patch(api, does.seen, mended(does.wanted), query)
+    // Removed since it was looked at, as what nobody needed: whoever waits for it now does not wait for the next look.
+    if (status === 404) return create(api, does.wanted, query)
+  }
   if (does.do === 'replace') {
     await remove(api, does.seen, query)
     // Asked what it would do, the API server still has the old one.
@@ -36,10 +40,10 @@ async function create(api: ClusterApi, wanted: Manifest, query: string): Promise
 }
 
 /** Whoever wrote into it since it was looked at is not written over. */
-async function patch(api: ClusterApi, seen: Manifest, change: { metadata: object }, query: string): Promise<void> {
+async function patch(api: ClusterApi, seen: Manifest, change: { metadata: object }, query: string): Promise<Answer> {
   const { resourceVersion } = seen.metadata
   const body = { ...change, metadata: { ...change.metadata, resourceVersion } }
-  await api.send('PATCH', pathOf(seen) + query, { sent: { body, type: MERGE }, may: CHANGED })
+  return api.send('PATCH', pathOf(seen) + query, { sent: { body, type: MERGE }, may: CHANGED })
 }
 
 /** Only that very one: another of its name may have come since, and somebody may need it again. */
