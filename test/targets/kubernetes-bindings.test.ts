@@ -119,6 +119,23 @@ test('what is removed between the look of somebody who needs it and her change i
   assert.deepEqual(await made([edit('web')], NOW + 8 * DAY), [])
 })
 
+test('a hundred bindings of a tenant that carry the gateway’s marks under other names are neither counted nor touched', async () => {
+  await made([edit('web')])
+  await made([])
+  const marks = cluster.bindings.get(WEB)?.metadata ?? assert.fail()
+  const annotations = { ...marks.annotations, 'lotse/unneeded-since': '2020-01-01T00:00:00Z' }
+  for (let n = 0; n < 100; n++) {
+    const { labels = {} } = marks
+    cluster.put(hand({}, { name: n % 2 === 0 ? `of-web-${n}` : `lotse:prod:${n}`, labels, annotations }))
+  }
+  const { steps, kept } = bindings.plan([], await bindings.observe([], 'all'), NOW + 8 * DAY)
+  assert.equal(kept, 1)
+  assert.deepEqual(
+    steps.map(({ kind, says }) => `${kind} ${says}`),
+    ['remove namespace web: edit'],
+  )
+})
+
 test('what a hand wrote between a look and a change is not written over', async () => {
   await made([edit('web')])
   const late = bindings.plan([], await bindings.observe([], 'all'), NOW)

@@ -16,7 +16,7 @@ const PAGE = 500
 
 /**
  * The side of a cluster at which the gateway keeps RoleBindings and ClusterRoleBindings for what rules give. Nothing is touched but what
- * carries its label and annotations; no namespace and no role is ever made.
+ * carries its label, its annotations and its name; no namespace and no role is ever made.
  * @throws {Error} where the configuration has no `apply`
  */
 export function openBindings(config: KubernetesConfig, access: ClusterAccess): Bindings {

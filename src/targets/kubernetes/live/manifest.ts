@@ -66,6 +66,13 @@ export function isOurs({ id }: Pick<KubernetesConfig, 'id'>, { metadata: { label
   return labels?.['app.kubernetes.io/managed-by'] === 'lotse' && annotations?.[TARGET] === id
 }
 
+/**
+ * Whether the gateway would have made it, too: whoever may write bindings in a namespace could put the marks on hundreds of others, so that
+ * the removal of these holds up all that is to go.
+ */
+export const isMade = (config: Pick<KubernetesConfig, 'id'>, seen: Manifest): boolean =>
+  isOurs(config, seen) && seen.metadata.name === nameOf(config, seen.roleRef.name)
+
 const roleText = ({ roleRef: { kind, name } }: Manifest) => `${kind}/${name}`
 const subjectTexts = ({ subjects = [] }: Manifest) =>
   JSON.stringify(subjects.map(({ apiGroup = '', kind, name }) => [apiGroup, kind, name]).sort())

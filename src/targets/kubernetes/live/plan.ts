@@ -1,6 +1,6 @@
 import type { BindingPlan, BindingStep } from '../../bindings.ts'
 import type { KubernetesConfig } from '../target.ts'
-import { isOurs, keyOf, type Manifest, sameRole, sameSubjects, saysOf, UNNEEDED } from './manifest.ts'
+import { isMade, isOurs, keyOf, type Manifest, sameRole, sameSubjects, saysOf, UNNEEDED } from './manifest.ts'
 
 /** What is at a cluster, by key; `all`: everything of the gateway's own is among it. */
 export interface Seen {
@@ -28,7 +28,7 @@ interface Planning {
 export function plan(planning: Planning): BindingPlan {
   const { config, wanted, seen } = planning
   const made = wanted.map((each) => ({ key: keyOf(each), step: wantedStep(config, each, seen.found.get(keyOf(each))) }))
-  const ours = [...seen.found.values()].filter((each) => isOurs(config, each))
+  const ours = [...seen.found.values()].filter((each) => isMade(config, each))
   const keys = new Set(made.map(({ key }) => key))
   const unneeded = seen.which === 'all' ? ours.filter((each) => !keys.has(keyOf(each))) : []
   return {
