@@ -3,7 +3,7 @@ import type { Audit } from './audit.ts'
 import type { GatewayConfig } from './config/gateway.ts'
 import type { ServiceProvider, Standing } from './connectors/connector.ts'
 import type { Decision, Grant } from './core/decision.ts'
-import { type Clock, ISSUER_RING, type Log, SAML_RING, type SigningAlg } from './core/ports.ts'
+import { type Clock, type Log, SAML_RING } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
 import { composeGateway, type Gateway, strict } from './http/gateway.ts'
@@ -12,9 +12,8 @@ import { parseTrusted } from './http/origin.ts'
 import { createLook } from './http/pages/index.ts'
 import type { ConnectorEntry, Parts } from './http/parts.ts'
 import { routeNames } from './http/routes.ts'
-import type { RingSpec, Rings } from './keys/rings.ts'
+import type { Rings } from './keys/rings.ts'
 import type { Root } from './keys/root.ts'
-import { openRings } from './keys/store-rings.ts'
 import { type Leases, openLeases } from './leases/leases.ts'
 import type { World as LeaseWorld } from './leases/world.ts'
 import { type Ends, openEnds } from './lifecycle/end.ts'
@@ -23,10 +22,10 @@ import { type Delivery, openDelivery } from './lifecycle/notices.ts'
 import { openProofShelf, type ProofShelf } from './lifecycle/proofs.ts'
 import { openRechecks, type Rechecks } from './lifecycle/recheck.ts'
 import { leaseWorld, writablePool } from './live-targets.ts'
+import { openKeys, openTargets } from './signing.ts'
 import { inTime } from './store/deadline.ts'
 import type { Store } from './store/store.ts'
 import { countWithdrawals } from './store/withdrawals.ts'
-import { targetTypes } from './targets/index.ts'
 import type { Target } from './targets/target.ts'
 import { connectorPool, entityIdOf, samlMetadataOf, spAbout } from './upstreams.ts'
 
@@ -77,44 +76,8 @@ export interface App {
   idle(): Promise<void>
 }
 
-/** Seconds that a key stays published after the last token that it signed could live, for caches in between. */
-const RETIRE_MARGIN = 600
 const ANSWER_LIMIT = 1024 * 1024
 const PATIENCE_MS = 5000
-
-/** The targets of a configuration. */
-export function openTargets(config: GatewayConfig): ReadonlyMap<string, Target> {
-  return new Map(
-    config.targets.map((target) => {
-      const type = targetTypes[target.type as keyof typeof targetTypes]
-      return [target.id, (type.open as (config: unknown) => Target)(target)]
-    }),
-  )
-}
-
-/** Which rings a configuration needs, with which algorithms. */
-export function ringSpecs(config: GatewayConfig, targets: ReadonlyMap<string, Target>): readonly RingSpec[] {
-  const algs = new Map<string, Set<SigningAlg>>([[ISSUER_RING, new Set<SigningAlg>(['ES256'])]])
-  for (const client of config.clients) algs.get(ISSUER_RING)?.add(client.idTokenAlg)
-  for (const target of targets.values()) {
-    const ring = algs.get(target.ring) ?? new Set<SigningAlg>()
-    algs.set(target.ring, ring.add(target.alg))
-  }
-  const rings: RingSpec[] = [...algs].map(([name, set]) => ({ name, algs: [...set].sort() }))
-  return config.connectors.some(({ type }) => type === 'saml') ? [...rings, samlRing(new URL(config.issuer))] : rings
-}
-
-const DAY = 86_400
-
-/**
- * The ring of the gateway as a SAML service provider. Many identity providers were given its certificate by hand, so nothing of it
- * changes by itself: `lotse keys rotate saml` begins a change, which a week later signs, and what was encrypted to the key before is
- * read for a month more. SAML has no algorithm that all sides take but RSA.
- */
-export function samlRing(issuer: URL): RingSpec {
-  const timing = { rotateEvery: Infinity, lead: 7 * DAY, retireFor: 30 * DAY }
-  return { name: SAML_RING, algs: ['RS256'], timing, certifiedAs: issuer.hostname }
-}
 
 function composition(
   { ports, metrics, lifecycle, withdrawn }: Lasting,
@@ -215,33 +178,6 @@ interface World {
   readonly targets: ReadonlyMap<string, Target>
   readonly connectors: ReadonlyMap<string, ConnectorEntry>
   readonly samlMetadata: Parts['samlMetadata']
-}
-
-/**
- * The rings of a configuration.
- * @throws where the store or the root secret cannot be used
- */
-export function openKeys(
-  ports: Pick<AppPorts, 'store' | 'root' | 'audit' | 'now'> & {
-    readonly mode?: 'serve' | 'command'
-    readonly specs?: readonly RingSpec[]
-  },
-  config: GatewayConfig,
-  targets: ReadonlyMap<string, Target>,
-): Promise<Rings> {
-  const longest = Math.max(600, ...[...targets.values()].map((target) => target.ttl))
-  return openRings({
-    store: ports.store,
-    root: ports.root,
-    mode: ports.mode ?? 'serve',
-    now: ports.now,
-    specs: ports.specs ?? ringSpecs(config, targets),
-    rsaBits: config.keys.rsaBits,
-    rotateEvery: config.keys.rotateEvery,
-    lead: config.keys.lead,
-    retireFor: longest + RETIRE_MARGIN,
-    report: ({ ring, alg, kid, how }) => ports.audit('keys', { event: 'key.rotated', ring, alg, kid, how }),
-  })
 }
 
 const noNames: KnownNames = { connectors: new Set(), targets: new Set(), routes: routeNames }
