@@ -195,6 +195,30 @@ test('a namespace that is not there hinders nobody, is told, and is looked for a
   assert.ok(standing().includes(WEB))
 })
 
+test('a namespace that is reserved, or is none, has no binding whatever claims say', async () => {
+  for (const name of ['kube-system', 'kube-public', 'a/../kube-system']) cluster.namespaces.add(name)
+  const evil = [
+    'kube-system',
+    'kube-public',
+    'Web',
+    '..',
+    'web%2f..',
+    'web?dryRun=All',
+    'system:masters',
+    '-',
+    'a'.repeat(64),
+  ]
+  says('ada', '/teams/web/dev', ...evil.map((name) => `/teams/${name}/dev`))
+  await tokensOf(gateway, 'kube', 'ada')
+  await gateway.app.idle()
+  await seconds(901)
+  assert.deepEqual(standing(), [...ALWAYS, WEB])
+  assert.deepEqual(
+    cluster.seen.filter((line) => /kube-|system|%2f|\.\./i.test(line)),
+    [],
+  )
+})
+
 test('what cannot be written down is not made', async () => {
   gateway.failAudit('binding.made')
   await tokensOf(gateway, 'kube', 'ada')

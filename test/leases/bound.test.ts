@@ -131,6 +131,20 @@ test('a target that refuses is told once for all bindings, and is not asked agai
 })
 const { apply } = bindings
 
+test('after a look that failed nothing is taken for being there: who comes next finds out herself', async () => {
+  const leases = await serving()
+  await ground.arrive(leases, 'ada', ['web'])
+  cluster.there.delete('web') // as a hand does
+  cluster.before = () => Promise.reject(new TargetUnavailable('down', 'nobody answers'))
+  ground.now += 900
+  await ground.pass(leases)
+  cluster.before = async () => {}
+  ground.now += 5
+  await ground.arrive(leases, 'bob', ['web'])
+  await leases.idle()
+  assert.ok(cluster.there.has('web'))
+})
+
 test('a store that fails is no reason to take anything away', async () => {
   const leases = await serving()
   await ground.arrive(leases, 'ada', ['web'])
