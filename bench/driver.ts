@@ -14,6 +14,8 @@ export interface Job {
   readonly count: number
   /** Begins in a second, however long each takes; as many as there is room for where absent. */
   readonly rate?: number
+  /** Says of each when it began and how long it took. */
+  readonly timeline?: true
 }
 
 /** What came of a job. */
@@ -27,6 +29,8 @@ export interface Report {
   readonly failures: Readonly<Record<string, number>>
   /** CPU seconds of this process. */
   readonly driverCpu: number
+  /** Milliseconds of the wall clock, and milliseconds. */
+  readonly timeline?: readonly { readonly at: number; readonly took: number }[]
 }
 
 /** Tokens by target, those of one sign-in held by one request at a time. */
@@ -53,6 +57,7 @@ async function once({ kind, target, upstreamHost }: Job): Promise<void> {
 
 async function run(job: Job): Promise<Report> {
   const times: number[] = []
+  const timeline: { at: number; took: number }[] = []
   const failures: Record<string, number> = {}
   const begun = performance.now()
   const cpu = process.cpuUsage()
@@ -65,6 +70,7 @@ async function run(job: Job): Promise<Report> {
       try {
         await once(job)
         times.push(performance.now() - at)
+        if (job.timeline) timeline.push({ at: performance.timeOrigin + at, took: performance.now() - at })
       } catch (error) {
         const text = (error as Error).message
         failures[text] = (failures[text] ?? 0) + 1
@@ -74,7 +80,13 @@ async function run(job: Job): Promise<Report> {
   await Promise.all(Array.from({ length: job.concurrency }, slot))
   const seconds = (performance.now() - begun) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  return { ...spread(times), seconds, failures, driverCpu: (user + system) / 1e6 }
+  return {
+    ...spread(times),
+    seconds,
+    failures,
+    driverCpu: (user + system) / 1e6,
+    ...(job.timeline ? { timeline } : {}),
+  }
 }
 
 process.on('message', (job: Job) => void run(job).then((report) => process.send?.(report)))

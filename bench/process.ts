@@ -36,11 +36,11 @@ process.once('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
-/** Starts a program on one core; what it says goes into a file. */
-export function start(core: number, words: readonly string[], options: StartOptions): Child {
+/** Starts a program on one core, or on all of them; what it says goes into a file. */
+export function start(core: number | 'any', words: readonly string[], options: StartOptions): Child {
   const log = openSync(options.log, 'a')
   const stdio: StdioOptions = options.ipc ? ['ignore', log, log, 'ipc'] : ['ignore', log, log]
-  const [program = '', ...args] = tasksetPath ? [tasksetPath, '-c', String(core), ...words] : words
+  const [program = '', ...args] = tasksetPath && core !== 'any' ? [tasksetPath, '-c', String(core), ...words] : words
   const child = spawn(program, args, { stdio, env: { ...process.env, ...options.env } })
   closeSync(log)
   running.add(child)

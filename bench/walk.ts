@@ -8,6 +8,8 @@ export interface Target {
   readonly origin: string
   readonly clientId: string
   readonly secret: string
+  /** To sign in by, where it has several. */
+  readonly connector?: string
 }
 
 /** The client's redirect URI; nothing listens there, the walk ends before. */
@@ -85,6 +87,7 @@ async function walk(target: Target, user: string, upstreamHost: string): Promise
     nonce: user,
     code_challenge: challenge,
     code_challenge_method: 'S256',
+    ...(target.connector === undefined ? {} : { connector: target.connector }),
   })
   let url = new URL(`${target.origin}/auth?${query}`)
   for (let hop = 0; hop < longestWalk; hop++) {

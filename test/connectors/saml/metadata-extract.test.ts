@@ -15,7 +15,7 @@ function parse(xml: string, only: Only = {}) {
   parser.write(Buffer.from(xml))
   const parsed = parser.end()
   const lines = Buffer.concat(parsed.blocks).toString().split('\n').filter(Boolean)
-  return { ...parsed, list: lines.map((line) => JSON.parse(line) as Idp) }
+  return { ...parsed, list: lines.map((line) => JSON.parse(line.slice(line.indexOf('\t') + 1)) as Idp) }
 }
 
 const only = (options: EntityOptions) => parse(entityXml(options)).list[0]

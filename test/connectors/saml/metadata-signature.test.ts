@@ -31,7 +31,7 @@ function read(xml: string | Buffer, { certificates = [federation.certificate], p
     .toString()
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line) as { entityId: string })
+    .map((line) => JSON.parse(line.slice(line.indexOf('\t') + 1)) as { entityId: string })
 }
 
 const refuses = (xml: string | Buffer, why: RegExp, options = {}) =>

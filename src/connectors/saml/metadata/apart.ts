@@ -23,12 +23,9 @@ export async function parseApart(settings: ParseSettings, feed: Feed): Promise<P
   try {
     await feed(async (chunk) => {
       reader ??= startReader(settings)
-      // A copy, since what is given away is gone here, and pieces of one buffer may be one piece of memory.
-      await reader.ask(new Uint8Array(chunk))
+      await reader.write(chunk)
     })
-    const told = await reader?.ask('end')
-    if (told === 'next') throw refused('the thread that read it lost its way')
-    return told?.parsed
+    return await reader?.end()
   } finally {
     await reader?.stop()
   }
@@ -38,22 +35,34 @@ type Answer = Exclude<Told, { readonly refusal: string }>
 
 function startReader(settings: ParseSettings) {
   const worker = new Worker(code, { workerData: settings, resourceLimits: HEAP })
+  let buffer = new ArrayBuffer(0)
   let waiting = Promise.withResolvers<Answer>()
   const ended = (error: unknown) => waiting.reject(refused('the thread that read it ended', error))
   worker.on('message', (told: Told) => {
-    if (typeof told === 'object' && 'refusal' in told)
-      waiting.reject(new LoginError('upstream_unavailable', told.refusal))
+    if ('refusal' in told) waiting.reject(new LoginError('upstream_unavailable', told.refusal))
     else waiting.resolve(told)
   })
   worker.on('error', ended)
   worker.on('exit', () => ended(undefined))
   // A reading that is under way keeps no process alive that wants to end.
   worker.unref()
+  const ask = (fed: Fed): Promise<Answer> => {
+    waiting = Promise.withResolvers()
+    worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
+    return waiting.promise
+  }
   return {
-    ask(fed: Fed): Promise<Answer> {
-      waiting = Promise.withResolvers()
-      worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
-      return waiting.promise
+    /** One buffer goes there and back: a thousand, which wait to be collected, would be as large as the document. */
+    async write(chunk: Uint8Array): Promise<void> {
+      if (buffer.byteLength < chunk.byteLength) buffer = new ArrayBuffer(chunk.byteLength)
+      new Uint8Array(buffer).set(chunk)
+      const told = await ask({ buffer, bytes: chunk.byteLength })
+      if ('next' in told) buffer = told.next
+    },
+    async end(): Promise<Parsed> {
+      const told = await ask('end')
+      if ('next' in told) throw refused('the thread that read it lost its way')
+      return told.parsed
     },
     async stop() {
       waiting.promise.catch(() => {})

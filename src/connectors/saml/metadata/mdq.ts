@@ -3,6 +3,7 @@ import { LoginError } from '../../../core/errors.ts'
 import type { ConnectorPorts } from '../../connector.ts'
 import type { Idp } from '../idp.ts'
 import type { MetadataSource } from '../options.ts'
+import { indexOf } from './index-of.ts'
 import { type Only, openParser } from './parse.ts'
 import type { SourceSetting } from './source.ts'
 import { refused } from './xml.ts'
@@ -121,9 +122,9 @@ async function askOnce(url: string, { entityId, certificate, only }: Asked, port
   const { blocks, validUntil, cacheDuration = USUAL } = parser.end()
   // Without an end an old answer, with keys that were stolen since, could be played back for ever.
   if (validUntil === undefined) throw refused('an answer to a query needs a validUntil')
-  const [line] = Buffer.concat(blocks).toString().split('\n')
+  const idp = (await indexOf(blocks)).first()
   const freshUntil = Math.min(now + Math.min(Math.max(cacheDuration, SOONEST), LATEST), validUntil)
-  return { ...(line ? { idp: JSON.parse(line) as Idp } : {}), freshUntil, goodUntil: validUntil }
+  return { ...(idp ? { idp } : {}), freshUntil, goodUntil: validUntil }
 }
 
 /** Answers that outlive the process, sealed: keys that prove people are read from them. */

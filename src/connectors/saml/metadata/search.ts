@@ -6,12 +6,14 @@ export interface Listed {
   readonly id: string
   readonly names: Localized
   readonly domain?: string
+  /** It asked not to be shown. */
+  readonly hidden?: true
   /** All names, folded, the shortest first. */
   readonly titles: readonly string[]
-  /** Domains and host, folded. */
+  /** Its domains, folded. */
   readonly domains: readonly string[]
-  /** Everything, folded, in one text. */
-  readonly all: string
+  /** What it is found by beside these. */
+  readonly words: string
 }
 
 /** Choices that a page shows at most; who does not see hers types another word. */
@@ -31,18 +33,19 @@ const spelled = (text: string) => text.replace(/[äöüÄÖÜ]/g, (letter) => `$
 export function listed(idp: Idp): Listed {
   const names = Object.values(idp.names)
   const plain = idp.scopes.filter(({ pattern }) => !pattern).map(({ text }) => text)
-  const host = URL.canParse(idp.entityId) ? [new URL(idp.entityId).hostname] : []
+  const host = URL.canParse(idp.entityId) ? [fold(new URL(idp.entityId).hostname)] : []
   const titles = [...new Set(names.flatMap((name) => [fold(name), fold(spelled(name))]))]
   titles.sort((one, other) => one.length - other.length)
-  const domains = [...new Set([...plain, ...host].map(fold))].slice(0, 20)
+  const domains = [...new Set(plain.map(fold))].slice(0, 20)
   const words = idp.keywords.map(fold)
   return {
     id: idp.entityId,
     names: idp.names,
     ...(plain[0] === undefined ? {} : { domain: plain[0] }),
+    ...(idp.hidden ? { hidden: true } : {}),
     titles,
-    domains: domains.slice(0, plain.length),
-    all: [...titles, ...domains, ...words].join('\n'),
+    domains,
+    words: [...host, ...words].join('\n'),
   }
 }
 
@@ -55,6 +58,11 @@ export function nameIn({ id, names }: Pick<Listed, 'id' | 'names'>, language: st
 export function choiceOf(one: Listed, language: string): Choice {
   return { id: one.id, name: nameIn(one, language), ...(one.domain === undefined ? {} : { domain: one.domain }) }
 }
+
+const has = ({ titles, domains, words }: Listed, part: string): boolean =>
+  words.includes(part) ||
+  titles.some((title) => title.includes(part)) ||
+  domains.some((domain) => domain.includes(part))
 
 /** How well an entry answers a query whose words are all in it; less is better. */
 function rank({ titles, domains }: Listed, query: string): number {
@@ -75,7 +83,7 @@ export function search(
 ): { readonly shown: readonly Choice[]; readonly total: number } {
   const query = fold(words.slice(0, QUERY)).replace(/^.*@/, '')
   const parts = query.split(' ').filter(Boolean).slice(0, WORDS)
-  const found = entries.filter(({ all }) => parts.every((part) => all.includes(part)))
+  const found = entries.filter((one) => parts.every((part) => has(one, part)))
   const order = new Intl.Collator(language)
   const ranked = found.map((one) => ({ one, at: rank(one, query), name: nameIn(one, language) }))
   // All of a large federation are sorted by the cheap half alone: the first fifty are then put in the order of the language.

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { LoginError } from '../../../core/errors.ts'
 import type { ConnectorPorts } from '../../connector.ts'
 import type { MetadataSource } from '../options.ts'
@@ -83,6 +82,7 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
     restored ??= restore()
     await restored
     const before = good()
+    const begun = performance.now()
     const settings = { certificates, only, most: MOST, now: ports.now() }
     const got = await fetchCopy(listing, { settings, ports, before: before?.copy })
     const copy = got === 'same' && before ? { ...before.copy, readAt: ports.now() } : got
@@ -90,8 +90,8 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
     const now = await use(copy)
     const keep = shelf.save(copy)
     await keep.catch((error: Error) => ports.log('warn', 'metadata cannot be kept', { ...facts, error: error.message }))
-    if (got !== 'same')
-      ports.log('info', 'metadata was read', { ...facts, idps: now.size, validUntil: copy.validUntil })
+    const seen = { idps: now.size, validUntil: copy.validUntil, milliseconds: Math.round(performance.now() - begun) }
+    if (got !== 'same') ports.log('info', 'metadata was read', { ...facts, ...seen })
     return now
   }
 
@@ -174,7 +174,10 @@ async function fetchCopy(listing: Listing, { settings, ports, before }: Wanted):
     version = { stamp: `${mtimeMs} ${size}` }
     if (before?.version['stamp'] === version['stamp']) return undefined
     return async (write) => {
-      for await (const chunk of createReadStream(path, { highWaterMark: PIECE })) await write(chunk as Buffer)
+      await using file = await open(path)
+      const piece = new Uint8Array(PIECE)
+      for (let got = await file.read(piece); got.bytesRead > 0; got = await file.read(piece))
+        await write(piece.subarray(0, got.bytesRead))
     }
   }
   const fromUrl =

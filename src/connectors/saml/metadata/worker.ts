@@ -3,12 +3,12 @@ import { platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openParser, type ParseSettings } from './parse.ts'
 
-/** A piece of the document, or its end. */
-export type Fed = Uint8Array<ArrayBuffer> | 'end'
+/** A piece of the document, as so many bytes of a buffer, or its end. */
+export type Fed = { readonly buffer: ArrayBuffer; readonly bytes: number } | 'end'
 
-/** What comes back for each; a refusal is the last. */
+/** What comes back for each: its buffer for the next piece, or what was found. A refusal is the last. */
 export type Told =
-  | 'next'
+  | { readonly next: ArrayBuffer }
   | { readonly parsed: ReturnType<ReturnType<typeof openParser>['end']> }
   | { readonly refusal: string }
 
@@ -21,8 +21,9 @@ const parser = openParser(workerData as ParseSettings) // who starts the thread 
 port.on('message', (fed: Fed) => {
   try {
     if (fed !== 'end') {
-      parser.write(fed)
-      return port.postMessage('next' satisfies Told)
+      parser.write(new Uint8Array(fed.buffer, 0, fed.bytes))
+      const told: Told = { next: fed.buffer }
+      return port.postMessage(told, [fed.buffer])
     }
     const parsed = parser.end()
     const told: Told = { parsed }
