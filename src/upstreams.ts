@@ -160,9 +160,8 @@ export function samlMetadataOf(configs: readonly ConnectorConfig[], sp: ServiceP
     const ids = configs.filter((one) => one.type === 'saml' && shown(one)).map(({ id }) => id)
     if (ids.length === 0) return undefined
     const { spMetadata } = await import('./connectors/saml/sp-metadata.ts')
-    return spMetadata(
-      sp,
-      ids.map((id) => urlsFor(issuer, id)),
-    )
+    const endpoints = ids.map((id) => urlsFor(issuer, id))
+    const logout = only === undefined ? new URL('/logout/saml', issuer) : urlsFor(issuer, only).logout.saml
+    return spMetadata(sp, endpoints, logout)
   }
 }

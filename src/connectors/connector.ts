@@ -61,10 +61,13 @@ export type Message =
   | { readonly kind: 'back-channel'; readonly form: URLSearchParams }
   | { readonly kind: 'front-channel'; readonly query: URLSearchParams }
 
-/** A message that a browser carries over and waits with: its query as it arrived, since that is what is signed, or a posted form. */
+/**
+ * A message that a browser carries over and waits with: its query as it arrived, since that is what is signed, or a posted form.
+ * `to` is the address at which it arrived, built from the configured issuer.
+ */
 export type Relayed =
-  | { readonly kind: 'redirect'; readonly query: string }
-  | { readonly kind: 'form'; readonly form: URLSearchParams }
+  | { readonly kind: 'redirect'; readonly query: string; readonly to: URL }
+  | { readonly kind: 'form'; readonly form: URLSearchParams; readonly to: URL }
 
 /** What an upstream ended: one of its sessions, all of a person, or one of a person. At least one of `session` and `id` is there. */
 export interface Heard {

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Context as KoaContext } from 'koa'
-import type { Asked, Connector, Departure, Message } from '../connectors/connector.ts'
+import type { Asked, Departure, Message, Relayed } from '../connectors/connector.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId } from '../core/subject.ts'
 import type { Found, Selector } from '../lifecycle/end.ts'
@@ -17,7 +17,8 @@ import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.t
  *   after a confirmed logout    the browser is sent to the upstream's own end of session, and comes back to `/logout/returned`
  *   POST /logout/back/:id       the upstream says from server to server that it ended something
  *   GET  /logout/front/:id      the upstream says so through a frame in the person's browser
- *   GET, POST /logout/saml/:id  the browser brings a SAML upstream's request, and takes our response back; or its response to ours
+ *   GET, POST /logout/saml/:id  the browser brings a SAML upstream's request, and takes our response back; or its response to ours.
+ *                               Without an id: to whichever connectors have its sender, since an entity has one such address for all
  */
 
 /** The way to an upstream that ends its session too. */
@@ -130,15 +131,19 @@ export function openUpstreamLogout(
   return {
     async saml(ctx, id) {
       ctx.set('Cache-Control', 'no-store')
-      const entry = entryOf(id)
-      const connector = await entry.open()
-      const read = await relayed(connector, ctx)
-      if ('state' in read) {
+      const message = await relayedBy(ctx, parts.issuer)
+      const read = await readBy(id === '' ? [...parts.connectors.values()] : [entryOf(id)], message)
+      const [first] = read
+      if (!first) throw new LoginError('not_found', 'no connector takes such messages')
+      if ('state' in first.read) {
         ctx.status = 303
-        return ctx.redirect(`/logout/returned?${new URLSearchParams({ state: read.state })}`)
+        return ctx.redirect(`/logout/returned?${new URLSearchParams({ state: first.read.state })}`)
       }
-      const to = await read.reply(await obeyAsked(ctx, id, read))
-      if (to.kind === 'form') return sendForm(parts, ctx, to, entry.label)
+      const how = await Promise.all(
+        read.flatMap((one) => ('state' in one.read ? [] : [obeyAsked(ctx, one.id, one.read)])),
+      )
+      const to = await first.read.reply(how.includes('partly') ? 'partly' : 'wholly')
+      if (to.kind === 'form') return sendForm(parts, ctx, to, first.label)
       ctx.status = 303
       ctx.redirect(to.url.href)
     },
@@ -182,11 +187,24 @@ export function openUpstreamLogout(
   }
 }
 
-async function relayed(connector: Connector, ctx: KoaContext) {
-  if (!connector.relay) throw new LoginError('not_found', 'this kind of upstream sends no such messages')
+async function relayedBy(ctx: KoaContext, issuer: URL): Promise<Relayed> {
+  const to = new URL(ctx.path, issuer)
   return ctx.method === 'POST'
-    ? connector.relay({ kind: 'form', form: await readForm(ctx.req) })
-    : connector.relay({ kind: 'redirect', query: ctx.search.slice(1) })
+    ? { kind: 'form', form: await readForm(ctx.req), to }
+    : { kind: 'redirect', query: ctx.search.slice(1), to }
+}
+
+/** What those say to a message who have its sender among their upstreams: several may lead to the same one. @throws where none does */
+async function readBy(entries: readonly ConnectorEntry[], message: Relayed) {
+  const asked = entries.map(async ({ id, label, open }) => {
+    const connector = await open()
+    return connector.relay ? [{ id, label, read: await connector.relay(message) }] : []
+  })
+  const answers = await Promise.allSettled(asked)
+  const read = answers.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+  const refusal = answers.find((each) => each.status === 'rejected')
+  if (read.length === 0 && refusal) throw refusal.reason
+  return read
 }
 
 /** Whether every client of what was ended knows it: one that has no back channel does not, and holds what it has until that ends. */

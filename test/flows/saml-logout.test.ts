@@ -167,6 +167,25 @@ test('who was signed out by her identity provider is welcome again at once, and 
   }
 })
 
+test('at the address that all connectors share a request is heard by those that have its sender, and by no other', async () => {
+  await idp.trust(`${gateway.issuer}/saml/metadata`)
+  const [mine, posting, bobs] = [await enter('one'), await enter('one', 'portal', 'posting'), await enter('bob')]
+  const to = `${gateway.issuer}/logout/saml`
+  const message = said({ destination: to })
+  const page = await browser().get(`${to}?${signedQuery(logoutXml(message), idp.keys, { as: 'SAMLRequest' })}`)
+  assert.equal(page.location.origin, idp.origin)
+  assert.deepEqual([await goesOn(mine), await goesOn(posting), await goesOn(bobs)], [false, false, true])
+  const stranger = said({ destination: to, issuer: 'https://evil.example' })
+  const refused = await browser().get(`${to}?${signedQuery(logoutXml(stranger), idp.keys, { as: 'SAMLRequest' })}`)
+  assert.equal(refused.status, 403)
+  const back = await signOut(await enter('one'))
+  const [, next = ''] = /url=(.+)$/.exec(back.headers.get('refresh') ?? '') ?? []
+  assert.equal(
+    (await browser({ stopAt: ({ href }) => href.startsWith(BYE) }).get(next)).headers.get('location'),
+    `${BYE}?state=s-9`,
+  )
+})
+
 test('where a client could not be told, the answer says that the logout is partial', async () => {
   await enter('one', 'deaf')
   await redirected()

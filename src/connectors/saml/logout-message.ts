@@ -13,8 +13,6 @@ import { childrenOf, ns, onlyChild, readXml, type Tag, textIn } from './xml.ts'
 export interface LogoutExpected {
   /** The identity provider of this entityID, where this connector has it. */
   readonly find: (entityId: string) => Promise<Idp | undefined>
-  /** Ours for this connector. */
-  readonly destination: string
   /** Unix seconds. */
   readonly now: number
   /** Seconds. */
@@ -71,7 +69,7 @@ export async function readLogout(
     ? octetsSigned(carried, idp, expected) && sent
     : await signedDocument(carried.xml, sent, { idp, check, policy: expected.policy })
   if (textIn(onlyChild(signed, ns.saml, 'Issuer')) !== idp.entityId) throw refusal('what is signed has another Issuer')
-  const head = headOf(signed, expected)
+  const head = headOf(signed, message.to, expected)
   const of = { idp, id: head.id, ...(carried.relayState !== undefined && { relayState: carried.relayState }) }
   return name === 'LogoutRequest'
     ? { ...of, kind: 'request', ...requestOf(signed, expected, head.issuedAt) }
@@ -157,11 +155,11 @@ async function signedDocument(
 }
 
 /** What every message has to say of itself. */
-function headOf({ attributes }: Tag, { now, skew, destination }: LogoutExpected) {
+function headOf({ attributes }: Tag, to: URL, { now, skew }: LogoutExpected) {
   const { ID: id, Version, IssueInstant, Destination } = attributes
   if (!id || id.length > 255 || Version !== '2.0') throw refusal('it has no ID, or is not of SAML 2.0')
-  // Bindings 3.4.5.2 and 3.5.5.2: where a message is signed, its Destination has to be there, and ours.
-  if (Destination !== destination) throw refusal(`its Destination is ${printable(Destination ?? 'not there')}`)
+  // Bindings 3.4.5.2 and 3.5.5.2: where a message is signed, its Destination has to be there, and the address at which it arrived.
+  if (Destination !== to.href) throw refusal(`its Destination is ${printable(Destination ?? 'not there')}`)
   const issuedAt = instant(IssueInstant)
   if (issuedAt === undefined || issuedAt > now + skew || issuedAt < now - OLDEST - skew)
     throw refusal(`its IssueInstant is ${printable(IssueInstant ?? 'not there')}`)

@@ -42,7 +42,6 @@ export async function relay(saml: Saml, message: Relayed): Promise<Asked | Retur
   const { config, ports, directory } = saml
   const expected: LogoutExpected = {
     find: (entityId) => directory.find(entityId),
-    destination: ports.logout.saml.href,
     now: ports.now(),
     skew: SKEW,
     policy: config.sha1 === 'allowed' ? { sha1: true } : {},

@@ -9,7 +9,10 @@ import { spMetadata } from './sp-metadata.ts'
 export function print(config: SamlConfig, ports: ConnectorPorts): readonly GeneratedFile[] {
   const readme = { path: `${config.id}/README.md`, content: page(config, ports) }
   if (ports.sp.keys().length === 0) return [readme]
-  return [readme, { path: `${config.id}/metadata.xml`, content: `${spMetadata(ports.sp, [ports])}\n` }]
+  return [
+    readme,
+    { path: `${config.id}/metadata.xml`, content: `${spMetadata(ports.sp, [ports], ports.logout.saml)}\n` },
+  ]
 }
 
 function page(config: SamlConfig, { sp, callback, logout }: ConnectorPorts): string {

@@ -4,7 +4,7 @@ import { attribute, type Xml, xml } from './markup.ts'
 import { signingKey, signXml } from './sign.ts'
 
 /** Where one connector takes answers and logout messages. */
-export type SpEndpoints = Pick<ConnectorPorts, 'callback' | 'discovery' | 'logout'>
+export type SpEndpoints = Pick<ConnectorPorts, 'callback' | 'discovery'>
 
 const REDIRECT = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect'
 const POST = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
@@ -21,15 +21,16 @@ const CACHE = 'PT6H'
 /**
  * The gateway's metadata, signed by its current key: one entity, with the endpoints of these connectors. It has no end of its own
  * (`validUntil`), since many identity providers are given it once, by hand.
+ * @param logout where it takes logout messages: an identity provider that is told of several such places takes the first for everything
  * @throws {LoginError} `unavailable` before the first key was made
  * @see SAML metadata 2.4.4, metadata UI 1.0, REFEDS and Shibboleth's entity attributes
  */
-export function spMetadata(sp: ServiceProvider, connectors: readonly SpEndpoints[]): string {
+export function spMetadata(sp: ServiceProvider, connectors: readonly SpEndpoints[], logout: URL): string {
   const key = signingKey(sp)
   const about = sp.about()
   const keys = sp.keys().filter(({ state }) => state !== 'retired')
   // The ID only has to be unique in the document; the same content is then the same text.
-  const document = xml`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="lotse" entityID="${sp.entityId}" cacheDuration="${CACHE}">${entityAttributes(about)}<md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions>${uiInfo(about)}${connectors.map(({ discovery }, index) => discoveryResponse(discovery, index))}</md:Extensions>${keys.map((each) => keyDescriptor('signing', each))}${keys.map((each) => keyDescriptor('encryption', each))}${connectors.flatMap(({ logout }) => logoutServices(logout.saml))}<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>${connectors.map(({ callback }, index) => consumer(callback, index))}${consuming(about)}</md:SPSSODescriptor>${organization(about)}${about.contacts.map(contact)}</md:EntityDescriptor>`
+  const document = xml`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" ID="lotse" entityID="${sp.entityId}" cacheDuration="${CACHE}">${entityAttributes(about)}<md:SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions>${uiInfo(about)}${connectors.map(({ discovery }, index) => discoveryResponse(discovery, index))}</md:Extensions>${keys.map((each) => keyDescriptor('signing', each))}${keys.map((each) => keyDescriptor('encryption', each))}${logoutServices(logout)}<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>${connectors.map(({ callback }, index) => consumer(callback, index))}${consuming(about)}</md:SPSSODescriptor>${organization(about)}${about.contacts.map(contact)}</md:EntityDescriptor>`
   return signXml(document, key, 'start')
 }
 
