@@ -177,7 +177,10 @@ test('what is not understood exits 2 with a hint, on standard error', async () =
     [['check', '--config'], /--config/],
     [['check', 'a', 'b'], /one configuration at a time/],
     [['explain'], /--connector ID/],
-    [['explain', '-c', example, '--connector', 'crop'], /no connector "crop"; there is corp, campus, federation, social, acme\.sso/],
+    [
+      ['explain', '-c', example, '--connector', 'crop'],
+      /no connector "crop"; there is corp, campus, federation, social, acme\.sso/,
+    ],
     [
       ['explain', '-c', example, '--connector', 'corp', '--target', 'x'],
       /no target "x"; there is cloud, north, south, prod, argo/,
