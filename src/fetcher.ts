@@ -83,8 +83,11 @@ export type Download = (
   sink: (chunk: Uint8Array) => Promise<void>,
 ) => Promise<Response>
 
-/** The same way out as `createFetcher`, with the same bounds, for documents that are read while they come. */
-export function createDownloader(options: FetcherOptions): Download {
+/**
+ * The same way out as `createFetcher`, with the same bounds, for documents that are read while they come.
+ * @param stop ends what is under way: a process that wants to end does not wait for 100 MB
+ */
+export function createDownloader(options: FetcherOptions, stop?: AbortSignal): Download {
   const follow = follower(options)
   return async (url, headers, sink) => {
     const given = await usable(url, { headers })
@@ -92,7 +95,7 @@ export function createDownloader(options: FetcherOptions): Download {
     const outgoing = {
       method: 'GET',
       headers: { ...given.headers, 'accept-encoding': 'identity' },
-      signal: limit.signal,
+      signal: stop ? AbortSignal.any([limit.signal, stop]) : limit.signal,
       sink,
     }
     return await follow(given.url, 'follow', outgoing).finally(limit.clear)
@@ -290,7 +293,14 @@ function explain(error: Error, url: URL, signal: AbortSignal): Error {
   if (error instanceof FetchError) return error
   if (signal.aborted) {
     const timedOut = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
-    return timedOut ? new FetchError('FETCH_TIMEOUT', `${url.origin} did not answer in time`) : signal.reason
+    return timedOut
+      ? new FetchError('FETCH_TIMEOUT', `${url.origin} did not answer in time`)
+      : errorOf(signal.reason, url)
   }
   return new FetchError('FETCH_UNREACHABLE', `${url.origin} cannot be reached`, error)
+}
+
+/** What a request was called off with; a signal of the process is a text. */
+function errorOf(reason: unknown, { origin }: URL): Error {
+  return reason instanceof Error ? reason : new FetchError('FETCH_UNREACHABLE', `${origin} was left: ${String(reason)}`)
 }

@@ -24,6 +24,8 @@ export interface UpstreamPorts {
   readonly sp: ServiceProvider
   /** Absent in commands that keep nothing. */
   readonly store?: Store
+  /** Once aborted no document is waited for. */
+  readonly stop?: AbortSignal
 }
 
 /** The entityID of the gateway as a SAML service provider: the same for all upstreams, and where its metadata is. */
@@ -64,7 +66,7 @@ export function connectorPool(ports: UpstreamPorts, issuer: URL) {
 /** What a connector of the configuration may use of the world. */
 export function connectorPorts(
   config: ConnectorConfig,
-  { now, log, root, sp, store }: UpstreamPorts,
+  { now, log, root, sp, store, stop }: UpstreamPorts,
   issuer: URL,
 ): ConnectorPorts {
   const type = connectorTypes[config.type as keyof typeof connectorTypes]
@@ -76,7 +78,7 @@ export function connectorPorts(
   return {
     now,
     fetch: createFetcher({ ...way, timeoutMs: PATIENCE_MS, maxBytes: ANSWER_LIMIT }),
-    download: createDownloader({ ...way, timeoutMs: DOCUMENT_PATIENCE_MS, maxBytes: DOCUMENT_LIMIT }),
+    download: createDownloader({ ...way, timeoutMs: DOCUMENT_PATIENCE_MS, maxBytes: DOCUMENT_LIMIT }, stop),
     kept: store ? shelfOf(store, config.id) : nothingKept,
     ...urlsFor(issuer, config.id),
     sp,

@@ -253,6 +253,13 @@ test('a document that passes a bound, is cut off, hangs or is compressed is refu
   await fails(download('/large', nothing, { reach: 'public' }), 'FETCH_SCHEME')
 })
 
+test('a process that stops waits for no document', async () => {
+  const stop = new AbortController()
+  const get = createDownloader({ reach: 'configured', timeoutMs: 10_000, maxBytes: 5000 }, stop.signal)
+  const asked = get(`${origin}/hang`, {}, async () => stop.abort('SIGTERM'))
+  await assert.rejects(asked, /was left: SIGTERM/)
+})
+
 test('what the sink throws is what is thrown, and an answer that is no 200 goes to nobody', async () => {
   const refusal = new RangeError('enough')
   await assert.rejects(

@@ -44,8 +44,6 @@ function startReader(settings: ParseSettings) {
   })
   worker.on('error', ended)
   worker.on('exit', () => ended(undefined))
-  // A reading that is under way keeps no process alive that wants to end.
-  worker.unref()
   const ask = (fed: Fed): Promise<Answer> => {
     waiting = Promise.withResolvers()
     worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
