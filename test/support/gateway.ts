@@ -147,19 +147,31 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   let failing: Parameters<TestGateway['failAudit']>[0] = 'no'
   const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
   const store = options.store?.(embedded) ?? embedded
-  app = await openApp(runnable(await read(head(issuer, keys) + options.config, folder, env)), {
+  const close = async () => {
+    await server.close()
+    await embedded.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+  const ports = {
     store,
     root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
-    audit: async (id, event) => {
+    audit: async (id: string, event: AuditEvent) => {
       if (failing === 'yes' || failing === event.event) throw new Error('no space left on device')
       ids.push(id)
       events.push(event)
     },
-    log: (level, message, fields = {}) => void logs.push({ level, message, fields }),
+    log: (level: LogLine['level'], message: string, fields: LogLine['fields'] = {}) =>
+      void logs.push({ level, message, fields }),
     now,
     random: () => randomBytes(32).toString('base64url'),
-  })
-  const running = app
+  }
+  const running = await read(head(issuer, keys) + options.config, folder, env)
+    .then((loaded) => openApp(runnable(loaded), ports))
+    .catch(async (error: unknown) => {
+      await close() // a listening socket would keep the test process alive
+      throw error
+    })
+  app = running
   return {
     issuer,
     keys,
@@ -185,11 +197,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
         headers: answer.headers,
       }
     },
-    async close() {
-      await server.close()
-      await embedded.close()
-      await rm(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
 

@@ -15,7 +15,7 @@ import { atEach, programs, type World } from './world.ts'
 
 /** The gateway and its commands read this; what a cluster knows the gateway by is known only once it runs. */
 const account = (kubeconfig: string) => Object.assign(standardEnv, { STRUCTURED_KUBECONFIG: kubeconfig })
-account(kubeconfigOf('https://127.0.0.1:1', { token: 'none yet' }))
+account(kubeconfigOf('https://127.0.0.1:1', { token: 'none-yet' }))
 
 const APPLY = '{ kubeconfig: { env: STRUCTURED_KUBECONFIG }, every: 1s, keep: 2s }'
 const kept = (usual: string) => usual.replace(/(id: structured, type: kubernetes)/, `$1, apply: ${APPLY}`)
