@@ -227,6 +227,9 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
   /** @returns what the Provider is to know of the sign-in */
   const admit = async (ctx: KoaContext, { at, came: { proof, begunAt }, judged }: Entry) => {
     const { decision, client, targets } = judged
+    // One authorization gives one code, however many answers come for it: a browser may have begun it in two tabs.
+    if ((await parts.store.consume(kinds.Interaction, at.uid)) !== 'first')
+      throw new LoginError('login_expired', 'another answer ended this sign-in')
     const { connector } = proof.subject
     const personal = personalOf(ctx, proof, decision)
     const { sub } = personal

@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { kinds } from '../../src/store/kinds.ts'
+import type { Store } from '../../src/store/store.ts'
 import type { Browser, Page } from '../support/browser.ts'
 import { type Answer, fakeClock, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import { rounds } from '../support/rounds.ts'
-import { authorization, person, pickPerson, redeem, refresh, signIn, tokensOf, toldAt } from '../support/sign-in.ts'
+import {
+  authorization,
+  loginPath,
+  person,
+  pickPerson,
+  redeem,
+  refresh,
+  signIn,
+  tokensOf,
+  toldAt,
+} from '../support/sign-in.ts'
 import { standard } from '../support/standard.ts'
 
 /* The same thing used twenty times at once over HTTP. What is used once is taken once (law 3), and who loses hears what harms nothing. */
@@ -22,8 +34,17 @@ const clients = `
 
 let idp: Idp
 let gateway: TestGateway
+/** What waits before a proof is stored; nothing does where it is undefined. */
+let held: (() => void)[] | undefined
+const slow = (store: Store): Store => ({
+  ...store,
+  async put(...entry) {
+    if (entry[0] === kinds.Proof && held) await new Promise<void>((go) => held?.push(go))
+    return store.put(...entry)
+  },
+})
 before(async () => {
-  ;({ idp, gateway } = await standard({ extra: () => ({ clients }) }))
+  ;({ idp, gateway } = await standard({ extra: () => ({ clients }), store: slow }))
 })
 after(async () => {
   await gateway.close()
@@ -111,6 +132,27 @@ async function answerOf(who: Browser, page: Page): Promise<URL> {
   }
   throw new Error(`the upstream does not answer: ${next.location.href}`)
 }
+
+test('of two answers at once for one authorization, begun twice in one browser, one gives a code', async () => {
+  const who = person()
+  const first = await who.get(authorization(gateway, 'kubectl').url)
+  const second = await who.get(new URL(loginPath(who), gateway.issuer))
+  held = []
+  const before = gateway.events.length
+  const pages = [first, second].map((page) => pickPerson(who, page, 'ada'))
+  while (held.length < 1) await new Promise((resolve) => setTimeout(resolve, 5))
+  // Where both may go on, both come to wait; else the other one has its answer.
+  const both = async () => {
+    while (held && held.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  await Promise.race([both(), ...pages])
+  const waiting = held
+  held = undefined
+  for (const go of waiting) go()
+  const codes = (await Promise.all(pages)).filter((page) => page.headers.get('location')?.includes('code='))
+  assert.equal(codes.length, 1)
+  assert.equal(gateway.events.slice(before).filter(({ event }) => event === 'login.success').length, 1)
+})
 
 test('one state is answered once, and that sign-in goes through', async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
