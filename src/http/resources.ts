@@ -12,12 +12,23 @@ type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['re
 const namesOf = ({ id, audience }: Target): readonly string[] =>
   URL.canParse(audience) ? [resourceOf(id), audience] : [resourceOf(id)]
 
+/** Asked several times for each request; the targets of one gateway value do not change. */
+const indexes = new WeakMap<ReadonlyMap<string, Target>, ReadonlyMap<string, Target>>()
+
+function indexOf(targets: ReadonlyMap<string, Target>): ReadonlyMap<string, Target> {
+  const known = indexes.get(targets)
+  if (known) return known
+  const index = new Map<string, Target>()
+  for (const target of targets.values()) for (const name of namesOf(target).toReversed()) index.set(name, target)
+  indexes.set(targets, index)
+  return index
+}
+
 /** Finds a target by either of its names, as clients write them. */
 export function targetByResource(
   targets: ReadonlyMap<string, Target>,
 ): (identifier: string | undefined) => Target | undefined {
-  const index = new Map<string, Target>()
-  for (const target of targets.values()) for (const name of namesOf(target).toReversed()) index.set(name, target)
+  const index = indexOf(targets)
   return (identifier) => (identifier === undefined ? undefined : index.get(identifier))
 }
 

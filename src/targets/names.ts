@@ -25,7 +25,9 @@ export function impossibleName(what: string, text: string, max: number): string 
  * `admin` for MySQL's default collation, so a reserved name is looked up in this form.
  */
 export function folded(text: string): string {
-  return text.normalize('NFKD').replace(/\p{M}/gu, '').trim().toLowerCase()
+  // Of ASCII there is nothing to decompose, and each name of each token comes by here.
+  const plain = /^[\x20-\x7e]*$/.test(text) ? text : text.normalize('NFKD').replace(/\p{M}/gu, '')
+  return plain.trim().toLowerCase()
 }
 
 /** Whether Kubernetes keeps names that begin so for itself (law 7): `system:masters` is cluster administrator. */
