@@ -1,51 +1,19 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Browser, Page } from '../support/browser.ts'
+import { type Federation, institutes, startFederation } from '../support/federation.ts'
 import { fakeClock, freePort, startGateway, type TestGateway } from '../support/gateway.ts'
-import { entityXml, groupXml, signer, signMetadata } from '../support/saml-metadata.ts'
-import { type SamlIdp, startSamlIdp } from '../support/saml-server.ts'
+import type { SamlIdp } from '../support/saml-server.ts'
 import { authorization, loginPath, person, toldAt } from '../support/sign-in.ts'
 
-const federation = signer()
-const folder = mkdtempSync(join(tmpdir(), 'lotse-discovery-'))
-const file = join(folder, 'federation.xml')
-
+let federation: Federation
 let idp: SamlIdp
 let gateway: TestGateway
-
-const shown = (scope: string, names: Readonly<Record<string, string>>) => {
-  const texts = Object.entries(names).map(
-    ([tag, name]) => `<mdui:DisplayName xml:lang="${tag}">${name}</mdui:DisplayName>`,
-  )
-  return `<shibmd:Scope>${scope}</shibmd:Scope><mdui:UIInfo>${texts.join('')}</mdui:UIInfo>`
-}
-
-/** The federation's document: one IdP that answers, and others that are only in the list. */
-function publish(others: readonly string[] = []): void {
-  const giessen = shown('uni-giessen.example', { de: 'Universität Gießen', en: 'University of Giessen' })
-  const real = idp.metadata().replace(/(<md:IDPSSODescriptor [^>]*>)/, `$1<md:Extensions>${giessen}</md:Extensions>`)
-  const oxford = entityXml({
-    entityId: 'https://ox.example/idp',
-    role: shown('ox.example', { en: 'University of Oxford' }),
-  })
-  const hidden = entityXml({
-    entityId: 'https://hidden.example',
-    role: shown('hidden.example', { en: 'Hidden University' }),
-    extensions:
-      '<mdattr:EntityAttributes><saml:Attribute Name="http://macedir.org/entity-category"><saml:AttributeValue>http://refeds.org/category/hide-from-discovery</saml:AttributeValue></saml:Attribute></mdattr:EntityAttributes>',
-  })
-  const until = new Date(Date.now() + 86_400_000).toISOString()
-  const xml = groupXml([real, oxford, hidden, ...others], `ID="_all" validUntil="${until}"`)
-  writeFileSync(file, signMetadata(xml, federation.key))
-}
 
 const config = (discovery = 'page') => `
 brand: { name: Cloud Nord }
 connectors:
-  - { id: dfn, type: saml, label: DFN-AAI, domain: dfn, metadata: { file: '${file}', certificate: { env: FEDERATION } }, discovery: ${discovery} }
+  - { id: dfn, type: saml, label: DFN-AAI, domain: dfn, metadata: ${federation.metadata}, discovery: ${discovery} }
   - { id: corp, type: oidc, label: Corp AG, domain: corp, emailDomains: [corp.example], issuer: 'http://127.0.0.1:1', clientId: a, auth: none }
 targets:
   - { id: argo, type: oidc, label: Argo CD, audience: https://argo.example }
@@ -58,18 +26,13 @@ rules:
 `
 
 before(async () => {
-  idp = await startSamlIdp({ people: [{ name: 'ada-1' }] })
-  publish()
-  gateway = await startGateway({
-    port: await freePort(),
-    config: config(),
-    env: { FEDERATION: federation.certificate },
-  })
+  federation = await startFederation()
+  idp = federation.idp
+  gateway = await startGateway({ port: await freePort(), config: config(), env: federation.env })
 })
 after(async () => {
   await gateway.close()
-  await idp.close()
-  rmSync(folder, { recursive: true })
+  await federation.close()
 })
 
 const start = (more: Record<string, string> = {}, who: Browser = person()) => {
@@ -207,10 +170,7 @@ test('a discovery service is asked instead, and its answer goes on with the sign
 test('a changed federation reaches sign-ins without a restart, and its standing is told', async () => {
   const clock = fakeClock()
   try {
-    const many = Array.from({ length: 60 }, (_, n) =>
-      entityXml({ entityId: `urn:idp:${n}`, role: shown(`s${n}.example`, { en: `Institute ${n}` }) }),
-    )
-    publish(many)
+    federation.publish(institutes(60))
     clock.advance(60)
     const limit = performance.now() + 10_000
     while (gateway.app.standing()['dfn']?.idps !== 63) {
