@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { writeAggregate } from '../../../bench/saml-aggregate.ts'
 import { openParser } from '../../../src/connectors/saml/metadata/parse.ts'
 import { corpus } from '../../support/corpora.ts'
 import {
@@ -107,6 +108,19 @@ test('what xmlsec1 signed is good, however oddly it is written', xmlsec, () => {
     assert.ok(read(signByXmlsec(xml, list('saml b absent'))).length > 0)
     assert.ok(read(signByXmlsec(xml, list('#default unused'), list('mdui md'))).length > 0)
   }
+})
+
+test('the aggregate that measures are made with is one that xmlsec1 takes, and this gateway', xmlsec, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lotse-xmlsec-'))
+  const [file, pem] = [join(folder, 'all.xml'), join(folder, 'cert.pem')]
+  writeAggregate(file, { entities: 40, validUntil: now + 86_400, key: federation.key })
+  writeFileSync(pem, federation.certificate)
+  const id = ['--id-attr:ID', 'urn:oasis:names:tc:SAML:2.0:metadata:EntitiesDescriptor']
+  const words = ['--verify', '--pubkey-cert-pem', pem, ...id, file]
+  const done = spawnSync('xmlsec1', words, { encoding: 'utf8' })
+  assert.equal(done.status, 0, done.stderr)
+  assert.equal(read(readFileSync(file)).length, 20)
+  rmSync(folder, { recursive: true })
 })
 
 test('every change of one byte is refused, or changes nothing that is read', () => {
