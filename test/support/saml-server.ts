@@ -11,6 +11,8 @@ import { logoutXml, signedQuery } from './saml-logout.ts'
 export interface Got {
   readonly binding: 'redirect' | 'post'
   readonly as: 'SAMLRequest' | 'SAMLResponse'
+  /** The parameters as they came, of the query or of the form. */
+  readonly query: URLSearchParams
   readonly xml: string
   readonly root: Tag
   readonly relayState: string
@@ -155,7 +157,15 @@ async function received(request: IncomingMessage, url: URL, certificates: readon
     const as = fields.has('SAMLRequest') ? 'SAMLRequest' : 'SAMLResponse'
     const xml = Buffer.from(fields.get(as) ?? '', 'base64').toString()
     const signed = pems.some((pem) => signedDocument(xml, pem))
-    return { binding: 'post', as, xml, root: readXml(xml), relayState: fields.get('RelayState') ?? '', signed }
+    return {
+      binding: 'post',
+      as,
+      query: fields,
+      xml,
+      root: readXml(xml),
+      relayState: fields.get('RelayState') ?? '',
+      signed,
+    }
   }
   const as = url.searchParams.has('SAMLRequest') ? 'SAMLRequest' : 'SAMLResponse'
   const xml = inflateRawSync(Buffer.from(url.searchParams.get(as) ?? '', 'base64')).toString()
@@ -169,6 +179,7 @@ async function received(request: IncomingMessage, url: URL, certificates: readon
   return {
     binding: 'redirect',
     as,
+    query: url.searchParams,
     xml,
     root: readXml(xml),
     relayState: url.searchParams.get('RelayState') ?? '',

@@ -125,10 +125,13 @@ const clientOf = ({ clientId, secret, callback, returned, back }: Registration) 
   ],
 })
 
-type Call = (method: string, path: string, body?: object) => Promise<Response>
+/** A body that is a text is XML. */
+export type Call = (method: string, path: string, body?: object | string) => Promise<Response>
+
+const typeOf = (body: object | string) => (typeof body === 'string' ? 'application/xml' : 'application/json')
 
 /** The admin API; its tokens live for a minute, so each request brings a new one. */
-function callAs(url: string): Call {
+export function callAs(url: string): Call {
   return async (method, path, body) => {
     const form = { grant_type: 'password', client_id: 'admin-cli' }
     const login = { username: admin.KC_BOOTSTRAP_ADMIN_USERNAME, password: admin.KC_BOOTSTRAP_ADMIN_PASSWORD }
@@ -139,8 +142,8 @@ function callAs(url: string): Call {
     const { access_token: token } = (await answer.json()) as { access_token: string }
     const done = await fetch(`${url}/admin/realms${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
-      ...(body && { body: JSON.stringify(body) }),
+      headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': typeOf(body) }) },
+      ...(body && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     if (!done.ok) throw new Error(`${method} ${path}: ${done.status} ${await done.text()}`)
     return done
@@ -148,7 +151,7 @@ function callAs(url: string): Call {
 }
 
 /** The id of what was made. */
-async function created(call: Call, path: string, body: object): Promise<string> {
+export async function created(call: Call, path: string, body: object): Promise<string> {
   const { headers } = await call('POST', path, body)
   return headers.get('location')?.split('/').at(-1) ?? ''
 }
