@@ -239,6 +239,19 @@ test('the cookie of one sign-in of a browser brings no answer of another one of 
   await stillFinishes(one)
 })
 
+test('a cookie with the name of a sign-in’s own, and anything else in it, brings no answer', async () => {
+  const one = await begin(ground)
+  const { name = '', value = '' } = one.who.cookies().find((each) => each.name.includes('lotse-browser-')) ?? {}
+  const other = await begin(ground)
+  const foreign = cookieOf(other, other.who.cookies().find((each) => each.name.includes('lotse-browser-'))?.name ?? '')
+  for (const made of ['', 'x', foreign, value.slice(1), `${value}x`, `"${value}"`, `; ${name}=${value}x`]) {
+    const headers = { cookie: `a=b; ${name}=${made}` }
+    const page = await visitor(ground.gateway).send(honestAnswer(one), { headers })
+    assert.equal(refusedWith(page, 400, /begun in another browser/), undefined, made)
+  }
+  await stillFinishes(one)
+})
+
 test('a sign-in leaves none of its own cookies behind in the browser', async () => {
   const one = await begin(ground)
   await stillFinishes(one)
