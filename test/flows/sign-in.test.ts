@@ -203,6 +203,7 @@ test('an upstream that is down from the start gets people a page that says so, a
   const who = person()
   const page = await who.get(authorization(gateway, 'kubectl', { connector: 'down' }).url)
   assert.equal(page.status, 503)
+  assert.match(page.location.pathname, /^\/login\//, 'where a reload tries again')
   assert.match(page.text, /[2-9A-Z0]{4}-[2-9A-Z0]{4}/)
   assert.ok(await tokensOf(gateway, 'kubectl', 'ada', viaCorp))
 })
