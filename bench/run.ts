@@ -6,6 +6,7 @@ import { growth } from './growth.ts'
 import { jwks } from './jwks.ts'
 import { metadata } from './metadata.ts'
 import { pinning } from './process.ts'
+import { saml } from './saml.ts'
 import { startBare, startOriginal } from './servers.ts'
 import { coldStart } from './start.ts'
 
@@ -81,6 +82,7 @@ const scenarios: Readonly<Record<string, readonly [about: string, run: Scenario]
   credential: ['kubectl’s plugin with a token that is kept, from exec to output: at most 150 ms',                  credential],
   metadata:   ['10,000 entities of a federation under sign-ins: 5 s, 150 MB, 20 ms of their p99, page in 50 ms',        metadata],
   decide:     ['the rules, for a subject with 23 groups',                                                           decide],
+  saml:       ['an accepted SAML response, with all checks: at most 1.3 of node-saml’s processor time',              saml],
   baseline:   ['whether the bare library here is as fast as its original (LOTSE_BARE_ORIGINAL)',                    baseline],
 }
 

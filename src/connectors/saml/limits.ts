@@ -20,6 +20,12 @@ export const limits = {
   inScope: 64,
 } as const
 
+/** What may be read. */
+export type Limits = Readonly<Record<'xml' | 'depth' | 'nodes' | 'attributesOfOne' | 'attributes' | 'inScope', number>>
+
+/** Of bytes that an IdP signed: canonical form declares a namespace anew at each element that uses it. */
+export const signedLimits: Limits = { ...limits, xml: 8 * limits.xml, attributes: 4 * limits.attributes }
+
 /**
  * The text of a message as it was posted: base64 and UTF-8 without a flaw.
  * @throws {LoginError} `upstream_rejected`

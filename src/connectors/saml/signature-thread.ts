@@ -8,7 +8,7 @@ import type { Answered } from './signature-worker.ts'
 const code = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' : './saml-signature.js', import.meta.url)
 
 /** Megabytes of the thread's heap: a document of 48 KB needs a few; one that was made to need more ends its own thread alone. */
-const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 }
+const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 32 }
 
 /** How long one signature may take, how long the thread waits for the next, and how many may wait for their turn. */
 const limits = { take: 2000, idle: 30_000, waiting: 200 } as const
@@ -55,13 +55,16 @@ export function openSignatureThread(): CheckSignature {
 }
 
 function start() {
-  const worker = new Worker(code, { resourceLimits: HEAP })
+  // Its XML parser writes warnings to the console, with what it read: no assertion in any log (law 12).
+  const worker = new Worker(code, { resourceLimits: HEAP, stdout: true, stderr: true })
+  worker.stdout.resume()
+  worker.stderr.resume()
   let asked = Promise.withResolvers<string | undefined>()
   worker.on('message', (answer: Answered) => {
     if (answer === 'failed') asked.reject(refusal('its signature cannot be read'))
     else asked.resolve(answer.bytes)
   })
-  worker.on('error', () => asked.reject(refusal('its signature broke the thread that checks it')))
+  worker.on('error', (error) => asked.reject(refusal('its signature broke the thread that checks it', error)))
   worker.on('exit', () => asked.reject(refusal('the thread that checks its signature has ended')))
   worker.unref()
   return {

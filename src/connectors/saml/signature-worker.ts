@@ -1,15 +1,23 @@
 /** The thread in which signatures are checked: it gets one question at a time, and answers it. */
 import { parentPort } from 'node:worker_threads'
-import { checkSignature, type Signed } from './signature.ts'
+import { documentOf, type Signed, signedBytes } from './signature.ts'
 
 /** The signed bytes; a failure says no more than that, since a library's texts quote what it read. */
 export type Answered = { readonly bytes: string | undefined } | 'failed'
 
 const port = parentPort!
 
+/** The response of the last question, which the next may be about again: its assertion is signed, too. */
+let last: { readonly xml: string; readonly document: Document } | undefined
+
+async function answer(signed: Signed): Promise<Answered> {
+  const read = last?.xml === signed.xml ? last.document : await documentOf(signed.xml)
+  last = signed.element === 'document' ? { xml: signed.xml, document: read } : undefined
+  return { bytes: signedBytes(read, signed) }
+}
+
 port.on('message', (signed: Signed) => {
-  checkSignature(signed).then(
-    (bytes) => port.postMessage({ bytes } satisfies Answered),
-    () => port.postMessage('failed' satisfies Answered),
-  )
+  answer(signed)
+    .catch((): Answered => 'failed')
+    .then((answered) => port.postMessage(answered))
 })

@@ -1,4 +1,5 @@
 import { getVerifiedXml, parseDomFromString } from '@node-saml/node-saml/lib/xml.js'
+import { refusal } from './limits.ts'
 import { ns } from './xml.ts'
 
 /** What a signature is asked about: whether one of these keys signed this element of a document. */
@@ -21,8 +22,17 @@ export type CheckSignature = (signed: Signed) => Promise<string | undefined>
 // Of node-saml only its verification is used: the class above it keeps time by a clock of its own, decrypts whatever the algorithm, and
 // leaves out half the profile. Its comment says of this function: "SAML Libraries must only use the referenced bytes from the signature".
 // https://github.com/node-saml/node-saml/blob/v5.1.0/src/xml.ts#L60
-export const checkSignature: CheckSignature = async ({ xml, element, keys }) => {
-  const document = await parseDomFromString(xml)
+export const checkSignature: CheckSignature = async (signed) => signedBytes(await documentOf(signed.xml), signed)
+
+/** @throws {LoginError} `upstream_rejected` where node-saml's parser does not take what ours did */
+export function documentOf(xml: string): Promise<Document> {
+  return parseDomFromString(xml).catch(() => {
+    throw refusal('its signature cannot be checked: another parser does not take it')
+  })
+}
+
+/** @param document of `xml`: as in node-saml itself, one serves for the signatures of the response and of its assertion */
+export function signedBytes(document: Document, { xml, element, keys }: Signed): string | undefined {
   const root = document.documentElement
   const signed = element === 'document' ? root : assertionIn(root)
   if (signed === undefined) return undefined

@@ -3,7 +3,7 @@ import type { Check } from '../../core/ports.ts'
 import { signatureProblem } from './algorithms.ts'
 import { decrypt } from './decrypt.ts'
 import type { Idp } from './idp.ts'
-import { decode, refusal } from './limits.ts'
+import { decode, refusal, signedLimits } from './limits.ts'
 import {
   assertionChecks,
   type Checks,
@@ -147,7 +147,10 @@ function run(checks: Checks, tag: Tag, expected: Expected, note: Note): void {
 }
 
 function document(xml: string, uri: string, name: string): Tag {
-  const root = readXml(xml)
+  return named(readXml(xml), uri, name)
+}
+
+function named(root: Tag, uri: string, name: string): Tag {
   if (root.uri !== uri || root.name !== name) throw refusal(`it is no ${name}`)
   return root
 }
@@ -203,7 +206,7 @@ async function signedPart(
   if (problem !== undefined) throw refusal(`the signature of the ${of.name}: ${problem}`)
   const bytes = await check({ xml: text, element, keys: keysOf(idp, signature) })
   if (bytes === undefined) throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed the ${of.name}`)
-  const signed = document(bytes, of.uri, of.name)
+  const signed = named(readXml(bytes, signedLimits), of.uri, of.name)
   if (signed.attributes['ID'] !== of.attributes['ID']) throw refusal(`another ${of.name} was signed than was sent`)
   return signed
 }

@@ -1,5 +1,5 @@
 import { SaxesParser, type SaxesTagNS } from 'saxes'
-import { limits, printable, refusal } from './limits.ts'
+import { type Limits, limits as messageLimits, printable, refusal } from './limits.ts'
 
 /** Namespaces that SAML messages are made of. */
 export const ns = {
@@ -37,7 +37,7 @@ interface Open extends Tag {
  * canonicalisation must fail and in some libraries yields nothing, whose digest everybody knows.
  * @throws {LoginError} `upstream_rejected`
  */
-export function readXml(text: string): Tag {
+export function readXml(text: string, limits: Limits = messageLimits): Tag {
   if (text.length > limits.xml) throw refusal(`it has more than ${limits.xml} characters of XML`)
   const parser = new SaxesParser({ xmlns: true, position: false })
   const open: Open[] = []
@@ -78,6 +78,7 @@ export function readXml(text: string): Tag {
   parser.on('opentag', (tag) => {
     const parent = open.at(-1)
     const next = opened(tag, parent?.scope ?? 0)
+    if (next.scope > limits.inScope) throw refusal(`more than ${limits.inScope} namespaces are in scope`)
     if (parent === undefined) root = next
     else parent.children.push(next)
     open.push(next)
@@ -97,7 +98,6 @@ export function readXml(text: string): Tag {
 function opened(tag: SaxesTagNS, outer: number): Open {
   const declared = Object.values(tag.ns)
   const scope = outer + declared.length
-  if (scope > limits.inScope) throw refusal(`more than ${limits.inScope} namespaces are in scope`)
   for (const uri of declared)
     if (uri !== '' && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(uri)) throw refusal('a namespace is not an absolute URI')
   const attributes: Record<string, string> = Object.create(null)
