@@ -293,14 +293,11 @@ function explain(error: Error, url: URL, signal: AbortSignal): Error {
   if (error instanceof FetchError) return error
   if (signal.aborted) {
     const timedOut = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
-    return timedOut
-      ? new FetchError('FETCH_TIMEOUT', `${url.origin} did not answer in time`)
-      : errorOf(signal.reason, url)
+    if (timedOut) return new FetchError('FETCH_TIMEOUT', `${url.origin} did not answer in time`)
+    // A signal of the process is a text.
+    return signal.reason instanceof Error
+      ? signal.reason
+      : new FetchError('FETCH_UNREACHABLE', `${url.origin} was left: ${signal.reason}`)
   }
   return new FetchError('FETCH_UNREACHABLE', `${url.origin} cannot be reached`, error)
-}
-
-/** What a request was called off with; a signal of the process is a text. */
-function errorOf(reason: unknown, { origin }: URL): Error {
-  return reason instanceof Error ? reason : new FetchError('FETCH_UNREACHABLE', `${origin} was left: ${String(reason)}`)
 }

@@ -1,4 +1,5 @@
-import type { Endpoint, Idp, Scope } from '../idp.ts'
+import type { Endpoint, Idp } from '../idp.ts'
+import { type Draft, draft, idpOf } from './draft.ts'
 import { attributeOf, openShaped, type Shape } from './shape.ts'
 import { DSIG } from './signature.ts'
 import { dateTime, duration } from './time.ts'
@@ -11,7 +12,6 @@ const ATTRIBUTES = 'urn:oasis:names:tc:SAML:metadata:attribute'
 const INFO = 'urn:oasis:names:tc:SAML:metadata:rpi'
 const UI = 'urn:oasis:names:tc:SAML:metadata:ui'
 const SHIBBOLETH = 'urn:mace:shibboleth:metadata:1.0'
-const HIDDEN = 'http://refeds.org/category/hide-from-discovery'
 
 const bindings: Readonly<Record<string, Endpoint['binding']>> = {
   'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect': 'redirect',
@@ -42,26 +42,6 @@ export interface Whole {
   entities: number
 }
 
-/** An entity while it is read. */
-interface Draft {
-  entityId: string
-  until: number
-  role: boolean
-  wants: boolean
-  signing: string[]
-  sso: Endpoint[]
-  slo: Endpoint[]
-  formats: string[]
-  scopes: Scope[]
-  names: Record<string, string>
-  organisation: Record<string, string>
-  keywords: string[]
-  authority: string
-  categories: string[]
-  /** Of the `saml:Attribute` that is read. */
-  attribute: string
-}
-
 interface State {
   readonly whole: Whole
   /** The ends of the groups that are open; the innermost last, each the earliest so far. */
@@ -79,24 +59,6 @@ export function openExtraction(take: (idp: Idp) => void): Events & { readonly wh
   const state: State = { whole, until: [Number.POSITIVE_INFINITY], take, now: draft('', 0) }
   return Object.assign(openShaped(roots, state), { whole })
 }
-
-const draft = (entityId: string, until: number): Draft => ({
-  entityId,
-  until,
-  role: false,
-  wants: false,
-  signing: [],
-  sso: [],
-  slo: [],
-  formats: [],
-  scopes: [],
-  names: {},
-  organisation: {},
-  keywords: [],
-  authority: '',
-  categories: [],
-  attribute: '',
-})
 
 /** The earlier of what is written here and what holds around it. A time that cannot be read has passed. */
 function endOf(tag: Tag, around: number): number {
@@ -279,24 +241,4 @@ function describe({ whole }: State, tag: Tag, kind: Whole['kind']): void {
   }
   const cache = duration(attributeOf(tag, 'cacheDuration'))
   if (cache !== undefined) whole.cacheDuration = cache
-}
-
-function idpOf(found: Draft): Idp | undefined {
-  const { entityId, until, signing, sso, categories, authority } = found
-  if (entityId === '' || entityId.length > 1024 || signing.length === 0 || sso.length === 0) return undefined
-  return {
-    entityId,
-    signing,
-    sso,
-    slo: found.slo,
-    wantsSignedRequests: found.wants,
-    nameIdFormats: found.formats,
-    scopes: found.scopes,
-    names: Object.keys(found.names).length > 0 ? found.names : found.organisation,
-    keywords: found.keywords,
-    ...(authority === '' ? {} : { registrationAuthority: authority }),
-    categories,
-    hidden: categories.includes(HIDDEN),
-    ...(Number.isFinite(until) ? { validUntil: until } : {}),
-  }
 }

@@ -1,11 +1,10 @@
-import { createHash, type Hash } from 'node:crypto'
 import type { Idp } from '../idp.ts'
-import { openCanonical } from './canonical.ts'
+import { openEnveloped } from './enveloped.ts'
 import { openExtraction, type Whole } from './extract.ts'
 import { listed } from './search.ts'
 import { attributeOf } from './shape.ts'
-import { DSIG, keysOf, openRecorder, readSignature, type Signed } from './signature.ts'
-import { type Events, openReader, refused, type Tag } from './xml.ts'
+import { keysOf, readSignature } from './signature.ts'
+import { openReader, refused } from './xml.ts'
 
 /** Which IdPs of a source are taken: those that satisfy every list that is there. */
 export interface Only {
@@ -59,8 +58,7 @@ export function openParser({ certificates, only, most, now }: ParseSettings): Pa
   const enveloped = openEnveloped(extraction, (signature, root) =>
     readSignature(signature, attributeOf(root, 'ID'), keys),
   )
-  const events = keys.length > 0 ? enveloped : extraction
-  const reader = openReader(events, most)
+  const reader = openReader(keys.length > 0 ? enveloped.events : extraction, most)
 
   return {
     write: (chunk) => reader.write(chunk),
@@ -74,74 +72,6 @@ export function openParser({ certificates, only, most, now }: ParseSettings): Pa
       if (keys.length > 0 && whole.kind === 'aggregate' && whole.validUntil === undefined)
         throw refused('a signed aggregate needs a validUntil')
       return { ...whole, ...lines.all() }
-    },
-  }
-}
-
-type SignatureNode = NonNullable<ReturnType<ReturnType<typeof openRecorder>['ended']>>
-
-/**
- * Lets a document through to `content`, without the signature that must be the first element in its root
- * (Metadata, section 2.3.1), and makes the digest that this signature speaks of.
- */
-function openEnveloped(
-  content: Events,
-  read: (signature: SignatureNode, root: Tag) => Signed,
-): Events & { check(): void } {
-  const recorder = openRecorder()
-  let root: Tag | undefined
-  /** White space before the signature; it is signed, and the algorithm is not known before the signature was read. */
-  let lead = ''
-  let signed: { readonly by: Signed; readonly hash: Hash; readonly form: Events } | undefined
-  let depth = 0
-
-  const begin = () => {
-    const signature = recorder.ended()
-    if (!signature || !root) return
-    const by = read(signature, root)
-    const hash = createHash(by.hash)
-    signed = { by, hash, form: openCanonical(by.inclusive, (text) => hash.update(text)) }
-    for (const each of [signed.form, content]) {
-      each.open(root)
-      each.text(lead)
-    }
-  }
-
-  return {
-    open(tag) {
-      depth += 1
-      if (signed) {
-        signed.form.open(tag)
-        content.open(tag)
-      } else if (depth === 1) root = tag
-      else if (depth > 2 || (tag.uri === DSIG && tag.local === 'Signature')) recorder.open(tag)
-      else throw refused('it is not signed')
-    },
-    text(text) {
-      if (signed) {
-        signed.form.text(text)
-        content.text(text)
-      } else if (depth === 1) lead += text
-      else recorder.text(text)
-    },
-    close(tag) {
-      depth -= 1
-      if (signed) {
-        signed.form.close(tag)
-        content.close(tag)
-      } else if (depth === 0) throw refused('it is not signed')
-      else {
-        recorder.close(tag)
-        if (depth === 1) begin()
-      }
-    },
-    instruction(target, body) {
-      if (!signed) throw refused('a processing instruction stands before its signature')
-      signed.form.instruction(target, body)
-      content.instruction(target, body)
-    },
-    check() {
-      if (!signed?.hash.digest().equals(signed.by.digest)) throw refused('it is not what was signed')
     },
   }
 }

@@ -61,9 +61,10 @@ export interface Signed {
   readonly inclusive: readonly string[]
 }
 
-interface Node {
+/** A signature as a tree; it is small. */
+export interface SignatureNode {
   readonly tag: Tag
-  readonly parts: (Node | string)[]
+  readonly parts: (SignatureNode | string)[]
 }
 
 /**
@@ -96,11 +97,11 @@ function usable(key: KeyObject): KeyObject {
 }
 
 /** Keeps a `ds:Signature` as it is read; `ended` once its end was told. */
-export function openRecorder(): Events & { readonly ended: () => Node | undefined } {
-  const path: Node[] = []
-  let top: Node | undefined
+export function openRecorder(): Events & { readonly ended: () => SignatureNode | undefined } {
+  const path: SignatureNode[] = []
+  let top: SignatureNode | undefined
   let count = 0
-  const add = (part: Node | string) => {
+  const add = (part: SignatureNode | string) => {
     count += 1
     if (count > PARTS) throw refused('its signature has too many parts')
     path.at(-1)?.parts.push(part)
@@ -128,7 +129,7 @@ export function openRecorder(): Events & { readonly ended: () => Node | undefine
  * @param id of the root element, which must be the only thing signed
  * @throws {LoginError} `upstream_unavailable`
  */
-export function readSignature(signature: Node, id: string, keys: readonly KeyObject[]): Signed {
+export function readSignature(signature: SignatureNode, id: string, keys: readonly KeyObject[]): Signed {
   const [info, value] = named(signature, DSIG, 'SignedInfo', 'SignatureValue')
   const [canonicalisation, method, reference] = named(
     info,
@@ -159,8 +160,8 @@ export function readSignature(signature: Node, id: string, keys: readonly KeyObj
 }
 
 function checkMade(
-  info: Node,
-  { canonicalisation, method, value }: Readonly<Record<'canonicalisation' | 'method' | 'value', Node>>,
+  info: SignatureNode,
+  { canonicalisation, method, value }: Readonly<Record<'canonicalisation' | 'method' | 'value', SignatureNode>>,
   keys: readonly KeyObject[],
 ): void {
   const algorithm = algorithms[attribute(method, 'Algorithm')]
@@ -175,7 +176,7 @@ function checkMade(
 }
 
 /** The prefixes that an exclusive canonicalisation treats as an inclusive one would. */
-function inclusiveOf(method: Node): readonly string[] {
+function inclusiveOf(method: SignatureNode): readonly string[] {
   if (!exclusives.has(attribute(method, 'Algorithm')))
     throw refused(`its canonicalisation is ${attribute(method, 'Algorithm')}`)
   const inside = elements(method)
@@ -185,10 +186,10 @@ function inclusiveOf(method: Node): readonly string[] {
   return prefixes.map((prefix) => (prefix === '#default' ? '' : prefix))
 }
 
-function canonicalText(node: Node, inclusive: readonly string[]): Buffer {
+function canonicalText(node: SignatureNode, inclusive: readonly string[]): Buffer {
   const pieces: string[] = []
   const canonical = openCanonical(inclusive, (text) => pieces.push(text))
-  const walk = ({ tag, parts }: Node) => {
+  const walk = ({ tag, parts }: SignatureNode) => {
     canonical.open(tag)
     for (const part of parts) typeof part === 'string' ? canonical.text(part) : walk(part)
     canonical.close(tag)
@@ -197,31 +198,31 @@ function canonicalText(node: Node, inclusive: readonly string[]): Buffer {
   return Buffer.from(pieces.join(''))
 }
 
-const elements = (node: Node) => node.parts.filter((part) => typeof part !== 'string')
+const elements = (node: SignatureNode) => node.parts.filter((part) => typeof part !== 'string')
 
 /** Says to `named` that nothing may follow. */
 const END = Symbol('end')
 
 /** The first elements of a node, which must have these names in this order. */
 function named<const Names extends readonly (string | typeof END)[]>(
-  node: Node,
+  node: SignatureNode,
   uri: string,
   ...names: Names
-): { readonly [K in keyof Names]: Node } {
+): { readonly [K in keyof Names]: SignatureNode } {
   const inside = elements(node)
   names.forEach((name, index) => {
     const tag = inside[index]?.tag
     const fits = name === END ? tag === undefined : tag?.local === name && tag.uri === uri
     if (!fits) throw refused(`its signature has an unusual ${node.tag.local}`)
   })
-  return inside as unknown as { readonly [K in keyof Names]: Node } // as many as there are names, by the loop above
+  return inside as unknown as { readonly [K in keyof Names]: SignatureNode } // as many as there are names, by the loop above
 }
 
-function attribute({ tag }: Node, name: string): string {
+function attribute({ tag }: SignatureNode, name: string): string {
   return tag.attributes.find(({ uri, local }) => uri === '' && local === name)?.value ?? ''
 }
 
-function base64(node: Node): Buffer {
+function base64(node: SignatureNode): Buffer {
   const text = node.parts
     .map((part) => (typeof part === 'string' ? part : '!'))
     .join('')
