@@ -146,6 +146,7 @@ function refuseOtherSpellings(ctx: Context): void {
 
 function tellFailure(parts: Parts, ctx: Context, thrown: unknown): void {
   const error = escaped(ctx, thrown)
+  ctx.remove('Location') // of an answer that was made before something failed: there may be a code in it
   const { retryHref, leaveHref } = thrown as { retryHref?: string; leaveHref?: string }
   const cause = error.cause as Error | undefined
   const level = error.status >= 500 ? 'error' : 'info'

@@ -3,11 +3,22 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Store, StoreUnavailable } from '../../src/store/store.ts'
+import { kinds } from '../../src/store/kinds.ts'
+import { type Kind, type Store, StoreUnavailable } from '../../src/store/store.ts'
 import type { Browser } from '../support/browser.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
-import { authorization, basic, loginPath, person, redeem, refresh, signIn, tokensOf } from '../support/sign-in.ts'
+import {
+  authorization,
+  basic,
+  loginPath,
+  person,
+  pickPerson,
+  redeem,
+  refresh,
+  signIn,
+  tokensOf,
+} from '../support/sign-in.ts'
 import { standard, standardEnv } from '../support/standard.ts'
 
 /* A store that does not answer, in each way and at each route: 503 within a second, and well again by itself (law 4). */
@@ -31,11 +42,17 @@ const ways: Readonly<Record<Mode, (work: () => unknown) => unknown>> = {
   },
 }
 
+/** Whose writes alone fail. */
+let broken: Kind | undefined
+
 const failing = (store: Store): Store =>
   Object.fromEntries(
     Object.entries(store).map(([name, verb]) => [
       name,
-      (...args: unknown[]) => ways[mode](() => (verb as (...all: unknown[]) => unknown)(...args)),
+      (...args: unknown[]) =>
+        ways[name === 'put' && args[0] === broken ? 'closed' : mode](() =>
+          (verb as (...all: unknown[]) => unknown)(...args),
+        ),
     ]),
   ) as unknown as Store // the same verbs, each in the way of the moment
 
@@ -52,6 +69,7 @@ before(async () => {
 })
 afterEach(() => {
   mode = 'well'
+  broken = undefined
 })
 after(async () => {
   await gateway.close()
@@ -234,4 +252,12 @@ test('what a store did and told too late gives a retry the one successor, and no
   ]
   assert.equal(first.status, 200)
   assert.equal(second.body['refresh_token'], first.body['refresh_token'])
+})
+
+test('where the grant of a sign-in cannot be written, its answer leads nowhere', async () => {
+  const who = person()
+  const there = await who.get(authorization(gateway, 'kubectl', { connector: 'corp' }).url)
+  broken = kinds.Grant
+  const { status, headers } = await pickPerson(who, there, 'ada')
+  assert.deepEqual([status, headers.get('location')], [503, null])
 })
