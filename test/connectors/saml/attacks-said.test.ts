@@ -120,7 +120,22 @@ const said: readonly Row[] = [
   ],
   ['an authentication in the future', /AuthnStatement: /, { authenticatedAt: NOW + 61 }],
   ['a session that is over', /session end: /, { sessionEnd: NOW - 60 }],
-  ['an assertion from the future', /time: /, { issuedAt: NOW + 61 }],
+  [
+    'an assertion from the future',
+    /assertion time: 2027-01-15T08:01:01/,
+    signing((xml) => xml.replace(/IssueInstant="[^"]*"/, 'IssueInstant="2027-01-15T08:01:01Z"')),
+  ],
+  [
+    'a response from the future',
+    /response time: 2027-01-15T08:01:01/,
+    { editResponse: (xml) => xml.replace(/IssueInstant="[^"]*"/, 'IssueInstant="2027-01-15T08:01:01Z"') },
+  ],
+  ['a response without ID', /response ID: none/, { editSent: (xml) => xml.replace(/ ID="_r\d+"/, '') }],
+  [
+    'an assertion without ID',
+    /assertion ID: none/,
+    { ...signing((xml) => xml.replace(/ ID="_a\d+"/, '')), sign: 'response' },
+  ],
   ['a time without a time zone', /AuthnStatement: /, signing((xml) => xml.replace(/(AuthnInstant="[^"]*)Z"/, '$1"'))],
   [
     'a time that is none',
