@@ -1,9 +1,13 @@
+import { hash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
+import type Provider from 'oidc-provider'
 import type { Personal } from '../audit.ts'
+import type { Proved } from '../connectors/connector.ts'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import { accountId, type Proof } from '../core/subject.ts'
 import { groupOf, REFUSED } from '../lifecycle/proofs.ts'
+import { collection, kinds } from '../store/collection.ts'
 import type { Details } from './choose.ts'
 import type { Parts } from './parts.ts'
 import { reachesAny } from './proofs.ts'
@@ -107,4 +111,26 @@ export async function keepToLimit(
   const surplus = held.sort((one, other) => one.since - other.since).slice(0, held.length - perPerson + 1)
   for (const { id } of surplus)
     await parts.ends.end({ kind: 'proof', id }, 'limit', { reference: errorIdOf(ctx), address: ctx.ip })
+}
+
+/** A command line that waits for a refused person is told at once. */
+export async function refuseDevice(provider: Provider, at: Details, errorDescription: string): Promise<void> {
+  if (at.deviceCode === undefined) return
+  const code = await provider.DeviceCode.find(at.deviceCode, { ignoreExpiration: true })
+  if (!code) return
+  Object.assign(code, { error: 'access_denied', errorDescription })
+  await code.save()
+}
+
+/**
+ * An answer that may come once is its who is first to say so, in whatever process.
+ * @throws {LoginError} `upstream_rejected` for everybody else
+ */
+export async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
+  if (once === undefined) return proof
+  const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
+  const ttl = Math.max(60, once.until - parts.now())
+  if (!(await collection<true>(parts.store, kinds.ReplayDetection).add(key, true, ttl)))
+    throw new LoginError('upstream_rejected', 'this answer came before')
+  return proof
 }

@@ -1,7 +1,5 @@
-import { hash } from 'node:crypto'
 import type { Context as KoaContext, Next } from 'koa'
 import type Provider from 'oidc-provider'
-import type { Proved } from '../connectors/connector.ts'
 import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import type { Proof } from '../core/subject.ts'
@@ -9,7 +7,17 @@ import { collection, kinds } from '../store/collection.ts'
 import { openArrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
 import { askWhere, setLast, wayOf } from './discovery.ts'
-import { type Came, type Entry, judge, keepToLimit, personalOf, settled, undoneUnless } from './entering.ts'
+import {
+  type Came,
+  claim,
+  type Entry,
+  judge,
+  keepToLimit,
+  personalOf,
+  refuseDevice,
+  settled,
+  undoneUnless,
+} from './entering.ts'
 import { endForOther } from './logout.ts'
 import { chooserPage, refusedPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
@@ -165,7 +173,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
         },
       )
     const on = 'proof' in outcome && (await straightOn(uid, outcome))
-    if (on) return resume(provider(), ctx, { at: on.at, result: await admit(ctx, on) }, next)
+    if (on) return admit(ctx, on, (result) => resume(provider(), ctx, { at: on.at, result }, next))
     await proven.put(uid, outcome)
     ctx.status = 303
     ctx.redirect(`/login/${uid}/finish`)
@@ -194,7 +202,7 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
 
   const enter = async (ctx: KoaContext, at: Details, came: Came) => {
     const entry = { at, came, judged: judge(parts, at, came.proof) }
-    return entry.judged.welcome ? goOn(ctx, await admit(ctx, entry)) : turnAway(ctx, entry)
+    return entry.judged.welcome ? admit(ctx, entry, (result) => goOn(ctx, result)) : turnAway(ctx, entry)
   }
 
   const turnAway = async (
@@ -224,13 +232,17 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     return refuse(ctx, at, { proof, decision, code })
   }
 
-  /** @returns what the Provider is to know of the sign-in */
-  const admit = async (ctx: KoaContext, { at, came: { proof, begunAt }, judged }: Entry) => {
+  /** @param handOver gets what the Provider is to know of the sign-in */
+  const admit = async (
+    ctx: KoaContext,
+    { at, came: { proof, begunAt }, judged }: Entry,
+    handOver: (result: Parameters<Provider['interactionResult']>[2]) => Promise<void>,
+  ) => {
     const { decision, client, targets } = judged
     // One authorization gives one code, however many answers come for it: a browser may have begun it in two tabs.
     if ((await parts.store.consume(kinds.Interaction, at.uid)) !== 'first')
       throw new LoginError('login_expired', 'another answer ended this sign-in')
-    const { connector } = proof.subject
+    const { connector, authTime: ts, acr, amr } = proof.subject
     const personal = personalOf(ctx, proof, decision)
     const { sub } = personal
     const id = parts.random()
@@ -242,13 +254,12 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
       const broke = decision.because.some((o) => o.effect === 'broke-glass')
       const event = broke ? 'break-glass' : 'login.success'
       await parts.audit(errorIdOf(ctx), { event, client, connector, because: decision.because, personal })
+      await keepToLimit(parts, ctx, { id, sub })
+      await leaveOther(ctx, at, sub)
+      const optional = { ...(acr === undefined ? {} : { acr }), ...(amr ? { amr: [...amr] } : {}) }
+      await handOver({ login: { accountId: sub, ts, remember: true, ...optional }, consent: {}, proof: id })
+      parts.meter.login(connector, 'success')
     })
-    await keepToLimit(parts, ctx, { id, sub })
-    await leaveOther(ctx, at, sub)
-    parts.meter.login(connector, 'success')
-    const { authTime: ts, acr, amr } = proof.subject
-    const optional = { ...(acr === undefined ? {} : { acr }), ...(amr ? { amr: [...amr] } : {}) }
-    return { login: { accountId: sub, ts, remember: true, ...optional }, consent: {}, proof: id }
   }
 
   const refuse = (
@@ -286,26 +297,4 @@ function againOf(at: Details): { retryHref?: string; leaveHref?: string } {
   return at.deviceCode === undefined
     ? { retryHref: `/login/${at.uid}?choose=1`, leaveHref: `/login/${at.uid}/leave` }
     : {}
-}
-
-/** A command line that waits for a refused person is told at once. */
-async function refuseDevice(provider: Provider, at: Details, errorDescription: string): Promise<void> {
-  if (at.deviceCode === undefined) return
-  const code = await provider.DeviceCode.find(at.deviceCode, { ignoreExpiration: true })
-  if (!code) return
-  Object.assign(code, { error: 'access_denied', errorDescription })
-  await code.save()
-}
-
-/**
- * An answer that may come once is its who is first to say so, in whatever process.
- * @throws {LoginError} `upstream_rejected` for everybody else
- */
-async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
-  if (once === undefined) return proof
-  const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
-  const ttl = Math.max(60, once.until - parts.now())
-  if (!(await collection<true>(parts.store, kinds.ReplayDetection).add(key, true, ttl)))
-    throw new LoginError('upstream_rejected', 'this answer came before')
-  return proof
 }

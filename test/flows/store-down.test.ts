@@ -254,10 +254,13 @@ test('what a store did and told too late gives a retry the one successor, and no
   assert.equal(second.body['refresh_token'], first.body['refresh_token'])
 })
 
-test('where the grant of a sign-in cannot be written, its answer leads nowhere', async () => {
+test('where the grant of a sign-in cannot be written, its answer leads nowhere, and no proof stays on which anything would rest', async () => {
+  const proofs = async () => (await gateway.store.list(kinds.Proof, 1000)).length
+  const before = await proofs()
   const who = person()
   const there = await who.get(authorization(gateway, 'kubectl', { connector: 'corp' }).url)
   broken = kinds.Grant
   const { status, headers } = await pickPerson(who, there, 'ada')
   assert.deepEqual([status, headers.get('location')], [503, null])
+  assert.equal(await proofs(), before)
 })
