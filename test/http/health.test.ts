@@ -21,6 +21,13 @@ test('/readyz is 200 where the store takes a write', async () => {
     .expect('cache-control', 'no-store')
 })
 
+test('/readyz tells how old the metadata of upstreams is, and old metadata makes nobody unready', async () => {
+  const standing = () => ({ dfn: { readAt: 1_000_000, validUntil: 1_100_000, idps: 5000 }, idle: { idps: 0 } })
+  await request(operationsApp({ metrics, ready: async () => {}, standing }).callback())
+    .get('/readyz')
+    .expect(200, { status: 'ready', metadata: standing() })
+})
+
 test('/readyz is 503 where the store fails, without the reason', async () => {
   const answer = await app(() => Promise.reject(new Error('SQLITE_FULL')))
     .get('/readyz')

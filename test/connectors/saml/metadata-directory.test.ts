@@ -329,6 +329,19 @@ test('a metadata query server is asked once for an entity, also for one that it 
   assert.deepEqual(await (await directory.discover())?.find('urn:none', 'en'), { id: 'urn:none', name: 'urn:none' })
 })
 
+test('a query server is probed by the entity that is named, and a key in an address stands in no log', async () => {
+  const { open, logged } = world()
+  answers[path('urn:a')] = single('urn:a')
+  answers['/all?key=s3cret'] = aggregate(['urn:b', 'urn:c'])
+  const [found] = await open({ metadata: mdq(), entity: 'urn:a' }).probe()
+  assert.deepEqual([found?.ok, found?.found], [true, 'urn:a'])
+  const [absent] = await open({ metadata: mdq(), entity: 'urn:none' }).probe()
+  assert.deepEqual([absent?.ok, absent?.found], [false, 'knows no urn:none'])
+  const [none, listing] = await open({ metadata: [...mdq(), { url: url('/all?key=s3cret'), certificate }] }).probe()
+  assert.deepEqual([none?.ok, none?.note, listing?.ok], [true, true, true])
+  assert.equal(JSON.stringify([logged, listing]).includes('s3cret'), false)
+})
+
 test('an answer about another entity, an unsigned one and one without an end let nobody in', async () => {
   const { open } = world()
   answers[path('urn:a')] = single('urn:b')

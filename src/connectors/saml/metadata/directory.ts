@@ -77,7 +77,7 @@ export function openDirectory(
     },
     standing: () => standingOf(sources),
     review: () => Promise.all(listings.filter((_, at) => isFile(config, listings[at])).map(checked)),
-    probe: () => Promise.all(listings.map(checked)),
+    probe: () => Promise.all(sources.map((one) => (isListing(one) ? checked(one) : asked(one, config.entity)))),
   }
 }
 
@@ -158,6 +158,19 @@ async function checked(source: Source): Promise<Check> {
     const end = copy.validUntil === undefined ? 'no end of its own' : `good until ${isoOf(copy.validUntil)}`
     const found = `${size} identity provider${size === 1 ? '' : 's'}, ${end}`
     return { check, ok: size > 0, found }
+  } catch (error) {
+    return { check, ok: false, found: (error as Error).message }
+  }
+}
+
+/** A query server can be asked for an entity that is named alone. */
+async function asked(query: Query, entity: string | undefined): Promise<Check> {
+  const check = `metadata query at ${query.name}`
+  if (entity === undefined)
+    return { check, ok: true, note: true, found: 'asked for each identity provider when needed' }
+  try {
+    const idp = await query.find(entity)
+    return { check, ok: idp !== undefined, found: idp ? entity : `knows no ${entity}` }
   } catch (error) {
     return { check, ok: false, found: (error as Error).message }
   }

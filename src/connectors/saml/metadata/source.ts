@@ -18,7 +18,7 @@ export interface Known extends Index {
 }
 
 export interface Source {
-  /** Its name in logs: the URL, or the path. */
+  /** Its name in logs: the URL without its query, or the path. */
   readonly name: string
   /** What is good now; undefined before the first reading and past the end. */
   known(): Known | undefined
@@ -52,9 +52,11 @@ const FIRST_WAIT = 30
  * its own end.
  */
 export function openSource(listing: Listing, { connector, only }: SourceSetting, ports: ConnectorPorts): Source {
-  const name = 'url' in listing ? listing.url : listing.file
+  const place = 'url' in listing ? listing.url : listing.file
+  // Some federations put a member's key into the query: it stands in no log.
+  const name = 'url' in listing ? place.replace(/\?.*$/, '') : place
   const certificates = listing.certificate === undefined ? [] : [listing.certificate]
-  const shelf = openCopyShelf(ports, hash('sha256', JSON.stringify([name, certificates, only]), 'base64url'))
+  const shelf = openCopyShelf(ports, hash('sha256', JSON.stringify([place, certificates, only]), 'base64url'))
   const facts = { connector, source: name }
   let known: Known | undefined
   let running: Promise<Known> | undefined
