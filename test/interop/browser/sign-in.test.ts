@@ -120,6 +120,22 @@ test('two tabs sign in at once, one as another person, and each client request g
   })
 })
 
+test('a site that sends a window to the gateway over and over ends no sign-in of the last sixteen, and locks nobody out', async () => {
+  await chrome.as({}, async ({ page, context }) => {
+    for (let n = 0; n < 30; n += 1) await page.goto(request(world, 'kubectl', { connector: 'campus' }).url)
+    const kept = (await context.cookies()).filter(({ name }) => name.startsWith('lotse-browser-'))
+    assert.equal(kept.length, 16)
+    const mine = request(world, 'kubectl', { connector: 'corp' })
+    await page.goto(mine.url)
+    const other = await context.newPage()
+    for (let n = 0; n < 15; n += 1) await other.goto(request(world, 'kubectl', { connector: 'campus' }).url)
+    await page.getByRole('button', { name: 'Ada L.' }).click()
+    await atApp(page)
+    assert.equal(world.app.told.at(-1)?.fields.get('state'), mine.state)
+    assert.equal((await redeem(world, 'kubectl', mine.verifier)).status, 200)
+  })
+})
+
 test('single sign-on shows no page at all', async () => {
   await chrome.as({}, async ({ page }) => {
     await page.goto(request(world, 'kubectl', { connector: 'corp' }).url)
