@@ -156,14 +156,24 @@ function restartOf({ idpInitiated: option }: ConnectorConfig): Pick<ConnectorEnt
 
 /** The metadata of the gateway for its SAML upstreams; unlisted connectors and those of tenants stand in their own alone. */
 export function samlMetadataOf(configs: readonly ConnectorConfig[], sp: ServiceProvider, issuer: URL) {
+  // A signature is a hundred times the work of an answer, and anybody may ask.
+  const made = new Map<string, { readonly keys: string; readonly text: string }>()
   return async (only: string | undefined): Promise<string | undefined> => {
     const shown = ({ id, unlisted, tenant }: ConnectorConfig) =>
       only === undefined ? !unlisted && tenant === undefined : id === only
     const ids = configs.filter((one) => one.type === 'saml' && shown(one)).map(({ id }) => id)
     if (ids.length === 0) return undefined
+    const keys = sp
+      .keys()
+      .map(({ kid, state }) => `${kid} ${state}`)
+      .join()
+    const before = made.get(only ?? '')
+    if (before?.keys === keys) return before.text
     const { spMetadata } = await import('./connectors/saml/sp-metadata.ts')
     const endpoints = ids.map((id) => urlsFor(issuer, id))
     const logout = only === undefined ? new URL('/logout/saml', issuer) : urlsFor(issuer, only).logout.saml
-    return spMetadata(sp, endpoints, logout)
+    const text = spMetadata(sp, endpoints, logout)
+    made.set(only ?? '', { keys, text })
+    return text
   }
 }

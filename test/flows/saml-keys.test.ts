@@ -15,9 +15,10 @@ import { authorization, person, toldAt } from '../support/sign-in.ts'
 let idp: SamlIdp
 let gateway: TestGateway
 let operator: Rings
+let config: string
 before(async () => {
   idp = await startSamlIdp({ people: [{ name: 'ada' }] })
-  const config = `
+  config = `
 brand: { name: Cloud Nord, privacy: 'https://cloud.example/privacy' }
 saml:
   name: { de: 'Wolke <Nord>', en: Cloud North }
@@ -167,4 +168,11 @@ test('where assertions have to be encrypted, one in the clear is refused', async
   const who = person()
   const page = await who.get(authorization(gateway, 'kubectl', { connector: 'campus' }).url)
   assert.equal(toldAt(await who.submit(page, page.form('ada'))).get('error'), 'access_denied')
+})
+
+test('a reload says at once what the configuration says by then', async () => {
+  await gateway.reload(config.replace('Cloud North', 'Cloud of the North'))
+  assert.match((await published()).text, />Cloud of the North</)
+  await gateway.reload(config)
+  assert.match((await published()).text, />Cloud North</)
 })
