@@ -48,7 +48,8 @@ export function oaepHash(method: Tag | undefined): string | undefined {
   const algorithm = method?.attributes['Algorithm']
   const named = (uri: string, name: string) => {
     const found = onlyChild(method, uri, name)?.attributes['Algorithm']
-    return found === undefined ? 'sha1' : oaepHashes[found]
+    if (found === undefined) return 'sha1'
+    return Object.hasOwn(oaepHashes, found) ? oaepHashes[found] : undefined
   }
   const digest = named(ns.ds, 'DigestMethod')
   if (algorithm === `${ns.xenc}rsa-oaep-mgf1p`) return digest === 'sha1' ? digest : undefined

@@ -1,4 +1,5 @@
 import { constants, createDecipheriv, type KeyObject, privateDecrypt } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { ciphers, oaepHash } from './algorithms.ts'
 import { printable, refusal, textOf } from './limits.ts'
 import { childrenOf, ns, onlyChild, type Tag, within } from './xml.ts'
@@ -14,7 +15,7 @@ const TAG = 16
  * @throws {LoginError} `upstream_rejected`
  * @see XML Encryption 1.1, 5.2.4 and 5.5.2; SAML Core 6
  */
-export function decrypt(encrypted: Tag, keys: readonly (string | KeyObject)[]): string {
+export async function decrypt(encrypted: Tag, keys: readonly (string | KeyObject)[]): Promise<string> {
   const data = onlyChild(encrypted, ns.xenc, 'EncryptedData')
   const encryptedKeys = [...within(encrypted)].filter(({ uri, name }) => uri === ns.xenc && name === 'EncryptedKey')
   const [encryptedKey] = encryptedKeys
@@ -33,6 +34,8 @@ export function decrypt(encrypted: Tag, keys: readonly (string | KeyObject)[]): 
   for (const candidate of keys) {
     const text = opened(content, cipher.name, contentKey(key, candidate, hash))
     if (text !== undefined) return textOf(text)
+    // A key of 3072 bits takes milliseconds, and a rotation has three: others come in between.
+    await setImmediate()
   }
   throw refusal('an encrypted assertion is not for a key of this gateway; let the IdP take its metadata again')
 }
