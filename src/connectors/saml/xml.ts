@@ -119,8 +119,20 @@ export function onlyChild(tag: Tag | undefined, uri: string, name: string): Tag 
   return second === undefined ? first : undefined
 }
 
-/** Its characters without white space around them: pretty-printed documents mean the same. */
-export const textIn = (tag: Tag | undefined): string => tag?.text.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '') ?? ''
+/**
+ * Its characters without white space around them: pretty-printed documents mean the same. By hand, since an expression for the end of a
+ * text begins anew at each blank: 46,000 of them in an Issuer held the process for two seconds.
+ */
+export function textIn(tag: Tag | undefined): string {
+  const text = tag?.text ?? ''
+  let [start, end] = [0, text.length]
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+/** White space of XML (2.3), and no other: a no-break space is part of a name. */
+const isBlank = (unit: number) => unit === 0x20 || unit === 0x9 || unit === 0xa || unit === 0xd
 
 /** The element and all inside it, in the document's order. */
 export function* within(tag: Tag): Generator<Tag> {

@@ -30,6 +30,7 @@ const floods: readonly (readonly [what: string, by: RegExp, xml: string])[] = [
   ['nesting',                           /nested deeper/,          response(`${'<a>'.repeat(6000)}${'</a>'.repeat(6000)}`)],
   ['a long name',                       /response version/,       response(`<${'a'.repeat(23_000)}></${'a'.repeat(23_000)}>`)],
   ['a long attribute',                  /response version/,       response('', ` a="${'&lt;'.repeat(11_000)}"`)],
+  ['blanks inside an Issuer',           /response version/,       response(`<saml:Issuer>a${' '.repeat(46_000)}b</saml:Issuer>`)],
   ['a long text of references',         /response version/,       response('&lt;'.repeat(11_000))],
   ['an entity in an entity',            /has a DOCTYPE/,          `<!DOCTYPE r [<!ENTITY a "${'x'.repeat(100)}">${times(100, (at) => `<!ENTITY b${at} "${'&a;'.repeat(100)}">`)}]><r>&b0;</r>`],
   ['an unended DOCTYPE',                /not well-formed/,        `<!DOCTYPE r [${'<!ELEMENT a (b)>'.repeat(2900)}`],
