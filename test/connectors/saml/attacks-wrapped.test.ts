@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyResponse } from '../../../src/connectors/saml/verify.ts'
 import { idpRecord, responseXml, signedResponse } from '../../support/saml-idp.ts'
-import { base64, exchange, expected, keys, post, refused, signing } from './world.ts'
+import { base64, exchange, expected, keys, onItsWay, post, refused, signing } from './world.ts'
 
 /* Signatures and assertions of one place used in another: stolen, wrapped, lent. */
 
@@ -98,4 +98,20 @@ test('one bearer confirmation that is as it must be is enough', async () => {
   assert.ok(
     await post(signing((xml) => xml.replace('<saml:SubjectConfirmation ', `${holder}<saml:SubjectConfirmation `))),
   )
+})
+
+test('what is read is what was signed, also where two parsers read what was sent differently', async () => {
+  // One of them takes U+0085 for the end of a line: the signature over a line feed holds, and only that was signed.
+  const said = {
+    ...signing((xml) => xml.replace('AAdz', 'AAdz\n')),
+    ...onItsWay((xml) => xml.replace('AAdz\n', 'AAdz\u0085')),
+  }
+  assert.equal((await post(said)).nameId.value, 'AAdz\nZWNyZXQx')
+})
+
+test('a signature that holds is refused where it does not belong', async () => {
+  const last = onItsWay((xml) =>
+    xml.replace(/(<ds:Signature [\s\S]*<\/ds:Signature>)([\s\S]*)(<\/saml:Assertion>)/, '$2$1$3'),
+  )
+  await refused(post(last), /signature is out of its place/)
 })

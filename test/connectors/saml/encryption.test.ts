@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { constants, createCipheriv, publicEncrypt, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { Said } from '../../support/saml-idp.ts'
-import { onItsWay, others, ours, post, type Row, refused } from './world.ts'
+import { onItsWay, others, ours, post, type Row, refused, signing } from './world.ts'
 
 const encrypted = (more: Partial<Said['encryption']> = {}): Partial<Said> => ({
   encryption: { to: ours.cert, ...more },
@@ -107,3 +107,8 @@ for (const [what, method] of [
 ] as const)
   test(`refused: RSA-OAEP with ${what}`, () =>
     refused(post(byHand('sha256', method)), /with its hashes is not allowed/))
+
+test('refused: an assertion in an assertion, signed and encrypted', () => {
+  const nested = signing((xml) => xml.replace('<saml:AuthnStatement', '<saml:Assertion ID="_b"/><saml:AuthnStatement'))
+  return refused(post({ ...encrypted(), ...nested }), /it has 2 assertions/)
+})
