@@ -7,8 +7,9 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { readXml, textIn, within } from '../../../src/connectors/saml/xml.ts'
 import { browser } from '../../support/browser.ts'
+import { logoutXml, signedQuery } from '../../support/saml-logout.ts'
 import { type Got, type SamlIdp, startSamlIdp } from '../../support/saml-server.ts'
-import { enter, knock, signOut, startWorld, type World } from './world.ts'
+import { enter, knock, signOut, startWorld, throughForms, type World } from './world.ts'
 
 const SCHEMAS = '/usr/share/simplesamlphp/schemas'
 const URIS: Readonly<Record<string, string>> = { metadata: 'metadata', protocol: 'protocol' }
@@ -45,6 +46,7 @@ before(async () => {
   for (const via of ['redirect', 'post'] as const) {
     await knock(world, via)
     await signOut(world, await enter(world, via, 'ada'))
+    await signedOutThere(via)
   }
 })
 after(async () => {
@@ -52,6 +54,15 @@ after(async () => {
   await idp.close()
   await rm(work, { recursive: true })
 })
+
+/** The identity provider ends a session, and gets the gateway's answer. */
+async function signedOutThere(via: 'redirect' | 'post'): Promise<void> {
+  const destination = `${world.gateway.issuer}/logout/saml/${via}`
+  const head = { id: `_out-${via}`, issuer: idp.entityId, destination, issuedAt: Math.floor(Date.now() / 1000) }
+  const xml = logoutXml({ ...head, nameId: 'ada' })
+  const who = browser()
+  await throughForms(who, await who.get(`${destination}?${signedQuery(xml, idp.keys, { as: 'SAMLRequest' })}`))
+}
 
 interface Ran {
   readonly code: number
@@ -92,7 +103,7 @@ test('xmlsec1 verifies the metadata, and refuses it once a letter is another', a
   assert.notEqual(bad.code, 0)
 })
 
-for (const name of ['AuthnRequest', 'LogoutRequest'] as const) {
+for (const name of ['AuthnRequest', 'LogoutRequest', 'LogoutResponse'] as const) {
   test(`xmlsec1 verifies a posted ${name}`, async () => {
     const { code, out } = await xmlsec(sent(name, 'post').xml, name, 'protocol')
     assert.equal(code, 0, out)
@@ -102,7 +113,7 @@ for (const name of ['AuthnRequest', 'LogoutRequest'] as const) {
 test('metadata and messages are what the schemas of OASIS say', async () => {
   const all = [
     [metadata, 'metadata'],
-    ...(['AuthnRequest', 'LogoutRequest'] as const).flatMap((name) =>
+    ...(['AuthnRequest', 'LogoutRequest', 'LogoutResponse'] as const).flatMap((name) =>
       (['redirect', 'post'] as const).map((binding) => [sent(name, binding).xml, 'protocol'] as const),
     ),
   ] as const

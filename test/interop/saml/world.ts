@@ -23,7 +23,12 @@ export async function startWorld(upstream: SamlUpstream, encrypted: 'required' |
     env,
     config: `
 brand: { name: Cloud Nord }
-saml: { contacts: [{ type: technical, name: Ops, email: ops@cloud.example }], organization: { name: Cloud Nord, url: 'https://cloud.example' } }
+saml:
+  name: { de: Cloud Nord, en: Cloud North }
+  logo: { url: 'https://cloud.example/logo.png', width: 200, height: 80 }
+  contacts: [{ type: technical, name: Ops, email: ops@cloud.example }, { type: security, name: CERT, email: cert@cloud.example }]
+  organization: { name: Cloud Nord, url: 'https://cloud.example' }
+  categories: [https://refeds.org/sirtfi, https://refeds.org/category/code-of-conduct/v2]
 connectors:
 ${connector('redirect', upstream.metadata, 'redirect', encrypted)}
 ${connector('post', upstream.metadata, 'post', encrypted)}
