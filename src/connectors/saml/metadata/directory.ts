@@ -6,7 +6,7 @@ import { endOf } from './good-copy.ts'
 import { openQuery, type Query } from './mdq.ts'
 import type { Only } from './parse.ts'
 import { choiceOf, fold, type Listed, search } from './search.ts'
-import { openSource, type Source } from './source.ts'
+import { type Known, openSource, type Source } from './source.ts'
 
 /** The IdPs of a connector, from all of its sources. Where two sources have one of the same entityID, the earlier source's counts. */
 export interface Directory extends IdpDirectory {
@@ -39,7 +39,7 @@ export function openDirectory(
     let failure: { readonly error: unknown } | undefined
     for (const source of sources) {
       try {
-        const idp = isListing(source) ? (await source.ready()).get(entityId) : await source.find(entityId)
+        const idp = isListing(source) ? inSource(await source.ready(), entityId) : await source.find(entityId)
         if (idp && (idp.validUntil ?? Number.POSITIVE_INFINITY) > ports.now()) return idp
       } catch (error) {
         failure ??= { error }
@@ -58,7 +58,8 @@ export function openDirectory(
     const many = all.some(
       (one) => one.size > 1 || (one.size === 1 && one.first()?.entityId !== first?.first()?.entityId),
     )
-    return many ? undefined : first?.first()
+    const only = many ? undefined : first?.first()
+    return only && find(only.entityId)
   }
 
   return {
@@ -89,6 +90,14 @@ const isFile = ({ metadata }: Pick<SamlConfig, 'metadata'>, source: Source | und
 function onlyOf({ entity, only }: Pick<SamlConfig, 'entity' | 'only'>): Only {
   const given = Object.fromEntries(Object.entries(only ?? {}).filter(([, list]) => list !== undefined))
   return entity === undefined ? given : { ...given, entities: [entity] }
+}
+
+/** An IdP as a document has it, with the end of the document where that is earlier. */
+function inSource(known: Known, entityId: string): Idp | undefined {
+  const idp = known.get(entityId)
+  const { validUntil } = known.copy
+  if (!idp || validUntil === undefined) return idp
+  return { ...idp, validUntil: Math.min(validUntil, idp.validUntil ?? validUntil) }
 }
 
 /** What discovery shows of all sources, put together anew where one of them has changed. */

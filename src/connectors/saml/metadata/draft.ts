@@ -41,8 +41,11 @@ export const draft = (entityId: string, until: number): Draft => ({
   attribute: '',
 })
 
-/** The finished IdP; undefined where it cannot be used. */
-export function idpOf(found: Draft): Idp | undefined {
+/**
+ * The finished IdP; undefined where it cannot be used.
+ * @param around the end of the whole (Unix seconds), which is not repeated: it changes each hour, and the rest does not
+ */
+export function idpOf(found: Draft, around: number): Idp | undefined {
   const { entityId, until, signing, sso, categories, authority } = found
   if (entityId === '' || entityId.length > 1024 || signing.length === 0 || sso.length === 0) return undefined
   return {
@@ -58,6 +61,6 @@ export function idpOf(found: Draft): Idp | undefined {
     ...(authority === '' ? {} : { registrationAuthority: authority }),
     categories,
     hidden: categories.includes(HIDDEN),
-    ...(Number.isFinite(until) ? { validUntil: until } : {}),
+    ...(until < around ? { validUntil: until } : {}),
   }
 }

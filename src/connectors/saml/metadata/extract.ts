@@ -212,7 +212,7 @@ const entity: Shape<State> = {
     },
   },
   close(state) {
-    const idp = idpOf(state.now)
+    const idp = idpOf(state.now, state.whole.validUntil ?? Number.POSITIVE_INFINITY)
     if (idp) state.take(idp)
   },
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { ConnectorPorts } from '../../connector.ts'
 
 /** A document that was read and found good, and what to ask for a newer one by. */
@@ -26,26 +27,42 @@ export const WITHOUT_END = 90 * 86_400
 /** When a copy may not be used any more (Unix seconds). */
 export const endOf = ({ validUntil, readAt }: Pick<Copy, 'validUntil' | 'readAt'>) => validUntil ?? readAt + WITHOUT_END
 
-type Head = Omit<Copy, 'blocks'> & { readonly blocks: readonly string[] }
+/** Blocks that are written together. */
+const AT_ONCE = 4
+
+/** Seconds for which blocks are kept: without a head they are of no use, so they may stay for longer than it. */
+const LAID_FOR = 2 * WITHOUT_END
+
+interface Head extends Omit<Copy, 'blocks'> {
+  /** The blocks' digests, in their order. */
+  readonly blocks: readonly string[]
+  /** Unix seconds at which the oldest of them was put. */
+  readonly laidAt: number
+}
 
 /**
  * Keeps the copy in the connector's shelf until its own end. Keys that prove people are read from it, so its head is sealed by the
- * root secret and names each block by its hash: what was put there by another hand is not taken.
+ * root secret and names each block by its hash: what was put there by another hand is not taken. Of a document that is signed anew each
+ * hour the blocks that changed are written, and no others.
  * @param name the same for the same source under the same certificates and filters, and for no other
  */
 export function openCopyShelf({ kept, seal, open, now }: ConnectorPorts, name: string): CopyShelf {
   const context = `saml metadata ${name}`
   const nameOf = (digest: string) => `${name} ${digest}`
-  let there: { readonly blocks: Copy['blocks']; readonly digests: readonly string[] } | undefined
+  let there:
+    | { readonly blocks: Copy['blocks']; readonly digests: readonly string[]; readonly laidAt: number }
+    | undefined
 
-  /** Puts the blocks one by one: each is a write of its own, and what waits in between is not held up. */
-  const putBlocks = async (blocks: Copy['blocks'], seconds: number) => {
+  /** Puts those that are not there, a few at a time: they are one write to the disk, and what waits is held up by no more than that. */
+  const putBlocks = async (blocks: Copy['blocks'], known: ReadonlySet<string>) => {
     const digests: string[] = []
-    for (const block of blocks) {
-      const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
-      const digest = digestOf(text)
-      digests.push(digest)
-      await kept.put(nameOf(digest), text, seconds)
+    for (let at = 0; at < blocks.length; at += AT_ONCE) {
+      const texts = blocks.slice(at, at + AT_ONCE).map(textOf)
+      const named = texts.map((text) => ({ text, digest: digestOf(text) }))
+      digests.push(...named.map(({ digest }) => digest))
+      const absent = named.filter(({ digest }) => !known.has(digest))
+      await Promise.all(absent.map(({ text, digest }) => kept.put(nameOf(digest), text, LAID_FOR)))
+      await setImmediate()
     }
     return digests
   }
@@ -54,30 +71,33 @@ export function openCopyShelf({ kept, seal, open, now }: ConnectorPorts, name: s
     async load() {
       const sealed = await kept.get(name)
       if (sealed === undefined) return undefined
-      const { blocks: digests, ...head } = JSON.parse(open(sealed, context)) as Head
+      const { blocks: digests, laidAt, ...head } = JSON.parse(open(sealed, context)) as Head
       const blocks: Uint8Array[] = []
       for (const digest of digests) {
         const text = await kept.get(nameOf(digest))
         if (text === undefined || digestOf(text) !== digest) return undefined
         blocks.push(Buffer.from(text))
       }
-      there = { blocks, digests }
+      there = { blocks, digests, laidAt }
       return endOf(head) > now() ? { ...head, blocks } : undefined
     },
     async save(copy) {
       const seconds = endOf(copy) - now()
       if (seconds < 1) return
-      const before = there
-      // What was confirmed only is there already, for as long as the document is good.
-      const same = before?.blocks === copy.blocks && copy.validUntil !== undefined
-      const digests = same ? before.digests : await putBlocks(copy.blocks, seconds)
-      const head: Head = { ...copy, blocks: digests }
+      const before = there && there.laidAt + WITHOUT_END > now() ? there : undefined
+      const { blocks } = copy
+      const same = before?.blocks === blocks
+      const digests = same ? before.digests : await putBlocks(blocks, new Set(before?.digests))
+      const laidAt = before?.laidAt ?? now()
+      const head: Head = { ...copy, blocks: digests, laidAt }
       await kept.put(name, seal(JSON.stringify(head), context), seconds)
-      there = { blocks: copy.blocks, digests }
       const fresh = new Set(digests)
-      for (const digest of before?.digests ?? []) if (!fresh.has(digest)) await kept.delete(nameOf(digest))
+      const stale = (there?.digests ?? []).filter((digest) => !fresh.has(digest))
+      await Promise.all(stale.map((digest) => kept.delete(nameOf(digest))))
+      there = { blocks, digests, laidAt }
     },
   }
 }
 
+const textOf = (block: Uint8Array) => Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
 const digestOf = (text: string) => hash('sha256', text, 'base64url')

@@ -124,7 +124,11 @@ async function askOnce(url: string, { entityId, certificate, only }: Asked, port
   if (validUntil === undefined) throw refused('an answer to a query needs a validUntil')
   const idp = (await indexOf(blocks)).first()
   const freshUntil = Math.min(now + Math.min(Math.max(cacheDuration, SOONEST), LATEST), validUntil)
-  return { ...(idp ? { idp } : {}), freshUntil, goodUntil: validUntil }
+  return {
+    ...(idp ? { idp: { ...idp, validUntil: Math.min(validUntil, idp.validUntil ?? validUntil) } } : {}),
+    freshUntil,
+    goodUntil: validUntil,
+  }
 }
 
 /** Answers that outlive the process, sealed: keys that prove people are read from them. */
