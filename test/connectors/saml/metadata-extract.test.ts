@@ -180,6 +180,17 @@ test('one entity with far too much of everything keeps a bounded part', () => {
   )
 })
 
+test('name spaces inside one another are read in a moment, however many are in scope', () => {
+  const nest = (depth: number, inside: string) =>
+    Array.from({ length: depth }).reduceRight<string>(
+      (inner, _, at) => `<a${Array.from({ length: 120 }, (_, n) => ` xmlns:a${at}x${n}="u:x"`).join('')}>${inner}</a>`,
+      inside,
+    )
+  const begun = performance.now()
+  assert.ok(only({ role: nest(50, '<a xmlns:b="u:c"/>'.repeat(10_000)) }))
+  assert.ok(performance.now() - begun < 5000, `${performance.now() - begun} ms`)
+})
+
 test('times of metadata are read as XML Schema writes them', () => {
   assert.equal(dateTime('1970-01-02T00:00:00.9Z'), 86_400)
   assert.equal(dateTime('1970-01-01T01:00:00+01:00'), 0)
