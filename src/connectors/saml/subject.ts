@@ -79,17 +79,24 @@ function scopeIn(value: string, kind: 'scoped' | 'scope'): string {
   return local && scope && more === undefined ? scope : ''
 }
 
+/** Scopes of one IdP that may be expressions; further ones match nothing. Who has any has one or two, and each costs milliseconds to compile. */
+const PATTERNS = 10
+
 /** Whether a scope is one that the IdP's metadata has (shibmd:Scope); names of domains have no case. */
 function scopesOf({ scopes }: Idp, regex: RegexEngine): (scope: string) => boolean {
-  const tests = scopes.map(testOf(regex))
-  return (scope) => scope !== '' && tests.some((matches) => matches(scope))
+  const plain = new Set(scopes.flatMap(({ text, pattern }) => (pattern ? [] : [text.toLowerCase()])))
+  const patterns = scopes.filter(({ pattern }) => pattern).slice(0, PATTERNS)
+  let tests: readonly ((scope: string) => boolean)[] | undefined
+  return (scope) => {
+    if (scope === '' || plain.has(scope.toLowerCase())) return scope !== ''
+    tests ??= patterns.map(testOf(regex))
+    return tests.some((matches) => matches(scope))
+  }
 }
 
 const testOf =
   (regex: RegexEngine) =>
-  ({ text, pattern }: Scope): ((scope: string) => boolean) => {
-    const plain = text.toLowerCase()
-    if (!pattern) return (scope) => scope.toLowerCase() === plain
+  ({ text }: Scope): ((scope: string) => boolean) => {
     try {
       const compiled = regex.compile(text)
       return (scope) => compiled.match(scope) !== undefined
@@ -109,7 +116,7 @@ function identify({ issuer, nameId }: Verified, values: Values, { config, entity
       // SAML Core 8.3.7: the NameQualifier is the IdP's name, and may be left out. Another's would be another's person.
       const { format, value, nameQualifier = issuer } = nameId
       if (!format.endsWith(`:nameid-format:${name}`) || nameQualifier !== issuer) continue
-      return `${name}:${issuer}!${name === 'persistent' ? `${entityId}!` : ''}${checked(name, value)}`
+      return `${name}:${parted(issuer)}!${name === 'persistent' ? `${entityId}!` : ''}${checked(name, value)}`
     }
     const found = values.get(name) ?? []
     if (found.length > 1) throw unusable(name, 'has several values; it is what identifies the person')
@@ -117,7 +124,7 @@ function identify({ issuer, nameId }: Verified, values: Values, { config, entity
     if (value === undefined) continue
     // Subject Identifier Attributes 3.3.1: "case-insensitive"; the scope was checked above, so that it is unique by itself.
     if (attributeNamed(name).kind === 'scoped') return `${name}:${checked(name, value).toLowerCase()}`
-    return `${name}:${issuer}!${checked(name, value)}`
+    return `${name}:${parted(issuer)}!${checked(name, value)}`
   }
   const sent = [...values.keys()].map((name) => printable(name, 60)).join(' ')
   throw new LoginError(
@@ -125,6 +132,12 @@ function identify({ issuer, nameId }: Verified, values: Values, { config, entity
     `nothing names the person for good: none of ${config.subject.join(', ')}; NameID ${printable(nameId.format)}, attributes ${sent || 'none'}`,
     { facts: { claim: config.subject.join(', '), why: 'is missing; one of these is what identifies the person' } },
   )
+}
+
+/** An IdP's name that ends at the first `!`: one called as another's person would be, up to a `!` in her name, could else speak for her. */
+function parted(issuer: string): string {
+  if (issuer.includes('!')) throw unusable('entityID', 'has a "!"; only people with a scoped identifier come from it')
+  return issuer
 }
 
 /** A text of 1 to 255 characters that could be mistaken for no other. */

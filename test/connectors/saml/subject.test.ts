@@ -220,3 +220,30 @@ test('the context class is the acr, methods are the amr, assurance is a claim', 
   assert.deepEqual(subject.claims['eduPersonAssurance'], ['https://refeds.org/assurance/IAP/high'])
   assert.equal(subject.authTime, NOW)
 })
+
+test('an identity provider whose name goes on like the people of another names nobody by it', () => {
+  const evil = `${exchange.idp}!${exchange.sp}`
+  const idp = idpRecord(evil, [], { scopes: [{ text: 'example.edu', pattern: false }] })
+  refused(() => read(verified({}, { issuer: evil }), idp), /has a "!"/)
+  refused(() => read(verified({ uid: ['x'] }, { issuer: evil }), idp, ['uid']), /has a "!"/)
+  const scoped = verified({ 'subject-id': ['x@example.edu'] }, { issuer: evil })
+  assert.equal(read(scoped, idp).subject.id, 'subject-id:x@example.edu')
+})
+
+test('an identity provider with thousands of expressions for scopes holds nobody up', () => {
+  let compiled = 0
+  const regex = {
+    compile(source: string) {
+      compiled += 1
+      return re2.compile(source)
+    },
+  }
+  const patterns = Array.from({ length: 2000 }, (_, n) => ({ text: `s${n}\\.example\\.org`, pattern: true }))
+  const idp = idpRecord(exchange.idp, [], { scopes: [...patterns, { text: 'example.edu', pattern: false }] })
+  const reader = { config: { id: 'campus', subject: usual }, regex, entityId: exchange.sp }
+  const found = (scope: string) => subjectOf(verified({ [EPPN]: [`a@${scope}`] }), idp, reader).dropped.length === 0
+  assert.equal(found('example.edu'), true)
+  assert.equal(compiled, 0)
+  assert.deepEqual([found('s9.example.org'), found('s10.example.org')], [true, false])
+  assert.equal(compiled, 20)
+})
