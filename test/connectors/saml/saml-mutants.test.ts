@@ -83,7 +83,19 @@ const transplant: Mutation = (xml, random) => {
   return insert(without, Math.min(to.index, without.length), from[0].replace(/ID="[^"]*"/, 'ID="_evil"'))
 }
 
+/** One thing over and over, as much of it as a message may hold: what takes time by the square of it shows. */
+const flood: Mutation = (xml, random) => {
+  const what = one(
+    [...markup, ' ', '\t', 'A', '=', '"', '<', '/', '>', '&#x20;', '&amp;', '<a>', '</a>', ' a="b"'],
+    random,
+  )
+  const room = 48_000 - xml.length
+  const places = [...xml.matchAll(/[ >]/g)].map(({ index }) => index + 1)
+  return room <= 0 ? xml : insert(xml, one(places, random), what.repeat(room / what.length))
+}
+
 const mutations: readonly Mutation[] = [
+  flood,
   (xml, random) => insert(xml, at(xml, random), one(markup, random)),
   (xml, random) => insert(xml, at(xml, random), String.fromCharCode(Math.floor(random() * 128))),
   (xml, random) => {
