@@ -146,5 +146,15 @@ export function samlProblems(config: Pick<SamlConfig, 'metadata' | 'entity' | 'd
       path: ['discovery'],
       message: 'a metadata query server has no list to show; name a discovery service by { url }, or one entity',
     })
+  // What only its own address vouches for could call itself, or its people, by the names of the others beside it.
+  if (config.metadata.length > 1 && config.entity === undefined)
+    config.metadata.forEach((each, at) => {
+      if ('url' in each && each.certificate === undefined)
+        problems.push({
+          path: ['metadata', at],
+          message:
+            'unsigned metadata speaks for one identity provider alone; give it a connector of its own, or its certificate',
+        })
+    })
   return [...problems, ...proxyProblem(config)]
 }
