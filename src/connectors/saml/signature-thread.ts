@@ -10,16 +10,18 @@ const code = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' :
 /** Megabytes of the thread's heap: a document of 48 KB needs a few; one that was made to need more ends its own thread alone. */
 const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 32 }
 
-/** How long one signature may take, how long the thread waits for the next, and how many may wait for their turn. */
+/** Milliseconds that one signature may take, and that the thread waits for the next; and how many may wait for their turn. */
 const limits = { take: 2000, idle: 30_000, waiting: 200 } as const
 
 /**
  * Checks signatures in a thread of its own, one after the other: of a document within all limits XPath can take a tenth of a second, during
  * which a gateway would answer nobody. The thread starts with the first question, and ends where none comes for half a minute, so that
  * nobody has to end it.
- * @throws {LoginError} `unavailable` where too many wait, `upstream_rejected` where a message takes too long or breaks the thread
+ * @param turn milliseconds that one waits for its turn (law 4)
+ * @throws {LoginError} `unavailable` where too many wait or one for too long, `upstream_rejected` where a message takes too long or breaks the
+ *   thread
  */
-export function openSignatureThread(): CheckSignature {
+export function openSignatureThread(turn = 1000): CheckSignature {
   let thread: ReturnType<typeof start> | undefined
   let idle: NodeJS.Timeout | undefined
   let last: Promise<unknown> = Promise.resolve()
@@ -30,7 +32,7 @@ export function openSignatureThread(): CheckSignature {
   }
   const ask = async (signed: Signed) => {
     clearTimeout(idle)
-    thread ??= start()
+    if (!thread?.lives()) thread = start()
     try {
       return await thread.ask(signed)
     } catch (error) {
@@ -44,13 +46,22 @@ export function openSignatureThread(): CheckSignature {
     if (waiting >= limits.waiting)
       return Promise.reject(new LoginError('unavailable', `${waiting} SAML messages wait for their signature's check`))
     waiting += 1
+    const passed = Promise.withResolvers<never>()
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      passed.reject(new LoginError('unavailable', `a SAML message waited ${turn} ms for its signature's check`))
+    }, turn)
     const mine = last
-      .then(() => ask(signed))
+      .then(() => {
+        clearTimeout(timer)
+        return late ? undefined : ask(signed)
+      })
       .finally(() => {
         waiting -= 1
       })
     last = mine.catch(() => {})
-    return mine
+    return Promise.race([mine, passed.promise])
   }
 }
 
@@ -60,14 +71,20 @@ function start() {
   worker.stdout.resume()
   worker.stderr.resume()
   let asked = Promise.withResolvers<string | undefined>()
+  let lives = true
   worker.on('message', (answer: Answered) => {
     if (answer === 'failed') asked.reject(refusal('its signature cannot be read'))
     else asked.resolve(answer.bytes)
   })
   worker.on('error', (error) => asked.reject(refusal('its signature broke the thread that checks it', error)))
-  worker.on('exit', () => asked.reject(refusal('the thread that checks its signature has ended')))
+  worker.on('exit', () => {
+    lives = false
+    asked.reject(refusal('the thread that checks its signature has ended'))
+  })
   worker.unref()
   return {
+    /** A thread may end while nobody asks it anything. */
+    lives: () => lives,
     async ask(signed: Signed): Promise<string | undefined> {
       asked = Promise.withResolvers()
       const late = setTimeout(() => asked.reject(refusal('its signature took too long to check')), limits.take)
