@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeAggregate } from '../../../bench/saml-aggregate.ts'
 import { openParser } from '../../../src/connectors/saml/metadata/parse.ts'
+import { completed } from '../../../src/connectors/saml/metadata/source.ts'
 import { corpus } from '../../support/corpora.ts'
 import {
   entityXml,
@@ -28,7 +29,7 @@ function read(xml: string | Buffer, { certificates = [federation.certificate], p
   const bytes = Buffer.from(xml as string)
   for (let at = 0; at < bytes.length; at += piece) parser.write(bytes.subarray(at, at + piece))
   const { blocks } = parser.end()
-  return Buffer.concat(blocks)
+  return Buffer.concat(completed(blocks, []).map(({ bytes }) => bytes))
     .toString()
     .split('\n')
     .filter(Boolean)

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import type { ConnectorPorts } from '../../connector.ts'
+import type { Block } from './parse.ts'
 
 /** A document that was read and found good, and what to ask for a newer one by. */
 export interface Copy {
-  readonly blocks: readonly Uint8Array[]
+  readonly blocks: readonly Block[]
   /** Unix seconds at which it was last the newest there is. */
   readonly readAt: number
   /** Unix seconds. */
@@ -49,22 +49,14 @@ interface Head extends Omit<Copy, 'blocks'> {
 export function openCopyShelf({ kept, seal, open, now }: ConnectorPorts, name: string): CopyShelf {
   const context = `saml metadata ${name}`
   const nameOf = (digest: string) => `${name} ${digest}`
-  let there:
-    | { readonly blocks: Copy['blocks']; readonly digests: readonly string[]; readonly laidAt: number }
-    | undefined
+  let there: { readonly digests: readonly string[]; readonly laidAt: number } | undefined
 
-  /** Puts those that are not there, a few at a time: they are one write to the disk, and what waits is held up by no more than that. */
-  const putBlocks = async (blocks: Copy['blocks'], known: ReadonlySet<string>) => {
-    const digests: string[] = []
+  /** Puts a few at a time: they are one write to the disk together, and what waits is held up by no more than that. */
+  const putBlocks = async (blocks: readonly Block[]) => {
     for (let at = 0; at < blocks.length; at += AT_ONCE) {
-      const texts = blocks.slice(at, at + AT_ONCE).map(textOf)
-      const named = texts.map((text) => ({ text, digest: digestOf(text) }))
-      digests.push(...named.map(({ digest }) => digest))
-      const absent = named.filter(({ digest }) => !known.has(digest))
-      await Promise.all(absent.map(({ text, digest }) => kept.put(nameOf(digest), text, LAID_FOR)))
-      await setImmediate()
+      const some = blocks.slice(at, at + AT_ONCE)
+      await Promise.all(some.map((block) => kept.put(nameOf(block.digest), textOf(block), LAID_FOR)))
     }
-    return digests
   }
 
   return {
@@ -72,32 +64,32 @@ export function openCopyShelf({ kept, seal, open, now }: ConnectorPorts, name: s
       const sealed = await kept.get(name)
       if (sealed === undefined) return undefined
       const { blocks: digests, laidAt, ...head } = JSON.parse(open(sealed, context)) as Head
-      const blocks: Uint8Array[] = []
+      const blocks: Block[] = []
       for (const digest of digests) {
         const text = await kept.get(nameOf(digest))
         if (text === undefined || digestOf(text) !== digest) return undefined
-        blocks.push(Buffer.from(text))
+        blocks.push({ digest, bytes: new TextEncoder().encode(text) })
       }
-      there = { blocks, digests, laidAt }
+      there = { digests, laidAt }
       return endOf(head) > now() ? { ...head, blocks } : undefined
     },
     async save(copy) {
       const seconds = endOf(copy) - now()
       if (seconds < 1) return
       const before = there && there.laidAt + WITHOUT_END > now() ? there : undefined
-      const { blocks } = copy
-      const same = before?.blocks === blocks
-      const digests = same ? before.digests : await putBlocks(blocks, new Set(before?.digests))
+      const laid = new Set(before?.digests)
+      await putBlocks(copy.blocks.filter(({ digest }) => !laid.has(digest)))
+      const digests = copy.blocks.map(({ digest }) => digest)
       const laidAt = before?.laidAt ?? now()
       const head: Head = { ...copy, blocks: digests, laidAt }
       await kept.put(name, seal(JSON.stringify(head), context), seconds)
       const fresh = new Set(digests)
       const stale = (there?.digests ?? []).filter((digest) => !fresh.has(digest))
       await Promise.all(stale.map((digest) => kept.delete(nameOf(digest))))
-      there = { blocks, digests, laidAt }
+      there = { digests, laidAt }
     },
   }
 }
 
-const textOf = (block: Uint8Array) => Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
+const textOf = ({ bytes }: Block) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
 const digestOf = (text: string) => hash('sha256', text, 'base64url')

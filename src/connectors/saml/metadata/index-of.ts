@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Idp } from '../idp.ts'
+import type { Block } from './parse.ts'
 import type { Listed } from './search.ts'
 
 /** The IdPs of one document by entityID; a few megabytes beside the blocks. */
@@ -14,11 +15,11 @@ export interface Index {
 const [TAB, NEWLINE] = [9, 10]
 
 /** Reads the blocks of a parsed document, one a turn of the event loop: each takes less than a millisecond. */
-export async function indexOf(blocks: readonly Uint8Array[]): Promise<Index> {
+export async function indexOf(blocks: readonly Block[]): Promise<Index> {
   const places = new Map<string, Buffer>()
   const shown: Listed[] = []
-  for (const block of blocks) {
-    for (const [one, rest] of linesOf(Buffer.from(block.buffer, block.byteOffset, block.byteLength))) {
+  for (const { bytes } of blocks) {
+    for (const [one, rest] of linesOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) {
       // The first of one name counts, as with sources.
       if (places.has(one.id)) continue
       places.set(one.id, rest)

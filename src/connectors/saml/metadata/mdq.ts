@@ -5,7 +5,7 @@ import type { Idp } from '../idp.ts'
 import type { MetadataSource } from '../options.ts'
 import { indexOf } from './index-of.ts'
 import { type Only, openParser } from './parse.ts'
-import type { SourceSetting } from './source.ts'
+import { completed, type SourceSetting } from './source.ts'
 import { refused } from './xml.ts'
 
 /** A metadata query server: asked for one entity at a time, when that is needed. */
@@ -122,7 +122,7 @@ async function askOnce(url: string, { entityId, certificate, only }: Asked, port
   const { blocks, validUntil, cacheDuration = USUAL } = parser.end()
   // Without an end an old answer, with keys that were stolen since, could be played back for ever.
   if (validUntil === undefined) throw refused('an answer to a query needs a validUntil')
-  const idp = (await indexOf(blocks)).first()
+  const idp = (await indexOf(completed(blocks, []))).first()
   const freshUntil = Math.min(now + Math.min(Math.max(cacheDuration, SOONEST), LATEST), validUntil)
   return {
     ...(idp ? { idp: { ...idp, validUntil: Math.min(validUntil, idp.validUntil ?? validUntil) } } : {}),

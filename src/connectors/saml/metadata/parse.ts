@@ -23,15 +23,24 @@ export interface ParseSettings {
   readonly most: number
   /** Unix seconds. */
   readonly now: number
+  /** Digests of blocks that whoever asks has: they come back without their bytes. */
+  readonly known?: readonly string[]
+}
+
+/**
+ * Some IdPs, one a line of UTF-8: what the search needs (`Listed`) and all of it (`Idp`), each as JSON, with a tab between. Whoever lists
+ * them reads a tenth. The end of the whole document holds for each and is in none.
+ */
+export interface Block {
+  /** SHA-256, base64url. */
+  readonly digest: string
+  readonly bytes: Uint8Array<ArrayBuffer>
 }
 
 /** What a document said, once all of it was read and its signature found good. */
 export interface Parsed extends Whole {
-  /**
-   * The IdPs, one a line, in blocks of about 64 KB of UTF-8: what the search needs (`Listed`) and all of it (`Idp`), each as JSON, with a
-   * tab between. Whoever lists them reads a tenth. The end of the whole holds for each and is in none.
-   */
-  readonly blocks: readonly Uint8Array<ArrayBuffer>[]
+  /** All IdPs, in the document's order. */
+  readonly blocks: readonly (Block | Pick<Block, 'digest'>)[]
   readonly idps: number
 }
 
@@ -52,9 +61,9 @@ const ENTITY = 131_072
  * Reads a document of metadata as it comes, in one pass: the digest that its signature is compared with is made of the very events
  * that the IdPs are read from, and they are handed over only after it was found equal. So nothing that was not signed is read.
  */
-export function openParser({ certificates, only, most, now }: ParseSettings): Parser {
+export function openParser({ certificates, only, most, now, known = [] }: ParseSettings): Parser {
   const keys = keysOf(certificates)
-  const lines = openLines()
+  const lines = openLines(new Set(known))
   const extraction = openExtraction((idp) => {
     if (wanted(idp, only) && (idp.validUntil ?? now + 1) > now) lines.add(idp)
   })
@@ -86,12 +95,14 @@ function wanted(idp: Idp, { registrationAuthorities, categories, entities }: Onl
 }
 
 /** Gathers lines of JSON outside the heap. */
-function openLines() {
-  const blocks: Uint8Array<ArrayBuffer>[] = []
+function openLines(known: ReadonlySet<string>) {
+  const blocks: (Block | Pick<Block, 'digest'>)[] = []
   let open = ''
   let idps = 0
   const seal = () => {
-    if (open !== '') blocks.push(new TextEncoder().encode(open))
+    if (open === '') return
+    const digest = hash('sha256', open, 'base64url')
+    blocks.push(known.has(digest) ? { digest } : { digest, bytes: new TextEncoder().encode(open) })
     open = ''
   }
   return {

@@ -6,7 +6,7 @@ import type { MetadataSource } from '../options.ts'
 import { type Feed, parseApart } from './apart.ts'
 import { type Copy, endOf, openCopyShelf } from './good-copy.ts'
 import { type Index, indexOf } from './index-of.ts'
-import type { Only } from './parse.ts'
+import type { Block, Only, Parsed } from './parse.ts'
 import { refused } from './xml.ts'
 
 /** A source that lists IdPs: a file, or a document at an URL. */
@@ -85,7 +85,8 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
     await restored
     const before = good()
     const begun = performance.now()
-    const settings = { certificates, only, most: MOST, now: ports.now() }
+    const known = before?.copy.blocks.map(({ digest }) => digest) ?? []
+    const settings = { certificates, only, most: MOST, now: ports.now(), known }
     const got = await fetchCopy(listing, { settings, ports, before: before?.copy })
     const copy = got === 'same' && before ? { ...before.copy, readAt: ports.now() } : got
     if (copy === 'same') throw new LoginError('upstream_unavailable', 'metadata was not sent, though none is here')
@@ -197,12 +198,18 @@ async function fetchCopy(listing: Listing, { settings, ports, before }: Wanted):
   if (same) return 'same'
   if (!parsed) throw refused('it is empty')
   checkBelief(listing, parsed.entities)
-  const { blocks, validUntil, cacheDuration } = parsed
+  const { validUntil, cacheDuration } = parsed
   const times = {
     ...(validUntil !== undefined && { validUntil }),
     ...(cacheDuration !== undefined && { cacheDuration }),
   }
-  return { blocks, ...times, version, readAt: settings.now }
+  return { blocks: completed(parsed.blocks, before?.blocks ?? []), ...times, version, readAt: settings.now }
+}
+
+/** Puts the bytes of blocks that were known into their places: what did not change is in memory once. */
+export function completed(blocks: Parsed['blocks'], known: readonly Block[]): readonly Block[] {
+  const by = new Map(known.map((block) => [block.digest, block]))
+  return blocks.flatMap((block) => ('bytes' in block ? block : (by.get(block.digest) ?? [])))
 }
 
 /** Over TLS alone an IdP may speak for itself; about others somebody has to be believed, and that is whose certificate is configured. */

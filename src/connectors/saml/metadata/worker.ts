@@ -29,7 +29,7 @@ port.on('message', (fed: Fed) => {
     const told: Told = { parsed }
     port.postMessage(
       told,
-      parsed.blocks.map(({ buffer }) => buffer),
+      parsed.blocks.flatMap((block) => ('bytes' in block ? [block.bytes.buffer] : [])),
     )
   } catch (error) {
     port.postMessage({ refusal: (error as Error).message } satisfies Told)
