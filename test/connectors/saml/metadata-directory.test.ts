@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { type ConnectorPorts, urlsFor } from '../../../src/connectors/connector.ts'
 import { openDirectory } from '../../../src/connectors/saml/metadata/directory.ts'
-import { createDownloader } from '../../../src/fetcher.ts'
+import { createDownloader, createFetcher } from '../../../src/fetcher.ts'
 import { re2 } from '../../../src/regex.ts'
 import { entityXml, groupXml, keyDescriptor, signer, signMetadata } from '../../support/saml-metadata.ts'
 import { keyless, sealing } from '../support.ts'
@@ -19,15 +19,15 @@ const day = 86_400
 
 let server: Server
 let origin = ''
-/** What the server answers by path: a document, or a status. */
-let answers: Record<string, string | number> = {}
+/** What the server answers by path: a document, a status, or when it is told to. */
+let answers: Record<string, string | number | Promise<string>> = {}
 let seen: string[] = []
 
 before(async () => {
-  server = createServer((request, response) => {
+  server = createServer(async (request, response) => {
     const path = request.url ?? ''
     seen.push(path)
-    const answer = answers[path] ?? 404
+    const answer = await (answers[path] ?? 404)
     if (typeof answer === 'number') return response.writeHead(answer).end()
     const etag = `"${answer.length}"`
     if (request.headers['if-none-match'] === etag) return response.writeHead(304).end()
@@ -54,7 +54,7 @@ function world() {
   const logged: string[] = []
   const ports: ConnectorPorts = {
     now: () => now,
-    fetch: () => assert.fail('nothing is fetched whole'),
+    fetch: createFetcher({ reach: 'configured', timeoutMs: 5000, maxBytes: 1_048_576 }),
     download: createDownloader({ reach: 'configured', timeoutMs: 5000, maxBytes: 10_000_000 }),
     kept: {
       get: async (name) => {
@@ -70,8 +70,8 @@ function world() {
     regex: re2,
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   }
-  const open = (config: Partial<Config> & Pick<Config, 'metadata'>) =>
-    openDirectory({ id: 'dfn', entity: undefined, only: undefined, discovery: 'page', ...config }, ports)
+  const open = (config: Partial<Config> & Pick<Config, 'metadata'>, patience?: number) =>
+    openDirectory({ id: 'dfn', entity: undefined, only: undefined, discovery: 'page', ...config }, ports, patience)
   const advance = (seconds: number) => {
     now += seconds
   }
@@ -402,4 +402,27 @@ test('whoever asks for many that do not exist makes neither memory nor requests 
   const all = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => directory.find(`urn:none:${n}`)))
   assert.equal(all.filter(({ status }) => status === 'rejected').length, 30)
   assert.equal(seen.length, 20)
+})
+
+test('nobody waits long for a source that does not answer, and the reading goes on', async () => {
+  const { open } = world()
+  const answer = Promise.withResolvers<string>()
+  answers['/all'] = answer.promise
+  const directory = open({ metadata: [{ url: url('/all'), certificate }] }, 20)
+  const late = { ...failing, message: /still being read/ }
+  await assert.rejects(directory.find('urn:a'), late)
+  await assert.rejects(directory.only(), late)
+  await assert.rejects(directory.renew('urn:a'), late)
+  answer.resolve(aggregate(['urn:a']))
+  await settled(() => directory.standing().idps === 1)
+  assert.equal((await directory.find('urn:a'))?.entityId, 'urn:a')
+  assert.deepEqual(seen, ['/all'])
+})
+
+test('nothing is asked about somebody whose name is longer than an entityID can be', async () => {
+  const { open } = world()
+  const directory = open({ metadata: [{ mdq: url('/mdq'), certificate }] })
+  assert.equal(await directory.find(`urn:${'a'.repeat(1021)}`), undefined)
+  assert.equal(await directory.find(`urn:${'a'.repeat(1020)}`), undefined)
+  assert.equal(seen.length, 1)
 })

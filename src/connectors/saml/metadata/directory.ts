@@ -1,3 +1,4 @@
+import { LoginError } from '../../../core/errors.ts'
 import type { Check } from '../../../core/ports.ts'
 import type { ConnectorPorts, Discovery, Standing } from '../../connector.ts'
 import type { Idp, IdpDirectory } from '../idp.ts'
@@ -22,10 +23,14 @@ export interface Directory extends IdpDirectory {
   probe(): Promise<readonly Check[]>
 }
 
+/** Milliseconds that somebody waits for a document that is being read; the reading goes on, and whoever comes next may find it done. */
+const PATIENCE = 5000
+
 /** Makes no request until asked, or tended. */
 export function openDirectory(
   config: Pick<SamlConfig, 'id' | 'metadata' | 'entity' | 'only' | 'discovery'>,
   ports: ConnectorPorts,
+  patience = PATIENCE,
 ): Directory {
   const only: Only = onlyOf(config)
   const setting = { connector: config.id, only }
@@ -34,12 +39,13 @@ export function openDirectory(
   )
   const listings = sources.filter(isListing)
   const entries = mergedOnce(listings)
+  const soon = (source: Source) => inTime(source, source.ready(), patience)
 
   const find = async (entityId: string) => {
     let failure: { readonly error: unknown } | undefined
     for (const source of sources) {
       try {
-        const idp = isListing(source) ? inSource(await source.ready(), entityId) : await source.find(entityId)
+        const idp = isListing(source) ? inSource(await soon(source), entityId) : await source.find(entityId)
         if (idp && (idp.validUntil ?? Number.POSITIVE_INFINITY) > ports.now()) return idp
       } catch (error) {
         failure ??= { error }
@@ -53,7 +59,7 @@ export function openDirectory(
   const single = async (): Promise<Idp | undefined> => {
     if (config.entity !== undefined) return find(config.entity)
     if (sources.some((source) => !isListing(source))) return undefined
-    const all = await Promise.all(listings.map((source) => source.ready()))
+    const all = await Promise.all(listings.map(soon))
     const [first] = all.filter(({ size }) => size > 0)
     const many = all.some(
       (one) => one.size > 1 || (one.size === 1 && one.first()?.entityId !== first?.first()?.entityId),
@@ -70,7 +76,7 @@ export function openDirectory(
       return discovery(config, { entries, find, sp: ports.sp.entityId })
     },
     async renew(entityId) {
-      await Promise.allSettled(listings.map((source) => source.read()))
+      await Promise.allSettled(listings.map((source) => inTime(source, source.read(), patience)))
       return find(entityId)
     },
     tend() {
@@ -80,6 +86,13 @@ export function openDirectory(
     review: () => Promise.all(listings.filter((_, at) => isFile(config, listings[at])).map(checked)),
     probe: () => Promise.all(sources.map((one) => (isListing(one) ? checked(one) : asked(one, config.entity)))),
   }
+}
+
+async function inTime<T>({ name }: Source, reading: Promise<T>, patience: number): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const error = new LoginError('upstream_unavailable', `metadata of ${name} is still being read`)
+  const timer = setTimeout(() => late.reject(error), patience)
+  return await Promise.race([reading, late.promise]).finally(() => clearTimeout(timer))
 }
 
 const isListing = (source: Source | Query): source is Source => 'tend' in source

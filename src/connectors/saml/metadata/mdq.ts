@@ -19,6 +19,8 @@ export interface Query {
 
 /** Bytes of one entity. */
 const MOST = 1024 * 1024
+/** UTF-16 units of an entityID. */
+const LONGEST = 1024
 /** Entities that are remembered; anybody may ask for one that does not exist, and pushes out the one that was asked for longest ago. */
 const REMEMBERED = 1000
 /** Requests at once; whoever comes with more is told to come again. */
@@ -81,8 +83,8 @@ export function openQuery(
     name: mdq,
     size: () => [...answers.values()].filter(({ idp, goodUntil }) => idp && goodUntil > ports.now()).length,
     async find(entityId) {
-      // What no filter would take is not asked for.
-      if (only.entities && !only.entities.includes(entityId)) return undefined
+      // What no filter would take, and what nobody can be called (SAML core 8.3.6), is not asked for.
+      if (entityId.length > LONGEST || (only.entities && !only.entities.includes(entityId))) return undefined
       const known = answers.get(entityId)
       if (known && known.freshUntil > ports.now()) return known.idp
       if (!running.has(entityId)) {
@@ -104,21 +106,22 @@ interface Asked {
   readonly only: Only
 }
 
+function unreachable(error: Error): never {
+  throw new LoginError('upstream_unavailable', error.message, { cause: error })
+}
+
 async function askOnce(url: string, { entityId, certificate, only }: Asked, ports: ConnectorPorts): Promise<Answer> {
   const now = ports.now()
   const filter = { ...only, entities: [entityId] }
   const parser = openParser({ certificates: [certificate], only: filter, most: MOST, now })
   const headers = { accept: 'application/samlmetadata+xml' }
-  const response = await ports
-    .download(url, headers, async (chunk) => parser.write(chunk))
-    .catch((error: Error) => {
-      if (error instanceof LoginError) throw error
-      throw new LoginError('upstream_unavailable', error.message, { cause: error })
-    })
+  // As any answer of an upstream: in seconds, or not at all. Somebody waits for it, and others for her place.
+  const response = await ports.fetch(url, { headers }).catch(unreachable)
   // Not there is an answer that nobody has signed: it lets nobody in.
   if (response.status === 404) return { freshUntil: now + ABSENT, goodUntil: now + ABSENT }
   if (response.status !== 200)
     throw new LoginError('upstream_unavailable', `the metadata query answered with status ${response.status}`)
+  parser.write(new Uint8Array(await response.arrayBuffer().catch(unreachable)))
   const { blocks, validUntil, cacheDuration = USUAL } = parser.end()
   // Without an end an old answer, with keys that were stolen since, could be played back for ever.
   if (validUntil === undefined) throw refused('an answer to a query needs a validUntil')
