@@ -128,20 +128,28 @@ export function openUpstreamLogout(
     return wereTold(parts, found, deliver)
   }
 
+  /** What is left of it at a connector that could not be asked whether its upstream says so, too: it has the same name there. */
+  const leftAt = async (connector: string, { name, sessions }: Asked): Promise<'wholly' | 'partly'> => {
+    const { signIns } = await parts.ends.find({ kind: 'name', connector, name, sessions })
+    return signIns.length > 0 ? 'partly' : 'wholly'
+  }
+
   return {
     async saml(ctx, id) {
       ctx.set('Cache-Control', 'no-store')
       const message = await relayedBy(ctx, parts.issuer)
-      const read = await readBy(id === '' ? [...parts.connectors.values()] : [entryOf(id)], message)
+      const { read, silent } = await readBy(id === '' ? [...parts.connectors.values()] : [entryOf(id)], message)
       const [first] = read
       if (!first) throw new LoginError('not_found', 'no connector takes such messages')
       if ('state' in first.read) {
         ctx.status = 303
         return ctx.redirect(`/logout/returned?${new URLSearchParams({ state: first.read.state })}`)
       }
-      const how = await Promise.all(
-        read.flatMap((one) => ('state' in one.read ? [] : [obeyAsked(ctx, one.id, one.read)])),
-      )
+      const requests = read.flatMap(({ id, read }) => ('state' in read ? [] : [{ id, asked: read }]))
+      const how = await Promise.all([
+        ...requests.map(({ id, asked }) => obeyAsked(ctx, id, asked)),
+        ...silent.flatMap((id) => requests.map(({ asked }) => leftAt(id, asked))),
+      ])
       const to = await first.read.reply(how.includes('partly') ? 'partly' : 'wholly')
       if (to.kind === 'form') return sendForm(parts, ctx, to, first.label)
       ctx.status = 303
@@ -194,17 +202,27 @@ async function relayedBy(ctx: KoaContext, issuer: URL): Promise<Relayed> {
     : { kind: 'redirect', query: ctx.search.slice(1), to }
 }
 
-/** What those say to a message who have its sender among their upstreams: several may lead to the same one. @throws where none does */
+/**
+ * What those say to a message who have its sender among their upstreams: several may lead to the same one.
+ * @returns `silent`: those whose upstreams cannot be known now, which hold nobody else up
+ * @throws where none has its sender; `upstream_unavailable` rather, where one that is silent may (law 4)
+ */
 async function readBy(entries: readonly ConnectorEntry[], message: Relayed) {
   const asked = entries.map(async ({ id, label, open }) => {
     const connector = await open()
     return connector.relay ? [{ id, label, read: await connector.relay(message) }] : []
   })
-  const answers = await Promise.allSettled(asked)
+  const slow = () => late(PATIENCE).then(() => Promise.reject(new LoginError('upstream_unavailable', 'it is too slow')))
+  const answers = await Promise.allSettled(
+    entries.length > 1 ? asked.map((each) => Promise.race([each, slow()])) : asked,
+  )
   const read = answers.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
-  const refusal = answers.find((each) => each.status === 'rejected')
-  if (read.length === 0 && refusal) throw refusal.reason
-  return read
+  const refusals = answers.flatMap((each) => (each.status === 'rejected' ? [asLoginError(each.reason)] : []))
+  const refusal = refusals.find(({ status }) => status === 503) ?? refusals[0]
+  if (read.length === 0 && refusal) throw refusal
+  const isSilent = (each: (typeof answers)[number]) =>
+    each.status === 'rejected' && asLoginError(each.reason).status >= 500
+  return { read, silent: entries.flatMap(({ id }, at) => (isSilent(answers[at]!) ? [id] : [])) }
 }
 
 /** Whether every client of what was ended knows it: one that has no back channel does not, and holds what it has until that ends. */

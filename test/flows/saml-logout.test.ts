@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import { within } from '../../src/connectors/saml/xml.ts'
@@ -73,14 +77,14 @@ interface Held {
   readonly client: string
 }
 
-async function enter(name: string, client = 'portal', connector = 'campus'): Promise<Held> {
+async function enter(name: string, client = 'portal', connector = 'campus', at = gateway): Promise<Held> {
   const who = browser({ stopAt: (url) => url.href.startsWith(CALLBACK) || url.href.startsWith(BYE) })
-  const request = authorization(gateway, client, { connector, scope: 'openid' })
+  const request = authorization(at, client, { connector, scope: 'openid' })
   let page = await who.get(request.url)
-  if (page.location.href.startsWith(gateway.issuer)) page = await who.submit(page, page.form())
+  if (page.location.href.startsWith(at.issuer)) page = await who.submit(page, page.form())
   const answer = toldAt(await who.submit(page, page.form(name)))
   const headers = basic(client, SECRET)
-  const { body } = await redeem(gateway, { code: answer.get('code'), verifier: request.verifier }, { headers })
+  const { body } = await redeem(at, { code: answer.get('code'), verifier: request.verifier }, { headers })
   return { who, refresh: body['refresh_token'] ?? '', id: body['id_token'] ?? '', client }
 }
 
@@ -184,6 +188,48 @@ test('at the address that all connectors share a request is heard by those that 
     (await browser({ stopAt: ({ href }) => href.startsWith(BYE) }).get(next)).headers.get('location'),
     `${BYE}?state=s-9`,
   )
+})
+
+test('a connector whose metadata is gone holds up no logout, and what may be left at it is said', async () => {
+  const clock = fakeClock()
+  const end = new Date((now() + 3600) * 1000).toISOString()
+  const file = join(tmpdir(), `lotse-${randomUUID()}.xml`)
+  await writeFile(file, idp.metadata().replace('<md:EntityDescriptor', `$& validUntil="${end}"`))
+  const both = await startGateway({
+    port: await freePort(),
+    config: `
+connectors:
+  - { id: near, type: saml, label: Near University, domain: near, metadata: '${idp.entityId}' }
+  - { id: far, type: saml, label: Far University, domain: far, metadata: { file: '${file}' } }
+targets:
+  - { id: argo, type: oidc, label: Argo CD, audience: https://argo.example }
+clients:
+  - { id: portal, target: argo, auth: client_secret_basic, secret: { env: SECRET }, native: true, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh] }
+rules:
+  - { name: all, from: [near, far], give: [{ target: argo, group: students }] }
+`,
+    env: { SECRET },
+  })
+  const to = `${both.issuer}/logout/saml`
+  const send = (more: Partial<LogoutSaid> = {}) => {
+    const message = logoutXml(said({ destination: to, sessions: [], ...more }))
+    return browser().get(`${to}?${signedQuery(message, idp.keys, { as: 'SAMLRequest' })}`)
+  }
+  try {
+    await idp.trust(`${both.issuer}/saml/metadata`)
+    await enter('one', 'portal', 'far', both)
+    clock.advance(3700)
+    await send({ nameId: 'bob' })
+    assert.deepEqual(codes(), ['urn:oasis:names:tc:SAML:2.0:status:Success'])
+    await send()
+    assert.ok(codes().includes(PARTIAL), 'she is still signed in by the other connector')
+    assert.equal((await send({ issuer: 'https://perhaps.far.example' })).status, 503)
+  } finally {
+    clock.stop()
+    await both.close()
+    await rm(file)
+    await idp.trust(`${gateway.issuer}/saml/metadata/campus`)
+  }
 })
 
 test('where a client could not be told, the answer says that the logout is partial', async () => {
