@@ -131,9 +131,21 @@ function octetsSigned({ octets }: Carried, idp: Idp, { policy }: LogoutExpected)
   const hash = Object.hasOwn(queryAlgorithms, algorithm) ? queryAlgorithms[algorithm] : undefined
   if (hash === undefined || (hash === 'sha1' && policy.sha1 !== true))
     throw refusal(`the signature algorithm ${printable(algorithm)} is not allowed`)
-  if (!keysOf(idp).some((key) => verify(hash, Buffer.from(text), key, signature)))
+  if (!keysOf(idp).some((key) => signedBy(key, { hash, text, signature })))
     throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed it`)
   return true
+}
+
+/** Whether a key made a signature; what metadata gives for a certificate may be none, and the next one is then asked. */
+function signedBy(
+  key: string,
+  { hash, text, signature }: { readonly hash: string; readonly text: string; readonly signature: Buffer },
+): boolean {
+  try {
+    return verify(hash, Buffer.from(text), key, signature)
+  } catch {
+    return false
+  }
 }
 
 /** The signed bytes of a posted message, read. */
