@@ -7,8 +7,8 @@ import { refused } from './xml.ts'
 /** Gets a document and hands it on piece by piece; resolves when all of it was handed on. */
 export type Feed = (write: (chunk: Uint8Array) => Promise<void>) => Promise<void>
 
-/** Megabytes of the thread's heap. A document of 100 MB needs 30; one that was made to need more ends its own thread alone. */
-const HEAP = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 }
+/** Megabytes of the thread's heap. What lives of a document at one time is a few of its entities; one that was made to need more ends its own thread alone. */
+const HEAP = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 }
 
 /** Beside this file in the source, and beside the file into which this one is built. */
 const code = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './saml-metadata.js', import.meta.url)

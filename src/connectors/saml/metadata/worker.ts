@@ -13,7 +13,7 @@ export type Told =
   | { readonly refusal: string }
 
 // On Linux this is the priority of the calling thread alone: whoever signs in meanwhile comes first.
-if (platform() === 'linux') setPriority(10)
+if (platform() === 'linux') setPriority(5)
 
 const port = parentPort!
 const parser = openParser(workerData as ParseSettings) // who starts the thread gives it this
