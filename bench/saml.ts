@@ -58,7 +58,7 @@ async function compared(sign: Said['sign']): Promise<number> {
       removeAsync: async () => null,
     },
   })
-  const check = openSignatureThread()
+  const check = openSignatureThread().queue()
   const expected = {
     idp: idpRecord(exchange.idp, [keys]),
     entityId: exchange.sp,

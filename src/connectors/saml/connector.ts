@@ -1,5 +1,5 @@
 import { LoginError } from '../../core/errors.ts'
-import type { Answer, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
+import type { Answer, Connector, ConnectorPorts, Hints, Proved, ServiceProvider } from '../connector.ts'
 import { authenticationOf } from './acr.ts'
 import { type Exchange, expectedOf } from './expected.ts'
 import type { Idp } from './idp.ts'
@@ -13,7 +13,7 @@ import { proofOf } from './proof.ts'
 import { type Asked, begin } from './request.ts'
 import { probe, review } from './review.ts'
 import type { CheckSignature } from './signature.ts'
-import { openSignatureThread } from './signature-thread.ts'
+import { openSignatureThread, type SignatureThread } from './signature-thread.ts'
 import { subjectOf } from './subject.ts'
 import { type Verified, verifyResponse } from './verify.ts'
 
@@ -24,7 +24,7 @@ import { type Verified, verifyResponse } from './verify.ts'
  */
 export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
   const directory = openDirectory(config, ports)
-  const saml: Saml = { config, ports, directory, check: openSignatureThread(), renew: renewal(directory, ports) }
+  const saml: Saml = { config, ports, directory, check: threadOf(ports).queue(), renew: renewal(directory, ports) }
   if (config.sha1 === 'allowed')
     ports.log('warn', 'this connector takes signatures with SHA-1, which can be forged', { connector: config.id })
   return {
@@ -41,6 +41,15 @@ export function openSaml(config: SamlConfig, ports: ConnectorPorts): Connector {
     probe: () => probe({ config, directory, now: ports.now() }),
     inspect: (captured) => inspect(saml, captured),
   }
+}
+
+const threads = new WeakMap<ServiceProvider, SignatureThread>()
+
+/** The thread of a gateway, which is one service provider. */
+function threadOf({ sp }: ConnectorPorts): SignatureThread {
+  const thread = threads.get(sp) ?? openSignatureThread()
+  threads.set(sp, thread)
+  return thread
 }
 
 /** Seconds between two readings of metadata because somebody came with a signature by a key that is not in it. */

@@ -13,19 +13,25 @@ const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 32 }
 /** Milliseconds that one signature may take, and that the thread waits for the next; and how many may wait for their turn. */
 const limits = { take: 2000, idle: 30_000, waiting: 200 } as const
 
+/** A thread, and the places where people wait for it. */
+export interface SignatureThread {
+  /**
+   * A place to wait, of one connector: whoever comes first there waits for one of each other place at most, so that a flood at one connector
+   * holds up no other.
+   * @param turn milliseconds that one waits (law 4)
+   */
+  queue(turn?: number): CheckSignature
+}
+
 /**
  * Checks signatures in a thread of its own, one after the other: of a document within all limits XPath can take a tenth of a second, during
- * which a gateway would answer nobody. The thread starts with the first question, and ends where none comes for half a minute, so that
- * nobody has to end it.
- * @param turn milliseconds that one waits for its turn (law 4)
- * @throws {LoginError} `unavailable` where too many wait or one for too long, `upstream_rejected` where a message takes too long or breaks the
- *   thread
+ * which a gateway would answer nobody. One thread serves all connectors, since it takes 33 MB, and anybody can make it start. It starts with
+ * the first question, and ends where none comes for half a minute, so that nobody has to end it.
  */
-export function openSignatureThread(turn = 1000): CheckSignature {
+export function openSignatureThread(): SignatureThread {
   let thread: ReturnType<typeof start> | undefined
   let idle: NodeJS.Timeout | undefined
   let last: Promise<unknown> = Promise.resolve()
-  let waiting = 0
   const end = () => {
     thread?.stop()
     thread = undefined
@@ -42,6 +48,21 @@ export function openSignatureThread(turn = 1000): CheckSignature {
       idle = setTimeout(end, limits.idle).unref()
     }
   }
+  /** @param begun whether the question is still one when its turn has come */
+  const inTurn: InTurn = (signed, begun) => {
+    const mine = last.then(() => (begun() ? ask(signed) : undefined))
+    last = mine.catch(() => {})
+    return mine
+  }
+  return { queue: (turn = 1000) => openQueue(inTurn, turn) }
+}
+
+type InTurn = (signed: Signed, begun: () => boolean) => Promise<string | undefined>
+
+/** @throws {LoginError} `unavailable` where too many wait or one for too long, `upstream_rejected` where a message takes too long or breaks the thread */
+function openQueue(inTurn: InTurn, turn: number): CheckSignature {
+  let last: Promise<unknown> = Promise.resolve()
+  let waiting = 0
   return (signed) => {
     if (waiting >= limits.waiting)
       return Promise.reject(new LoginError('unavailable', `${waiting} SAML messages wait for their signature's check`))
@@ -52,11 +73,12 @@ export function openSignatureThread(turn = 1000): CheckSignature {
       late = true
       passed.reject(new LoginError('unavailable', `a SAML message waited ${turn} ms for its signature's check`))
     }, turn)
+    const begun = () => {
+      clearTimeout(timer)
+      return !late
+    }
     const mine = last
-      .then(() => {
-        clearTimeout(timer)
-        return late ? undefined : ask(signed)
-      })
+      .then(() => inTurn(signed, begun))
       .finally(() => {
         waiting -= 1
       })

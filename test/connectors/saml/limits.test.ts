@@ -11,7 +11,7 @@ import { base64, exchange, expected, NOW, refused } from './world.ts'
 
 /* Hostile input of any shape: refused for what it is, before a document is built of it, and nobody waits meanwhile. */
 
-const check = openSignatureThread()
+const check = openSignatureThread().queue()
 const HEAD = `<samlp:Response xmlns:samlp="${xmlns.samlp}" xmlns:saml="${xmlns.saml}"`
 const response = (inside: string, attributes = '') => `${HEAD}${attributes}>${inside}</samlp:Response>`
 const times = (count: number, make: (at: number) => string) =>

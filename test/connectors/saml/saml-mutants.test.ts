@@ -139,7 +139,7 @@ function mutate(xml: string, random: () => number): string {
   return changed
 }
 
-const check = openSignatureThread()
+const check = openSignatureThread().queue()
 /** The last is changed before it is encrypted to us: what an attacker can do who has the assertion in the clear. */
 const shapes: readonly (readonly [what: string, sign: Said['sign'], sealed?: 'sealed'])[] = [
   ['signed assertion', 'assertion'],

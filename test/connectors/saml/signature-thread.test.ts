@@ -9,7 +9,7 @@ import { exchange, expected, others, refused } from './world.ts'
 const PATIENT = 60_000
 
 test('a thread of its own finds what this one finds, for many at once', async () => {
-  const check = openSignatureThread(PATIENT)
+  const check = openSignatureThread().queue(PATIENT)
   const good = await signedResponse(exchange, { sign: 'both' })
   const bad = await signedResponse(exchange, { signing: { keys: others } })
   await Promise.all(
@@ -21,13 +21,13 @@ test('a thread of its own finds what this one finds, for many at once', async ()
 })
 
 test('a message that its thread cannot read ends nobody else’s sign-in', async () => {
-  const check = openSignatureThread()
+  const check = openSignatureThread().queue()
   await refused(check({ xml: '<a', element: 'document', keys: [] }), /cannot be read/)
   assert.ok(await verifyResponse(await signedResponse(exchange), expected(), check))
 })
 
 test('who has waited too long for a turn is told so, and the next one is asked', async () => {
-  const check = openSignatureThread(1)
+  const check = openSignatureThread().queue(1)
   const good = await signedResponse(exchange)
   const first = verifyResponse(good, expected(), check)
   await refused(verifyResponse(good, expected(), check), /waited 1 ms/, 'unavailable')
@@ -35,8 +35,19 @@ test('who has waited too long for a turn is told so, and the next one is asked',
   assert.ok(await verifyResponse(good, expected(), check))
 })
 
+test('a flood at one connector holds up another for one message at most', async () => {
+  const thread = openSignatureThread()
+  const [flooded, quiet] = [thread.queue(PATIENT), thread.queue(PATIENT)]
+  const order: string[] = []
+  const signed = { xml: '<a/>', element: 'document', keys: [] } as const
+  const flood = Array.from({ length: 20 }, () => flooded(signed).then(() => order.push('flood')))
+  await quiet(signed).then(() => order.push('quiet'))
+  await Promise.all(flood)
+  assert.ok(order.indexOf('quiet') <= 2, order.join())
+})
+
 test('where too many wait the next is told so at once', async () => {
-  const check = openSignatureThread(PATIENT)
+  const check = openSignatureThread().queue(PATIENT)
   const signed = { xml: '<a/>', element: 'document', keys: [] } as const
   const waiting = Array.from({ length: 200 }, () => check(signed))
   await refused(check(signed), /200 SAML messages wait/, 'unavailable')
