@@ -249,3 +249,15 @@ test('a comment that was signed into a NameID cuts nothing off it', async () => 
   const found = await post(signing((xml) => xml.replace('AAdzZWNyZXQx', 'admin@example.edu<!---->.evil.example')))
   assert.equal(found.nameId.value, 'admin@example.edu.evil.example')
 })
+
+for (const sign of ['response', 'assertion'] as const)
+  for (const [what, put] of [
+    ['a next line', '\u0085'],
+    ['a line separator', '\u2028'],
+  ] as const)
+    test(`${what}, which the library's parser takes for a line end and ours does not, is read as it was signed: the ${sign}`, async () => {
+      const found = await post(
+        onItsWay((xml) => xml.replace('a\nb', `a${put}b`), { attributes: { g: ['a\nb'] }, sign }),
+      )
+      assert.deepEqual(found.attributes[0]?.values, ['a\nb'])
+    })
