@@ -41,8 +41,9 @@ export function openShaped<T>(roots: Readonly<Record<string, Shape<T>>>, into: T
     },
     text(text) {
       if (over > 0 || path.at(-1)?.text === undefined) return
-      const all = texts.at(-1)! + text // as many texts as shapes
-      texts[texts.length - 1] = all.length > LONGEST ? all.slice(0, LONGEST) : all
+      const before = texts.at(-1)! // as many texts as shapes
+      // What is full is left alone: cut anew at each of a hundred thousand pieces it would be copied as often.
+      if (before.length < LONGEST) texts[texts.length - 1] = (before + text).slice(0, LONGEST)
     },
     close(tag) {
       if (over > 0) {
