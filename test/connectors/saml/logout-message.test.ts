@@ -38,6 +38,17 @@ test('a request by either binding is read, from what was signed', async () => {
   }
 })
 
+test('a posted request is read from the bytes that were signed, where the two parsers read it differently', async () => {
+  const xml = Buffer.from(posted({ nameId: 'a\nb' }).get('SAMLRequest') ?? '', 'base64').toString()
+  const changed = xml.replace('a\nb', 'a\u2028b')
+  assert.notEqual(changed, xml)
+  const read = await readLogout(
+    form(new URLSearchParams({ SAMLRequest: Buffer.from(changed).toString('base64') })),
+    expected,
+  )
+  assert.equal(read.kind === 'request' && read.nameId.value, 'a\nb')
+})
+
 test('a certificate of the metadata that is none keeps no other from being asked', async () => {
   const broken = { ...idp, signing: ['AAAA', ...idp.signing] }
   const find = async () => broken
