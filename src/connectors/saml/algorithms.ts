@@ -1,5 +1,5 @@
 import { printable } from './limits.ts'
-import { childrenOf, ns, onlyChild, type Tag, textIn } from './xml.ts'
+import { childrenOf, ns, onlyChild, type Tag, textIn, within } from './xml.ts'
 
 const EXCLUSIVE = 'http://www.w3.org/2001/10/xml-exc-c14n#'
 const ENVELOPED = 'http://www.w3.org/2000/09/xmldsig#enveloped-signature'
@@ -74,6 +74,9 @@ export function signatureProblem(signature: Tag, parent: Tag, policy: { readonly
   if (!only(signature, known) || !only(info, ['CanonicalizationMethod', 'SignatureMethod', 'Reference']))
     return 'it holds an element that has no place in it'
   if (!only(reference, ['Transforms', 'DigestMethod', 'DigestValue'])) return 'its Reference holds another element'
+  // The library looks at local names alone, and would take the first of `x:Algorithm` and `Algorithm`.
+  if ([...within(info)].some(({ attributes }) => Object.keys(attributes).some((name) => name.startsWith('{'))))
+    return 'it has an attribute of another name space'
   if (method(info, 'CanonicalizationMethod') !== EXCLUSIVE)
     return `the canonicalisation ${printable(method(info, 'CanonicalizationMethod'))} is not allowed`
   if (!allowed(signatures, method(info, 'SignatureMethod')))

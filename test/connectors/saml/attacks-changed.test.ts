@@ -14,6 +14,11 @@ const changed: readonly Row[] = [
     /no key of 1/,
     { signing: { keys: others }, sign: 'both' },
   ],
+  [
+    'a second Algorithm, of another name space',
+    /an attribute of another name space/,
+    onItsWay((xml) => xml.replace('<ds:SignatureMethod', '$& xmlns:x="u:x" x:Algorithm="urn:x"')),
+  ],
   ['another NameID than was signed', /no key of 1/, onItsWay((xml) => xml.replace('AAdzZWNyZXQx', 'root'))],
   [
     'another Status than was signed',
