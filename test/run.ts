@@ -7,6 +7,7 @@ if (files.length === 0) {
   console.error(`no test file has ${parts.join(' or ')} in its path`)
   process.exit(2)
 }
-const { failed, withoutCorpora } = await runTests(files, 150)
+// More than a small machine has cores, since many tests wait.
+const { failed, withoutCorpora } = await runTests(files, 150, 3)
 if (withoutCorpora > 0) console.log(`skipped for want of LOTSE_CORPORA: ${withoutCorpora}`)
 process.exitCode = failed === 0 ? 0 : 1
