@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { urlsFor } from '../../../src/connectors/connector.ts'
+import { openSaml } from '../../../src/connectors/saml/connector.ts'
+import { type SamlConfig, samlOptions } from '../../../src/connectors/saml/options.ts'
+import { re2 } from '../../../src/regex.ts'
+import { signedResponse } from '../../support/saml-idp.ts'
+import { entityXml, keyDescriptor } from '../../support/saml-metadata.ts'
+import { forgetful, keyless, sealing } from '../support.ts'
+import { exchange, keys, NOW, refused } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'lotse-saml-'))
+after(() => rmSync(folder, { recursive: true }))
+const file = join(folder, 'idp.xml')
+writeFileSync(file, entityXml({ entityId: exchange.idp, keys: keyDescriptor(keys.base64) }))
+
+const defaults = Object.entries(samlOptions).flatMap(([name, schema]) => {
+  const read = schema.safeParse(undefined)
+  return read.success && read.data !== undefined ? [[name, read.data]] : []
+})
+const config = { ...Object.fromEntries(defaults), id: 'campus', label: 'Campus', metadata: [{ file }] } as SamlConfig
+const none = () => assert.fail('nothing is asked')
+const connector = openSaml(config, {
+  now: () => NOW,
+  fetch: none,
+  download: none,
+  kept: forgetful,
+  ...urlsFor(new URL('https://gateway.example'), 'campus'),
+  ...sealing,
+  sp: { ...keyless, entityId: exchange.sp },
+  regex: re2,
+  log: () => {},
+})
+
+const memo = {
+  connector: 'campus',
+  request: exchange.requestId,
+  idp: exchange.idp,
+  asked: JSON.stringify({ requestedAt: NOW - 10, acrValues: [], contexts: [] }),
+}
+const url = new URL(exchange.acs)
+const answer = async (change: Readonly<Record<string, string>> = {}) => {
+  const form = new URLSearchParams({ SAMLResponse: await signedResponse(exchange) })
+  return connector.complete({ url, form, memo: { ...memo, ...change } })
+}
+
+test('an answer is a proof where the memo is of its sign-in, and says what may come once only', async () => {
+  const proved = await answer()
+  assert.equal(proved.subject.connector, 'campus')
+  assert.match(proved.once?.id ?? '', /^https:\/\/idp\.example\/saml\n_/)
+})
+
+test('an answer is refused with the memo of another connector’s sign-in, with one that misses something, and without a form', async () => {
+  await refused(answer({ connector: 'corp' }), /another connector/)
+  for (const name of ['request', 'idp', 'asked']) await refused(answer({ [name]: '' }), /memo of this sign-in/)
+  await refused(answer({ idp: 'https://other.example' }), /no longer in the metadata/)
+  await refused(answer({ request: '_request2' }), /InResponseTo/)
+  const query = new URLSearchParams({ SAMLResponse: await signedResponse(exchange) })
+  await refused(connector.complete({ url: new URL(`?${query}`, url), memo }), /no SAMLResponse by POST/)
+})
