@@ -88,10 +88,8 @@ function openQueue(inTurn: InTurn, turn: number): CheckSignature {
 }
 
 function start() {
-  // Its XML parser writes warnings to the console, with what it read: no assertion in any log (law 12).
+  // Nothing that it writes goes to a log (law 12). Nobody reads these streams either: one that is read keeps the process alive.
   const worker = new Worker(code, { resourceLimits: HEAP, stdout: true, stderr: true })
-  worker.stdout.resume()
-  worker.stderr.resume()
   let asked = Promise.withResolvers<string | undefined>()
   let lives = true
   worker.on('message', (answer: Answered) => {

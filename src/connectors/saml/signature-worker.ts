@@ -7,6 +7,9 @@ export type Answered = { readonly bytes: string | undefined } | 'failed'
 
 const port = parentPort!
 
+// The library's XML parser writes warnings, with what it read, to a place where nobody reads them.
+for (const level of ['log', 'warn', 'error'] as const) console[level] = () => {}
+
 /** The response of the last question, which the next may be about again: its assertion is signed, too. */
 let last: { readonly xml: string; readonly document: Document } | undefined
 

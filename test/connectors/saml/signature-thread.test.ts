@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { openSignatureThread } from '../../../src/connectors/saml/signature-thread.ts'
 import { verifyResponse } from '../../../src/connectors/saml/verify.ts'
@@ -44,6 +45,17 @@ test('a flood at one connector holds up another for one message at most', async 
   await quiet(signed).then(() => order.push('quiet'))
   await Promise.all(flood)
   assert.ok(order.indexOf('quiet') <= 2, order.join())
+})
+
+test('a process that has nothing else to do ends at once, and does not wait for the thread', () => {
+  const thread = new URL('../../../src/connectors/saml/signature-thread.ts', import.meta.url)
+  const question = `{ xml: '<a/>', element: 'document', keys: [] }`
+  const code = `import { openSignatureThread } from '${thread}'; await openSignatureThread().queue()(${question})`
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+    timeout: 20_000,
+    encoding: 'utf8',
+  })
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
 })
 
 test('where too many wait the next is told so at once', async () => {
