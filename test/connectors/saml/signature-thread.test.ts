@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { openSignatureThread } from '../../../src/connectors/saml/signature-thread.ts'
 import { verifyResponse } from '../../../src/connectors/saml/verify.ts'
@@ -51,10 +54,10 @@ test('a process that has nothing else to do ends at once, and does not wait for 
   const thread = new URL('../../../src/connectors/saml/signature-thread.ts', import.meta.url)
   const question = `{ xml: '<a/>', element: 'document', keys: [] }`
   const code = `import { openSignatureThread } from '${thread}'; await openSignatureThread().queue()(${question})`
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
-    timeout: 20_000,
-    encoding: 'utf8',
-  })
+  const file = join(tmpdir(), `lotse-${process.pid}.mjs`)
+  writeFileSync(file, code)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { timeout: 20_000, encoding: 'utf8' })
+  rmSync(file)
   assert.deepEqual([status, stdout, stderr], [0, '', ''])
 })
 
