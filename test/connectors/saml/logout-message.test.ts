@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { deflateRawSync } from 'node:zlib'
 import type { Relayed } from '../../../src/connectors/connector.ts'
 import { type LogoutExpected, readLogout } from '../../../src/connectors/saml/logout-message.ts'
 import { idpRecord } from '../../support/saml-idp.ts'
@@ -111,3 +112,11 @@ const refusals: readonly (readonly [what: string, by: RegExp, message: () => Rel
 ]
 for (const [what, by, message] of refusals)
   test(`a logout message is refused for ${what}`, () => refused(readLogout(message(), expected), by))
+
+test('of a bomb no more is inflated than a message may have', async () => {
+  const bomb = signedQuery(deflateRawSync(Buffer.alloc(20_000_000, 0x20)), keys, { as: 'SAMLRequest' })
+  await assert.rejects(readLogout(query(bomb), expected), (error: Error) => {
+    assert.equal((error.cause as { code?: string }).code, 'ERR_BUFFER_TOO_LARGE')
+    return true
+  })
+})

@@ -426,3 +426,14 @@ test('nothing is asked about somebody whose name is longer than an entityID can 
   assert.equal(await directory.find(`urn:${'a'.repeat(1020)}`), undefined)
   assert.equal(seen.length, 1)
 })
+
+test('an entity whose own end comes before that of its federation is not there from then on', async () => {
+  const { open, advance } = world()
+  const entity = entityXml({ entityId: 'urn:a', attributes: `validUntil="${until(1)}"` })
+  answers['/all'] = sign(groupXml([entity, entityXml({ entityId: 'urn:b' })], `ID="_all" validUntil="${until(10)}"`))
+  const directory = open({ metadata: [{ url: url('/all'), certificate }] })
+  assert.equal((await directory.find('urn:a'))?.entityId, 'urn:a')
+  advance(day)
+  assert.equal(await directory.find('urn:a'), undefined)
+  assert.equal((await directory.find('urn:b'))?.entityId, 'urn:b')
+})
