@@ -88,7 +88,7 @@ atEach({ people }, (world, kind) => {
     [
       'a code that was fetched by other means',
       'corp:ada',
-      async () => ({ cloud: 'cloud-openstack-service-code', words: ['--os-code', await pastedCode(world())] }),
+      async () => ({ cloud: 'cloud-openstack-service-code', words: [`--os-code=${await pastedCode(world())}`] }),
     ],
     ['a secret of its own', 'corp:robot-1', async () => ({ cloud: 'cloud-robot' })],
     [

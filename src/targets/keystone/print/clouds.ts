@@ -101,7 +101,7 @@ function code(setting: Setting, client: ClientConfig): Entry | undefined {
     return undefined
   return {
     name: `${setting.config.id}-${client.id}-code`,
-    why: 'For a code that was fetched by other means: --os-code CODE.',
+    why: 'For a code that was fetched by other means: --os-code=CODE (it may begin with -).',
     plugin: 'v3oidcauthcode',
     auth: { ...common(setting, client), redirect_uri: redirect },
     secret: client.secret,
