@@ -6,6 +6,7 @@ import type { MetadataSource } from '../options.ts'
 import { indexOf } from './index-of.ts'
 import { type Only, openParser } from './parse.ts'
 import { completed, type SourceSetting } from './source.ts'
+import { pauseFor } from './time.ts'
 import { refused } from './xml.ts'
 
 /** A metadata query server: asked for one entity at a time, when that is needed. */
@@ -25,10 +26,6 @@ const LONGEST = 1024
 const REMEMBERED = 1000
 /** Requests at once; whoever comes with more is told to come again. */
 const AT_ONCE = 20
-/** Seconds between two looks at one entity: what it wishes, within these. */
-const SOONEST = 300
-const USUAL = 3600
-const LATEST = 86_400
 /** Seconds before an entity is asked for again that is not there, and after a failure. */
 const ABSENT = 300
 const FAILED = 60
@@ -122,11 +119,11 @@ async function askOnce(url: string, { entityId, certificate, only }: Asked, port
   if (response.status !== 200)
     throw new LoginError('upstream_unavailable', `the metadata query answered with status ${response.status}`)
   parser.write(new Uint8Array(await response.arrayBuffer().catch(unreachable)))
-  const { blocks, validUntil, cacheDuration = USUAL } = parser.end()
+  const { blocks, validUntil, cacheDuration } = parser.end()
   // Without an end an old answer, with keys that were stolen since, could be played back for ever.
   if (validUntil === undefined) throw refused('an answer to a query needs a validUntil')
   const idp = (await indexOf(completed(blocks, []))).first()
-  const freshUntil = Math.min(now + Math.min(Math.max(cacheDuration, SOONEST), LATEST), validUntil)
+  const freshUntil = Math.min(now + pauseFor(cacheDuration), validUntil)
   return {
     ...(idp ? { idp: { ...idp, validUntil: Math.min(validUntil, idp.validUntil ?? validUntil) } } : {}),
     freshUntil,

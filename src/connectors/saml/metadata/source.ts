@@ -7,6 +7,7 @@ import { type Feed, parseApart } from './apart.ts'
 import { type Copy, endOf, openCopyShelf } from './good-copy.ts'
 import { type Index, indexOf } from './index-of.ts'
 import type { Block, Only, Parsed } from './parse.ts'
+import { pauseFor, SOONEST } from './time.ts'
 import { refused } from './xml.ts'
 
 /** A source that lists IdPs: a file, or a document at an URL. */
@@ -38,14 +39,11 @@ export interface SourceSetting {
 
 /** Bytes of the largest document; eduGAIN's has 80 million. */
 const MOST = 200_000_000
-/** Seconds between two readings: what a document wishes, within these; an hour where it wishes nothing. */
-const SOONEST = 300
-const USUAL = 3600
-const LATEST = 86_400
 /** Seconds between two looks at a file, which costs nothing while it is the same. */
 const FILE_LOOK = 10
 /** Seconds of waiting after a failure: 30, 60, 120 … */
 const FIRST_WAIT = 30
+const LONGEST_WAIT = 3600
 
 /**
  * A source that reads itself again when it is due. A reading that fails changes nothing: the good copy stays, over restarts too, until
@@ -85,8 +83,8 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
     await restored
     const before = good()
     const begun = performance.now()
-    const known = before?.copy.blocks.map(({ digest }) => digest) ?? []
-    const settings = { certificates, only, most: MOST, now: ports.now(), known }
+    const digests = before?.copy.blocks.map(({ digest }) => digest) ?? []
+    const settings = { certificates, only, most: MOST, now: ports.now(), known: digests }
     const got = await fetchCopy(listing, { settings, ports, before: before?.copy })
     const copy = got === 'same' && before ? { ...before.copy, readAt: ports.now() } : got
     if (copy === 'same') throw new LoginError('upstream_unavailable', 'metadata was not sent, though none is here')
@@ -107,7 +105,7 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
           return now
         },
         (error: Error) => {
-          dueAt = ports.now() + Math.min(FIRST_WAIT * 2 ** failures, USUAL)
+          dueAt = ports.now() + Math.min(FIRST_WAIT * 2 ** failures, LONGEST_WAIT)
           failures = Math.min(failures + 1, 10)
           const until = known && endOf(known.copy)
           ports.log('warn', 'metadata could not be read; what is known stays', { ...facts, error: why(error), until })
@@ -152,8 +150,8 @@ export function openSource(listing: Listing, { connector, only }: SourceSetting,
 }
 
 /** Seconds after which a copy is to be read again: soon enough to try several times before its end. */
-function pause({ cacheDuration = USUAL, validUntil, readAt }: Copy): number {
-  const wish = Math.min(Math.max(cacheDuration, SOONEST), LATEST)
+function pause({ cacheDuration, validUntil, readAt }: Copy): number {
+  const wish = pauseFor(cacheDuration)
   return validUntil === undefined ? wish : Math.max(Math.min(wish, (validUntil - readAt) / 4), SOONEST / 5)
 }
 

@@ -14,3 +14,9 @@ export function duration(text: string): number | undefined {
   if (!found || text.endsWith('P') || text.endsWith('T')) return undefined
   return found.slice(1).reduce((sum, part, index) => sum + Number(part ?? 0) * SECONDS[index]!, 0)
 }
+
+/** Fewest seconds that metadata may wish for. */
+export const SOONEST = 300
+
+/** Seconds until metadata is read again: what it wishes, up to a day; an hour where it wishes nothing. */
+export const pauseFor = (wish = 3600): number => Math.min(Math.max(wish, SOONEST), 86_400)
