@@ -1,6 +1,5 @@
 import Provider, { type Configuration, errors, interactionPolicy } from 'oidc-provider'
 import type { ClientConfig } from '../config/clients.ts'
-import { ISSUER_RING } from '../core/ports.ts'
 import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
 import { cookieSigner } from './cookie-signer.ts'
@@ -251,6 +250,3 @@ export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   endAtLogout(provider, parts)
   return provider
 }
-
-/** Where a ring is published. */
-export const jwksPath = (ring: string) => (ring === ISSUER_RING ? '/jwks' : `/jwks/${ring}`)

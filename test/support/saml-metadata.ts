@@ -31,7 +31,7 @@ const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 export const exclusive = 'http://www.w3.org/2001/10/xml-exc-c14n#'
 export const enveloped = 'http://www.w3.org/2000/09/xmldsig#enveloped-signature'
-export const rsaSha256 = 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'
+const rsaSha256 = 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'
 const sha256 = 'http://www.w3.org/2001/04/xmlenc#sha256'
 
 export interface SignOptions {

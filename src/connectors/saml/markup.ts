@@ -10,7 +10,7 @@ const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 const unsayable = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu
 
 /** A text for an element or an attribute in double quotes. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   const escaped = text
     .toWellFormed()
     .replace(unsayable, '')

@@ -56,7 +56,7 @@ export interface Outcome {
 
 export type Checks = Readonly<Record<string, (tag: Tag, expected: Expected) => Outcome>>
 
-export const BEARER = 'urn:oasis:names:tc:SAML:2.0:cm:bearer'
+const BEARER = 'urn:oasis:names:tc:SAML:2.0:cm:bearer'
 const ENTITY = 'urn:oasis:names:tc:SAML:2.0:nameid-format:entity'
 const STATUS = 'urn:oasis:names:tc:SAML:2.0:status:'
 

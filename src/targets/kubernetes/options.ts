@@ -72,7 +72,6 @@ export const kubernetesOptions = {
 } as const
 
 export type KubernetesOptions = z.output<z.ZodObject<typeof kubernetesOptions>>
-export type ApplyOptions = NonNullable<KubernetesOptions['apply']>
 
 /** What the options contradict each other in; empty where all is well. */
 export function kubernetesProblems({ apply: writes }: Pick<KubernetesOptions, 'apply'>) {

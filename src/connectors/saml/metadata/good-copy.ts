@@ -22,7 +22,7 @@ export interface CopyShelf {
 }
 
 /** Seconds for which a document that names no end may be used after its source was last read: people must notice, and nobody signs in with keys of years ago. */
-export const WITHOUT_END = 90 * 86_400
+const WITHOUT_END = 90 * 86_400
 
 /** When a copy may not be used any more (Unix seconds). */
 export const endOf = ({ validUntil, readAt }: Pick<Copy, 'validUntil' | 'readAt'>) => validUntil ?? readAt + WITHOUT_END
