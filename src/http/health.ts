@@ -65,7 +65,7 @@ export interface OperationsOptions {
 
 /**
  * The endpoints for operators: `/healthz` (the process lives), `/readyz` (200 or 503 within a second) and `/metrics`.
- * They tell nothing about people or configuration, but belong on the second listener, away from the public.
+ * They tell nothing about people. Which connectors and targets there are they do tell: they belong on the second listener, away from the public.
  */
 export function operationsApp(options: OperationsOptions): Koa {
   const routes = operationsRoutes(options)

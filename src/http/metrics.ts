@@ -126,7 +126,8 @@ function configuredGauge(registry: Registry, { name, help, label, known }: Shown
 const upstreamUp = 'Whether the upstream of a connector answered when it was last asked.'
 const targetUp = 'Whether a target into which the gateway writes answered when it was last asked.'
 const passedAt = 'When everybody was last looked at, and everything done, at a target.'
-const heldCount = 'Accounts from which changed rules would take and which wait for an operator.'
+const heldCount =
+  'Accounts from which changed rules would take, or bindings that would go, and which wait for an operator.'
 
 const metadataRead = "When a connector's metadata was last read and found good, of the oldest source."
 const metadataUntil = "When the first of a connector's metadata comes to its end."
