@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { type ClusterStandIn, startClusterStandIn } from '../support/cluster-stand-in.ts'
-import { fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
+import { fakeClock, forgetEnds, passTime, type TestGateway } from '../support/gateway.ts'
 import { type Operator, operator } from '../support/lotse.ts'
-import type { Idp, Person } from '../support/oidc-idp.ts'
+import { asTheyAreNow, type Idp, type Person } from '../support/oidc-idp.ts'
 import { refresh, tokensOf } from '../support/sign-in.ts'
 import { standard, standardEnv } from '../support/standard.ts'
 
@@ -40,15 +40,9 @@ before(async () => {
   cluster = await startClusterStandIn()
   says('ada', '/teams/web/dev') // the upstream knows the claims that its people have when it starts
   const env = { ...standardEnv, KUBECONFIG_OF_KUBE: cluster.kubeconfig }
-  const configuration = {
-    findAccount: async (_ctx: unknown, id: string) => {
-      const found = there.find(({ sub }) => sub === id)
-      return found && { accountId: id, claims: () => ({ sub: id, ...found.claims }) }
-    },
-  }
   ;({ idp, gateway, config } = await standard({
     env,
-    idp: { people: there, configuration },
+    idp: { people: there, configuration: asTheyAreNow(there) },
     extra: () => ({
       targets: `  - { id: kube, type: kubernetes, server: 'https://10.0.0.2:6443', audience: kube, apply: { kubeconfig: { env: KUBECONFIG_OF_KUBE } } }`,
       clients: client,
@@ -83,14 +77,7 @@ after(async () => {
   await cluster.close()
 })
 
-async function seconds(count: number): Promise<void> {
-  for (let n = 0; n < count; n++) {
-    clock.advance(1)
-    await gateway.app.end()
-    await gateway.app.reconcile()
-    await gateway.app.idle()
-  }
-}
+const seconds = (count: number) => passTime(gateway.app, clock, count)
 
 /** What stands at the cluster, as its own names: `web/lotse:kube:edit`. */
 const standing = () =>

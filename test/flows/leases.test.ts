@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { accountId } from '../../src/core/subject.ts'
 import { kinds } from '../../src/store/kinds.ts'
-import { fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
+import { fakeClock, forgetEnds, passTime, type TestGateway } from '../support/gateway.ts'
 import { addUser } from '../support/keystone/state.ts'
 import { type KeystoneStandIn, startKeystoneStandIn } from '../support/keystone-stand-in.ts'
 import { type Operator, operator } from '../support/lotse.ts'
-import type { Idp, Person } from '../support/oidc-idp.ts'
+import { asTheyAreNow, type Idp, type Person } from '../support/oidc-idp.ts'
 import { authorization, person, pickPerson, refresh, tokensOf } from '../support/sign-in.ts'
 import { standard, standardEnv } from '../support/standard.ts'
 
@@ -52,15 +52,9 @@ before(async () => {
   keystone.role('member')
   keystone.role('reader')
   there.push(...everybody())
-  const configuration = {
-    findAccount: async (_ctx: unknown, id: string) => {
-      const found = there.find(({ sub }) => sub === id)
-      return found && { accountId: id, claims: () => ({ sub: id, ...found.claims }) }
-    },
-  }
   ;({ idp, gateway, config } = await standard({
     env,
-    idp: { people: there, configuration },
+    idp: { people: there, configuration: asTheyAreNow(there) },
     extra: () => ({
       targets: `${target('sky', 'ifUnreachable: go-on')}`,
       clients: `${client('sky')}\n${robot('sky-robot')}`,
@@ -92,16 +86,7 @@ after(async () => {
   await keystone.close()
 })
 
-/** What the serving process does by itself, for so many seconds. */
-async function seconds(count: number): Promise<void> {
-  for (let n = 0; n < count; n++) {
-    clock.advance(1)
-    await gateway.app.end()
-    await gateway.app.settle()
-    await gateway.app.reconcile()
-    await gateway.app.idle()
-  }
-}
+const seconds = (count: number) => passTime(gateway.app, clock, count)
 
 /** Seconds of the serving process, until it is so: what nobody waits for takes its turns. */
 async function soon(isSo: () => Promise<boolean>): Promise<void> {

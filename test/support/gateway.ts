@@ -210,6 +210,17 @@ export function fakeClock(): { advance(seconds: number): void; stop(): void } {
   }
 }
 
+/** What a serving process does by itself, for so many seconds. */
+export async function passTime(app: App, clock: ReturnType<typeof fakeClock>, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    clock.advance(1)
+    await app.end()
+    await app.settle()
+    await app.reconcile()
+    await app.idle()
+  }
+}
+
 /** Forgets whom a test ended: the clock of the next one stands before that, and would call every sign-in an old one. */
 export async function forgetEnds({ store }: Pick<TestGateway, 'store'>): Promise<void> {
   for (const { id } of await store.list(kinds.EndedAt, 1000)) await store.delete(kinds.EndedAt, id)

@@ -80,6 +80,14 @@ export async function startIdp(options: IdpOptions): Promise<Idp> {
   }
 }
 
+/** An upstream whose list of people changes while it runs: who has left it is gone, also at a refresh. */
+export const asTheyAreNow = (people: readonly Person[]): Configuration => ({
+  findAccount: (_ctx, id) => {
+    const found = people.find(({ sub }) => sub === id)
+    return found && { accountId: id, claims: () => ({ sub: id, ...found.claims }) }
+  },
+})
+
 function createProvider(issuer: string, { people, clients, configuration }: IdpOptions): Provider {
   const names = [...new Set(people.flatMap((person) => Object.keys(person.claims ?? {})))]
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
