@@ -402,6 +402,15 @@ test('whoever asks for many that do not exist makes neither memory nor requests 
   const all = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => directory.find(`urn:none:${n}`)))
   assert.equal(all.filter(({ status }) => status === 'rejected').length, 30)
   assert.equal(seen.length, 20)
+  const asked = async () => {
+    const before = seen.length
+    await directory.find('urn:none:0')
+    return seen.length - before
+  }
+  assert.equal(await asked(), 0)
+  for (let at = 50; at < 1050; at += 20)
+    await Promise.all(Array.from({ length: 20 }, (_, n) => directory.find(`urn:none:${at + n}`)))
+  assert.equal(await asked(), 1, 'the first of more than a thousand is forgotten')
 })
 
 test('nobody waits long for a source that does not answer, and the reading goes on', async () => {

@@ -67,4 +67,5 @@ test('where too many wait the next is told so at once', async () => {
   const waiting = Array.from({ length: 200 }, () => check(signed))
   await refused(check(signed), /200 SAML messages wait/, 'unavailable')
   assert.deepEqual(new Set(await Promise.all(waiting)), new Set([undefined]))
+  assert.equal(await check(signed), undefined, 'and who comes when they are gone is asked')
 })
