@@ -31,6 +31,7 @@ export function keysCommand(open: (args: Args, io: Io) => Promise<KeyTools>): Co
       'import takes a private key, PEM or JWK (RSA from 2048 bits, P-256, P-384); FILE is - for standard input. It signs',
       '  after keys.lead, and stays until it is rotated by hand.',
       'The ring saml, which SAML upstreams know, never rotates by itself: rotate it, give them the new metadata within a week.',
+      '  For this ring keys.lead is that week, whatever the configuration says.',
     ].join('\n'),
     options: {
       ...configOption,
