@@ -389,3 +389,12 @@ test('where rules give no role, the account may bind and touch nothing, and outs
   for (const never of ['bind', 'rolebindings', 'clusterroles'])
     assert.doesNotMatch(text, new RegExp(`- ${never}$`, 'm'))
 })
+
+test('the page tells the operator of a cluster to apply its bindings, or with apply the account that makes them, and never both', () => {
+  const given = 'kubectl apply -f rbac/'
+  const account = 'kubectl apply -f gateway/account.yaml'
+  const says = (config: KubernetesConfig) =>
+    [given, account].filter((words) => textOf('README.md', config).includes(words))
+  assert.deepEqual(says(cluster()), [given])
+  assert.deepEqual(says(cluster({ apply: { kubeconfig: 'in-cluster' } })), [account])
+})

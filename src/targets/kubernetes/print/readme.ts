@@ -38,25 +38,26 @@ function apiServer(setting: Setting, files: readonly GeneratedFile[]): readonly 
 }
 
 function rights({ possible, config }: Setting, files: readonly GeneratedFile[]): readonly string[] {
+  const named = `Groups are named as \`lotse explain --target ${config.id}\` prints them.`
+  if (config.apply !== undefined)
+    return [
+      `Rights: the gateway keeps the bindings by itself (\`apply\`), also where no file has them; the namespaces have to exist.
+   \`kubectl create namespace lotse\`, then \`kubectl apply -f gateway/account.yaml\`, which is applied again when rules give other roles;
+   \`rbac/\` is not needed. ${named} Where no controller-manager runs, the roles \`view\`, \`edit\` and \`admin\` are empty.`,
+    ]
   const open = possible.open.map((text) => `\`${text}\``).join(', ')
-  const own =
-    config.apply === undefined
-      ? ''
-      : ` The gateway keeps these bindings by itself (\`apply\`), also where no file has them: \`kubectl apply -f gateway/account.yaml\` once,
-   and \`rbac/\` never.`
   const unended =
-    open === '' || config.apply !== undefined
+    open === ''
       ? ''
       : ` Rules give roles in namespaces that a claim completes (${open}): say which by \`--namespaces A,B\`,
    or \`--seen\` for those of everybody who is signed in now.`
-  if (!has(files, 'rbac/'))
-    return [`Rules give no role in a namespace or over the cluster that has an end.${unended}${own}`]
+  if (!has(files, 'rbac/')) return [`Rules give no role in a namespace or over the cluster that has an end.${unended}`]
   const explicit = has(files, 'rbac-explicit/')
     ? ' Where no controller-manager runs, the roles `view`, `edit` and `admin` are empty: take `rbac-explicit/` instead.'
     : ''
   return [
-    `Rights: \`kubectl apply -f rbac/\`; the namespaces have to exist. Groups are named as \`lotse explain --target ${config.id}\` prints them.
-   ${explicit.trim()}${unended}${own}`.trimEnd(),
+    `Rights: \`kubectl apply -f rbac/\`; the namespaces have to exist. ${named}
+   ${explicit.trim()}${unended}`.trimEnd(),
   ]
 }
 
