@@ -28,7 +28,7 @@ import { resume } from './resume.ts'
 /*
  * A sign-in is a walk over a few requests; each knows only what the one before left in the store:
  *
- *   GET  /auth                  the Provider's; where one connector alone can be meant, begins there at once
+ *   GET  /auth                  the Provider's; where one organisation alone can be meant, begins there at once
  *   GET  /login/:uid            else: chooses a connector, begins there      leaves Pending[state]
  *   POST /callback/:connector   parks a cross-site answer, which carries no Lax cookie   leaves Parked[ticket]
  *   GET  /callback/:connector   same browser? takes Pending, completes; who is welcome goes back to the client
