@@ -1,0 +1,62 @@
+/**
+ * How a credential travels: the identifiers of OpenID4VP 1.0 (Appendix B), and `vp+jwt` for Gaia-X Loire, for which OpenID4VP has none:
+ * VC-JWTs (`vc+jwt`) as EnvelopedVerifiableCredential in a `vp+jwt` that is bound to our nonce and client id (docs/gaia-x-profile.md).
+ */
+export type Format = 'dc+sd-jwt' | 'jwt_vc_json' | 'vp+jwt'
+
+/** What a JSON document may hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** What a presentation must be bound to, or it is somebody else's. */
+export interface Binding {
+  readonly nonce: string
+  /** The full client id, with its prefix. */
+  readonly audience: string
+}
+
+/** Who signed a credential, and by what its key became known. */
+export interface Issuer {
+  /** `iss`: a did or an https URL; of an issuer that names none, the subject of its certificate (RFC 4514). */
+  readonly id: string
+  /** `x5c`: chained to the configured anchor `anchor`; `did` and `metadata`: said by the issuer's own domain, so whoever has that domain. */
+  readonly by: 'x5c' | 'did' | 'metadata'
+  readonly anchor?: string
+  /** Unix seconds at which the certificate of its key runs out; absent where it has none. */
+  readonly certifiedUntil?: number
+}
+
+/** Where the status of a credential stands. */
+export type StatusReference =
+  /** Token Status List: 0 is valid, 1 revoked, 2 suspended. */
+  | { readonly kind: 'token'; readonly uri: string; readonly index: number }
+  /** Bitstring Status List: one bit (or more) for one purpose. */
+  | {
+      readonly kind: 'bitstring'
+      readonly uri: string
+      readonly index: number
+      readonly purpose: string
+      readonly size: number
+    }
+
+/**
+ * A credential of a presentation after its signature, its holder's proof, their binding to our request and their time were checked.
+ * Whether this issuer may say this is another question (trust.ts), and so is its status.
+ */
+export interface Credential {
+  readonly format: Format
+  /** `vct`, or the types of the VC without `VerifiableCredential`. */
+  readonly types: readonly string[]
+  readonly issuer: Issuer
+  /** The key that proved the presentation: its JWK thumbprint (RFC 7638, SHA-256). */
+  readonly holder: string
+  /** `credentialSubject.id` or `sub`, where there is one. */
+  readonly subject?: string
+  /** Everything that is claimed and was disclosed, without what belongs to the envelope (`iss`, `exp`, `cnf`, `status`, `_sd` …). */
+  readonly claims: { readonly [name: string]: Json }
+  /** Unix seconds. */
+  readonly validFrom?: number
+  readonly validUntil?: number
+  readonly status: readonly StatusReference[]
+  /** The leniencies that it needed, by their names. */
+  readonly leniencies: readonly string[]
+}
