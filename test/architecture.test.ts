@@ -19,7 +19,7 @@ const parts: Readonly<Record<string, Part>> = {
     packages: {
       zod: 'connectors/',
       'openid-client': 'connectors/oidc/',
-      jose: 'connectors/oidc/',
+      jose: 'connectors/',
       '@node-saml/node-saml': 'connectors/saml/',
       'xml-crypto': 'connectors/saml/',
       saxes: 'connectors/saml/',

@@ -2,12 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import * as client from 'openid-client'
 import { LoginError } from '../../core/errors.ts'
 import type { ConnectorPorts } from '../connector.ts'
+import { checkSignature } from '../signature.ts'
 import { failure, isKeyTrouble } from './failure.ts'
 import { SKEW } from './judge.ts'
 import { type Keys, openKeys } from './keys.ts'
 import type { OidcConfig } from './options.ts'
 import { clientAuthentication } from './private-key.ts'
-import { checkSignature } from './signature.ts'
 
 /** Seconds for discovery; the fetcher may be stricter. */
 const TIMEOUT = 5

@@ -20,6 +20,7 @@ export interface Issuer {
   readonly id: string
   /** `x5c`: chained to the configured anchor `anchor`; `did` and `metadata`: said by the issuer's own domain, so whoever has that domain. */
   readonly by: 'x5c' | 'did' | 'metadata'
+  /** The configured anchor to which the certificate of its key chains: always with `x5c`, and of a `did` whose key names one. */
   readonly anchor?: string
   /** Unix seconds at which the certificate of its key runs out; absent where it has none. */
   readonly certifiedUntil?: number
@@ -47,8 +48,11 @@ export interface Credential {
   /** `vct`, or the types of the VC without `VerifiableCredential`. */
   readonly types: readonly string[]
   readonly issuer: Issuer
-  /** The key that proved the presentation: its JWK thumbprint (RFC 7638, SHA-256). */
-  readonly holder: string
+  /**
+   * The key that proved the presentation and to which this credential is bound: its JWK thumbprint (RFC 7638, SHA-256). Absent: the
+   * credential is about somebody else than who presents it, so it is evidence about an organisation, and signs nobody in.
+   */
+  readonly holder?: string
   /** `credentialSubject.id` or `sub`, where there is one. */
   readonly subject?: string
   /** Everything that is claimed and was disclosed, without what belongs to the envelope (`iss`, `exp`, `cnf`, `status`, `_sd` …). */

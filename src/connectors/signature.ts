@@ -1,8 +1,19 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { errors, type JWK } from 'jose'
-import type { OidcConfig } from './options.ts'
 
-type Alg = OidcConfig['algs'][number]
+/** The asymmetric algorithms of JOSE that are taken at all: neither `none` nor a shared secret. */
+export type Alg =
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'EdDSA'
+  | 'Ed25519'
 
 /** What a key must be for an algorithm, and how node:crypto is told of it. */
 interface Shape {
@@ -12,7 +23,7 @@ interface Shape {
   readonly pss?: true
 }
 
-/** RFC 7518, 3.1 and RFC 8037, 3.1; neither `none` nor a shared secret. */
+/** RFC 7518, 3.1 and RFC 8037, 3.1. */
 const shapes: Readonly<Record<Alg, Shape>> = {
   ES256: { kty: 'EC', crv: 'P-256', hash: 'sha256' },
   ES384: { kty: 'EC', crv: 'P-384', hash: 'sha384' },

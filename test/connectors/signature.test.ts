@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { constants, sign } from 'node:crypto'
 import { before, test } from 'node:test'
 import { CompactSign, errors, exportJWK, generateKeyPair, type JWK } from 'jose'
-import { checkSignature } from '../../src/connectors/oidc/signature.ts'
+import { checkSignature } from '../../src/connectors/signature.ts'
 
 const algs = 'ES256 ES384 ES512 RS256 RS384 RS512 PS256 PS384 PS512 EdDSA Ed25519'.split(' ') as readonly Alg[]
 type Alg = Parameters<typeof checkSignature>[2][number]
