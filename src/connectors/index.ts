@@ -1,6 +1,8 @@
 import type { Connector, ConnectorPorts } from './connector.ts'
 import { type OidcConfig, oidcOptions, oidcProblems } from './oidc/options.ts'
 import { type SamlConfig, samlOptions, samlProblems } from './saml/options.ts'
+import { type WalletConfig, walletOptions } from './wallet/options.ts'
+import { walletProblems } from './wallet/problems.ts'
 
 /** How a connector reaches its upstream; the composition root makes the connector's `fetch` from it (law 10). */
 export interface Outgoing {
@@ -30,6 +32,14 @@ export const connectorTypes = {
     outgoing: ({ ca, proxy }: SamlConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
     open: (config: SamlConfig, ports: ConnectorPorts): Promise<Connector> =>
       import('./saml/connector.ts').then(({ openSaml }) => openSaml(config, ports)),
+  },
+  wallet: {
+    tended: true,
+    options: walletOptions,
+    problems: walletProblems,
+    outgoing: ({ ca, proxy }: WalletConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
+    open: (config: WalletConfig, ports: ConnectorPorts): Promise<Connector> =>
+      import('./wallet/connector.ts').then(({ openWallet }) => openWallet(config, ports)),
   },
 } as const
 

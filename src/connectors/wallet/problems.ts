@@ -1,0 +1,106 @@
+import { proxyProblem } from '../proxy.ts'
+import type { WalletConfig } from './options.ts'
+
+/** A mistake that no single option shows, with the option to which it belongs. */
+interface Problem {
+  readonly path: readonly (string | number)[]
+  readonly message: string
+}
+
+/** What is looked at: secrets are texts once loaded. */
+type Judged = Pick<
+  WalletConfig,
+  'clientIdPrefix' | 'did' | 'credentials' | 'sets' | 'require' | 'anchors' | 'lists' | 'evidence'
+> & { certificate?: unknown; privateKey?: unknown; proxy?: unknown }
+
+/** What the options contradict each other in; empty where all is well. For the loader, after the shape was read. */
+export function walletProblems(config: Judged): readonly Problem[] {
+  return [...identity(config), ...credentials(config), ...sets(config), ...required(config), ...proxyProblem(config)]
+}
+
+function identity({ clientIdPrefix: prefix, did, certificate, privateKey }: Judged): readonly Problem[] {
+  const missing = (option: string) => ({ path: [option], message: `missing; \`clientIdPrefix: ${prefix}\` needs it` })
+  if (prefix === 'redirect_uri') return []
+  return [
+    ...(privateKey === undefined ? [missing('privateKey')] : []),
+    ...(prefix.startsWith('x509_') && certificate === undefined ? [missing('certificate')] : []),
+    ...(prefix === 'decentralized_identifier' && did === undefined ? [missing('did')] : []),
+  ]
+}
+
+function credentials({ credentials: all, anchors, lists }: Judged): readonly Problem[] {
+  const names = all.map(({ id }) => id)
+  const personal = all.some(({ about }) => about === 'person')
+  return [
+    ...(personal ? [] : [{ path: ['credentials'], message: 'none speaks of a person: nobody could sign in' }]),
+    ...all.flatMap((each, at) => {
+      const say = (option: string, message: string) => ({ path: ['credentials', at, option], message })
+      const found: Problem[] = []
+      if (names.indexOf(each.id) < at) found.push(say('id', 'is there twice'))
+      // Each of these would be read by nobody.
+      if (each.about === 'person' && each.from !== 'wallet')
+        found.push(say('from', 'who a person is comes from her wallet alone'))
+      if (each.about === 'person' && each.facts) found.push(say('facts', 'are about organisations'))
+      if (each.about === 'organisation' && each.memberOf !== 'issuer') found.push(say('memberOf', 'is about persons'))
+      if (each.about === 'organisation' && each.subject !== 'holder') found.push(say('subject', 'is about persons'))
+      if (each.about === 'organisation' && each.acr !== undefined) found.push(say('acr', 'is about persons'))
+      return [...found, ...issuers({ all, each, at, anchors, lists })]
+    }),
+  ]
+}
+
+interface Place extends Pick<Judged, 'anchors' | 'lists'> {
+  readonly all: Judged['credentials']
+  readonly each: Judged['credentials'][number]
+  readonly at: number
+}
+
+function issuers({ all, each, at, anchors, lists }: Place): readonly Problem[] {
+  return each.issuedBy.flatMap((issuer, index) => {
+    const say = (message: string) => ({ path: ['credentials', at, 'issuedBy', index], message })
+    if (issuer === 'organisations') {
+      if (each.about === 'organisation') return [say('an organisation does not vouch for itself; name who does')]
+      const vouched = all.some(({ about }) => about === 'organisation')
+      return vouched ? [] : [say('no credential is about organisations: nobody would be one of them')]
+    }
+    const { anchor, list } = issuer
+    return [
+      ...(anchor !== undefined && !Object.hasOwn(anchors, anchor) ? [say(`no anchor is called ${anchor}`)] : []),
+      ...(list !== undefined && !Object.hasOwn(lists, list) ? [say(`no list is called ${list}`)] : []),
+    ]
+  })
+}
+
+function sets({ credentials: all, sets: given = [] }: Judged): readonly Problem[] {
+  const asked = new Set(all.filter(({ from }) => from !== 'operator').map(({ id }) => id))
+  const unknown = given.flatMap(({ anyOf }, at) =>
+    anyOf.flatMap((option, index) =>
+      option.flatMap((id) =>
+        asked.has(id)
+          ? []
+          : [
+              {
+                path: ['sets', at, 'anyOf', index],
+                message: `no credential that wallets are asked for is called ${id}`,
+              },
+            ],
+      ),
+    ),
+  )
+  const used = new Set(given.flatMap(({ anyOf }) => anyOf.flat()))
+  const unused = given.length === 0 ? [] : [...asked].filter((id) => !used.has(id))
+  return [
+    ...unknown,
+    ...unused.map((id) => ({
+      path: ['sets'],
+      message: `${id} is in none of them, so that no wallet would be asked for it`,
+    })),
+  ]
+}
+
+function required({ credentials: all, require: facts }: Judged): readonly Problem[] {
+  const vouched = all.some(({ about }) => about === 'organisation')
+  return facts.length > 0 && !vouched
+    ? [{ path: ['require'], message: 'no credential is about organisations: nothing would be known of any' }]
+    : []
+}
