@@ -7,6 +7,7 @@ import { failure } from './failure.ts'
 import { openHear } from './hear.ts'
 import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
 import type { OidcConfig } from './options.ts'
+import { believed } from './preset.ts'
 import { probe } from './probe.ts'
 import { keptOf, proofOf, sessionOf } from './proof.ts'
 import { openRecheck } from './recheck.ts'
@@ -92,7 +93,7 @@ async function complete(config: OidcConfig, ports: ConnectorPorts, upstream: Ups
   })
   const at = ports.now()
   const authentication = judge(config, signed, asked, at)
-  const json = userinfo ? mergeUserinfo(signed, userinfo) : signed
+  const json = believed(config, userinfo ? mergeUserinfo(signed, userinfo) : signed, userinfo)
   const id = readSubjectId(json, config.subjectClaim)
   const { claims, records } = readClaims(json, config.ignore)
   return proofOf(config, ports, {

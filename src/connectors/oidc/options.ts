@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { duration, secretReference, url } from '../../config/fields.ts'
 import { connectorFields } from '../../config/schema.ts'
 import { proxyProblem, proxyUrl } from '../proxy.ts'
+import { type Preset, presetProblems } from './preset.ts'
 
 /** Claims that name a person but may pass to somebody else, or change: no stable subject. */
 const reassigned = new Set(['email', 'preferred_username', 'upn', 'unique_name', 'name', 'nickname', 'phone_number'])
@@ -12,6 +13,13 @@ const token = (what: string) =>
 /** What a connector of type `oidc` takes, with the fields of every connector: the raw shape that config composes. */
 export const oidcOptions = {
   ...connectorFields,
+  preset: z
+    .enum(['gxfs-aas'])
+    .optional()
+    .describe(
+      'What is known of an upstream of this kind, and refused: `gxfs-aas` is the Authentication & Authorization Service of GXFS and XFSC, ' +
+        'also behind a Keycloak. `sub` identifies nobody there, SIOP proves nobody, and e-mail addresses are not read.',
+    ),
   issuer: url().describe(
     'The upstream\'s issuer, exactly as its discovery document says it. One tenant only: never "common" at Entra ID.',
   ),
@@ -104,7 +112,7 @@ export interface OptionProblem {
 }
 
 /** What `oidcProblems` looks at: secrets are texts once loaded, and references before. */
-type Judged = Pick<OidcConfig, 'auth'> & { clientSecret?: unknown; privateKey?: unknown; proxy?: unknown }
+type Judged = Pick<OidcConfig, 'auth'> & Preset & { clientSecret?: unknown; privateKey?: unknown; proxy?: unknown }
 
 /** What the options contradict each other in; empty where all is well. For the loader, after the shape was read. */
 export function oidcProblems(config: Judged) {
@@ -115,5 +123,5 @@ export function oidcProblems(config: Judged) {
   }
   if (config.auth.startsWith('client_secret_')) needs('clientSecret', 'needs a secret')
   if (config.auth === 'private_key_jwt') needs('privateKey', 'needs a private key')
-  return [...problems, ...proxyProblem(config)] as readonly OptionProblem[]
+  return [...problems, ...presetProblems(config), ...proxyProblem(config)] as readonly OptionProblem[]
 }

@@ -8,6 +8,7 @@ import type { ConnectorPorts } from '../connector.ts'
 import { failure, refusalOf } from './failure.ts'
 import { type Authentication, type IdTokenClaims, judge, rejected, SKEW } from './judge.ts'
 import type { OidcConfig } from './options.ts'
+import { believed } from './preset.ts'
 import { type Kept, keptOf, proofOf, sessionOf } from './proof.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -112,7 +113,8 @@ function renew(config: OidcConfig, ports: ConnectorPorts, proof: Proof, fresh: K
   const at = ports.now()
   const { id } = proof.subject
   const authentication = authenticationOf(config, proof, signed, at)
-  const said = freshClaims(config, proof.subject, { signed, userinfo })
+  const all = freshClaims(config, proof.subject, { signed, userinfo })
+  const said = all && believed(config, all, userinfo)
   if (said && readSubjectId(said, config.subjectClaim) !== id) return 'changed'
   const { claims, records } = said ? readClaims(said, config.ignore) : proof.subject
   return proofOf(config, ports, {
