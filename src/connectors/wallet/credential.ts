@@ -47,6 +47,13 @@ export interface Credential {
   readonly format: Format
   /** `vct`, or the types of the VC without `VerifiableCredential`. */
   readonly types: readonly string[]
+  /** The `id` of a VC. */
+  readonly id?: string
+  /**
+   * SHA-256 of it as it travelled, and of what else others may name it by (of a VC, JCS of its JSON): lower-case hex. A Gaia-X label says by
+   * these for which credentials it was given.
+   */
+  readonly digests?: readonly string[]
   readonly issuer: Issuer
   /**
    * The key that proved the presentation and to which this credential is bound: its JWK thumbprint (RFC 7638, SHA-256). Absent: the
@@ -63,4 +70,10 @@ export interface Credential {
   readonly status: readonly StatusReference[]
   /** The leniencies that it needed, by their names. */
   readonly leniencies: readonly string[]
+}
+
+/** What speaks about an organisation, from a wallet or from the operator's files; it is bound to nobody and signs nobody in. */
+export interface Evidence extends Omit<Credential, 'format' | 'holder'> {
+  /** `tagus`: JSON-LD with Gaia-X's own signing input, as the documents of 22.10. */
+  readonly format: Format | 'tagus'
 }

@@ -21,11 +21,23 @@ const claimPath = () =>
     .union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).min(1).max(8)])
     .transform((path): readonly string[] => [path].flat())
 
+/** The same for a query: `null` selects all elements of a list (OpenID4VP 1.0 section 7). */
+const queryPath = () =>
+  z
+    .union([
+      z.string().min(1).max(256),
+      z
+        .array(z.union([z.string().min(1).max(256), z.null()]))
+        .min(1)
+        .max(8),
+    ])
+    .transform((path): readonly (string | null)[] => [path].flat())
+
 const issuers = z
   .array(
     z.union(
       [
-        z.literal('organisations'),
+        z.enum(['organisations', 'itself']),
         z
           .strictObject({
             id: issuerId().optional().describe('This did or https URL.'),
@@ -38,14 +50,15 @@ const issuers = z
           })
           .refine(({ id, anchor, list }) => (id ?? anchor ?? list) !== undefined, 'name an id, an anchor or a list'),
       ],
-      { error: 'not an issuer; write { id }, { anchor }, { anchor, id }, { list } or organisations' },
+      { error: 'not an issuer; write { id }, { anchor }, { anchor, id }, { list }, organisations or itself' },
     ),
   )
   .min(1)
   .max(200)
   .describe(
     'Who may issue it; an entry with several of `id`, `anchor` and `list` asks for all of them, and one without an anchor is not held ' +
-      'to any certificate. `organisations` are those of whom a credential of this connector, from another issuer, is there and good.',
+      'to any certificate. `organisations`, for persons: those of whom a credential from another issuer is there and good. `itself`, for ' +
+      'organisations: what one says of itself, which vouches for nothing.',
   )
 
 const credential = z
@@ -69,7 +82,9 @@ const credential = z
     claims: z
       .array(
         z.strictObject({
-          path: claimPath().describe('The name of the claim, or a list of names from the outermost inwards.'),
+          path: queryPath().describe(
+            'The name of the claim, or a list of names from the outermost inwards; `null` is each element of a list.',
+          ),
           values: z
             .array(z.union([z.string().max(1024), z.int(), z.boolean()]))
             .min(1)

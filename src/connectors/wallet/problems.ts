@@ -49,6 +49,10 @@ function credentials({ credentials: all, anchors, lists }: Judged): readonly Pro
   ]
 }
 
+/** Whether others than the organisation say it. */
+const vouching = ({ about, issuedBy }: Judged['credentials'][number]) =>
+  about === 'organisation' && issuedBy.some((issuer) => issuer !== 'itself')
+
 interface Place extends Pick<Judged, 'anchors' | 'lists'> {
   readonly all: Judged['credentials']
   readonly each: Judged['credentials'][number]
@@ -58,10 +62,12 @@ interface Place extends Pick<Judged, 'anchors' | 'lists'> {
 function issuers({ all, each, at, anchors, lists }: Place): readonly Problem[] {
   return each.issuedBy.flatMap((issuer, index) => {
     const say = (message: string) => ({ path: ['credentials', at, 'issuedBy', index], message })
+    if (issuer === 'itself') return each.about === 'person' ? [say('nobody vouches for herself')] : []
     if (issuer === 'organisations') {
-      if (each.about === 'organisation') return [say('an organisation does not vouch for itself; name who does')]
-      const vouched = all.some(({ about }) => about === 'organisation')
-      return vouched ? [] : [say('no credential is about organisations: nobody would be one of them')]
+      if (each.about === 'organisation') return [say('name who vouches for an organisation')]
+      return all.some(vouching)
+        ? []
+        : [say('no credential of another issuer is about organisations: none would be known')]
     }
     const { anchor, list } = issuer
     return [
