@@ -55,4 +55,9 @@ const kinds = {
     pair: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
     algorithm: sequence(oid('2a864886f70d01010b'), der(5)),
   },
+  /** Too short for anybody. */
+  'RSA-1024': {
+    pair: () => generateKeyPairSync('rsa', { modulusLength: 1024 }),
+    algorithm: sequence(oid('2a864886f70d01010b'), der(5)),
+  },
 } as const

@@ -14,9 +14,9 @@ export interface SamlKeys {
   readonly base64: string
 }
 
-/** RSA 2048 with a self-signed certificate, made here and now. */
-export function samlKeys(host = 'idp.example'): SamlKeys {
-  const { key, cert } = selfSigned(host, [], 'RSA')
+/** RSA, of 2048 bits if nothing else is said, with a self-signed certificate, made here and now. */
+export function samlKeys(host = 'idp.example', kind: 'RSA' | 'RSA-1024' = 'RSA'): SamlKeys {
+  const { key, cert } = selfSigned(host, [], kind)
   return { key, cert, base64: cert.replace(/-----[^-]+-----|\s/g, '') }
 }
 

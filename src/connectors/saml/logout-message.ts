@@ -1,10 +1,10 @@
 import { verify } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import type { Relayed } from '../connector.ts'
-import { queryAlgorithms, signatureProblem } from './algorithms.ts'
+import { queryAlgorithms, SHORT_KEY, signatureProblem, tooShort, type Weakness } from './algorithms.ts'
 import type { Idp } from './idp.ts'
 import { decode, limits, printable, refusal, textOf } from './limits.ts'
-import { instant, type Policy } from './profile.ts'
+import { instant } from './profile.ts'
 import { type CheckSignature, checkSignature } from './signature.ts'
 import { keysOf, type NameId, nameIdOf } from './verify.ts'
 import { childrenOf, ns, onlyChild, readXml, type Tag, textIn } from './xml.ts'
@@ -17,7 +17,7 @@ export interface LogoutExpected {
   readonly now: number
   /** Seconds. */
   readonly skew: number
-  readonly policy: Pick<Policy, 'sha1'>
+  readonly policy: Weakness
 }
 
 /** A logout message that passed every check. */
@@ -131,6 +131,7 @@ function octetsSigned({ octets }: Carried, idp: Idp, { policy }: LogoutExpected)
   const hash = Object.hasOwn(queryAlgorithms, algorithm) ? queryAlgorithms[algorithm] : undefined
   if (hash === undefined || (hash === 'sha1' && policy.sha1 !== true))
     throw refusal(`the signature algorithm ${printable(algorithm)} is not allowed`)
+  if (tooShort(signature, policy)) throw refusal(`the signature of its query: ${SHORT_KEY}`)
   if (!keysOf(idp).some((key) => signedBy(key, { hash, text, signature })))
     throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed it`)
   return true
@@ -152,7 +153,7 @@ function signedBy(
 async function signedDocument(
   xml: string,
   sent: Tag,
-  { idp, check, policy }: { readonly idp: Idp; readonly check: CheckSignature; readonly policy: Pick<Policy, 'sha1'> },
+  { idp, check, policy }: { readonly idp: Idp; readonly check: CheckSignature; readonly policy: Weakness },
 ): Promise<Tag> {
   const signature = onlyChild(sent, ns.ds, 'Signature')
   if (signature === undefined) throw refusal('it is not signed, or more than once')

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../core/errors.ts'
+import type { Weakness } from './algorithms.ts'
 import type { Idp } from './idp.ts'
 import { printable } from './limits.ts'
 import { childrenOf, ns, onlyChild, type Tag, textIn } from './xml.ts'
@@ -38,9 +39,7 @@ export interface Expected {
 }
 
 /** Where an IdP may differ from what is asked of all. */
-export interface Policy {
-  /** It signs with SHA-1 and cannot do better: named by the operator, and said at every start. */
-  readonly sha1?: true
+export interface Policy extends Weakness {
   /** What must be signed: POSTed assertions must be, by themselves or by the response around them (SAML Profiles 4.1.4.5). */
   readonly signed: 'either' | 'assertion' | 'response' | 'both'
   /** A response whose assertion is not encrypted is refused. */

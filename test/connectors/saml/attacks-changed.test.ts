@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Said } from '../../support/saml-idp.ts'
-import { keys, onItsWay, others, post, type Row, refused, signing } from './world.ts'
+import { verifyResponse } from '../../../src/connectors/saml/verify.ts'
+import { type Said, samlKeys, signedResponse } from '../../support/saml-idp.ts'
+import { exchange, expected, keys, onItsWay, others, post, type Row, refused, signing } from './world.ts'
 
 /* What is done to a signed response on its way through the browser. */
 
@@ -220,6 +221,19 @@ for (const [what, by, changes, more] of changed)
     const edited = /around a good assertion/.test(what) ? { ...changes, ...both } : changes
     return refused(post(edited, more), by)
   })
+
+test('a key of 1024 bits is refused, also where the metadata names it, and is told apart from a wrong one', async () => {
+  const short = samlKeys('old.example', 'RSA-1024')
+  for (const sign of ['assertion', 'response'] as const) {
+    const message = await signedResponse(exchange, { sign, signing: { keys: short } })
+    const known = expected({}, [keys, short])
+    await refused(verifyResponse(message, known), /: it is shorter than RSA keys of 2048 bits make it/)
+    // That nothing else is wrong with it.
+    const taken = { ...known, policy: { ...known.policy, shortKeys: true } } as const
+    assert.equal((await verifyResponse(message, taken)).nameId.value, 'AAdzZWNyZXQx')
+    await refused(verifyResponse(message, { ...taken, idp: expected().idp }), /no key of 1 .* signed the/)
+  }
+})
 
 test('SHA-1 is accepted where one connector says so, and there alone', async () => {
   const old = {

@@ -14,10 +14,13 @@ import { keys } from './world.ts'
 const signed = ['either', 'assertion', 'response', 'both'] as const
 const policies: readonly Policy[] = signed.flatMap((each) => [{ signed: each }, { signed: each, sha1: true }])
 
-/** The subject, or why there is none. */
+/**
+ * The subject, or why there is none. Many are of years when RSA keys had 1024 bits: these are taken here, or attacks would be refused for
+ * them.
+ */
 async function outcome(each: Case, keys: readonly string[], policy: Policy, encoded = each.encoded): Promise<string> {
   try {
-    return `accepted: ${(await verifyResponse(encoded, each.expected(keys, policy))).nameId.value}`
+    return `accepted: ${(await verifyResponse(encoded, each.expected(keys, { ...policy, shortKeys: true }))).nameId.value}`
   } catch (error) {
     assert.ok(error instanceof LoginError, `${each.name}: ${error}`)
     return error.message

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import type { Relayed } from '../../../src/connectors/connector.ts'
 import { type LogoutExpected, readLogout } from '../../../src/connectors/saml/logout-message.ts'
-import { idpRecord } from '../../support/saml-idp.ts'
+import { idpRecord, samlKeys } from '../../support/saml-idp.ts'
 import { type LogoutSaid, logoutXml, signedForm, signedQuery } from '../../support/saml-logout.ts'
 import { exchange, keys, NOW, others, refused } from './world.ts'
 
@@ -59,6 +59,20 @@ test('a certificate of the metadata that is none keeps no other from being asked
   await refused(readLogout(query(asked()), { ...expected, find: async () => junk }), /no key of 1/)
 })
 
+test('a key of 1024 bits signs no logout, also where the metadata names it', async () => {
+  const short = samlKeys('old.example', 'RSA-1024')
+  const known = { ...expected, find: async () => idpRecord(exchange.idp, [short]) }
+  const xml = logoutXml(said())
+  const messages = [
+    query(signedQuery(xml, short, { as: 'SAMLRequest' })),
+    form(signedForm(xml, '_out1', { keys: short })),
+  ]
+  for (const message of messages) {
+    await refused(readLogout(message, known), /: it is shorter than RSA keys of 2048 bits make it/)
+    assert.equal((await readLogout(message, { ...known, policy: { shortKeys: true } })).id, '_out1')
+  }
+})
+
 const response = (status: string) =>
   readLogout(
     query(
@@ -95,7 +109,7 @@ const refusals: readonly (readonly [what: string, by: RegExp, message: () => Rel
   ['a request and a response',          /not one message/,      () => query(`${asked()}&SAMLResponse=a`)],
   ['another encoding',                  /not deflated/,         () => query(`${asked()}&SAMLEncoding=urn:x:PLAIN`)],
   ['no signature',                      /not signed/,           () => query(asked().replace(part('&Signature'), ''))],
-  ['an empty signature',                /no key of 1/,          () => query(asked().replace(part('Signature'), 'Signature='))],
+  ['an empty signature',                /is shorter than/,       () => query(asked().replace(part('Signature'), 'Signature='))],
   ['another algorithm than it was',     /no key of 1/,          () => query(asked().replace('sha256', 'sha512'))],
   ['an algorithm by a property’s name', /is not allowed/,       () => query(asked().replace(part('SigAlg'), 'SigAlg=constructor'))],
   ['broken percent-encoding',           /not URL-encoded/,      () => query(asked().replace(part('SAMLRequest'), 'SAMLRequest=%'))],
