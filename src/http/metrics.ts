@@ -80,7 +80,7 @@ function instruments(registry: Registry) {
     }),
     storeErrors: new Counter({
       name: 'lotse_store_errors_total',
-      help: 'Calls that the store could not answer.',
+      help: 'Answers with status 503: the store, the audit log, an upstream or a target was needed and did not answer.',
       registers,
     }),
     due: new Gauge({

@@ -28,7 +28,10 @@ const source = z.union(
       certificate: certificate(),
     }),
   ],
-  { error: 'not a source of metadata; write an URL, or one of { url }, { file }, { mdq, certificate }' },
+  {
+    error:
+      'not a source of metadata; write an URL, or { url }, { file } or { mdq, certificate }, or a list of these three',
+  },
 )
 
 /** What may name a person for good, in the words of the option `subject`. Anything else there is an attribute's name. */
