@@ -6,6 +6,7 @@ import { freePort, startGateway, type TestGateway } from '../../support/gateway.
 import { type SamlIdp, startSamlIdp } from '../../support/saml-server.ts'
 import { authorization } from '../../support/sign-in.ts'
 import { type Chrome, startChrome } from '../browser/chrome.ts'
+import { violations } from '../browser/look.ts'
 
 /*
  * A real browser between two sites: 127.0.0.1 is the gateway, localhost the identity provider. What the small browser of other tests
@@ -70,12 +71,14 @@ for (const via of ['redirect', 'post'] as const) {
       await page.getByRole('heading', { name: 'The application' }).waitFor()
       assert.ok(new URL(page.url()).searchParams.has('code'))
       await page.goto(`${gateway.issuer}/logout?client_id=app`)
+      assert.deepEqual(await violations(page), [])
       await page.getByRole('button', { name: 'Sign out', exact: true }).click()
       await page.waitForURL(`${gateway.issuer}/**`)
       await page
         .getByText(/signed out/i)
         .first()
         .waitFor()
+      assert.deepEqual(await violations(page), [])
       assert.equal(idp.got.at(-1)?.root.name, 'LogoutRequest')
       assert.equal(idp.got.at(-1)?.binding, via)
     })
@@ -91,6 +94,7 @@ for (const locale of ['en-GB', 'de-DE']) {
       await page.waitForURL(`${gateway.issuer}/**`)
       await page.getByRole('heading', { level: 1 }).waitFor()
       assert.equal(await page.locator('html').getAttribute('lang'), locale.slice(0, 2))
+      assert.deepEqual(await violations(page), [])
       const [reference] = /[0-9A-Z]{4}-[0-9A-Z]{4}/.exec((await page.locator('body').textContent()) ?? '') ?? []
       assert.ok(reference)
       assert.ok(gateway.ids.includes(reference), 'the audit log has it')
