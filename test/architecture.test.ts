@@ -32,7 +32,7 @@ const parts: Readonly<Record<string, Part>> = {
   keys: { imports: ['store'], packages: { jose: 'keys/' } },
   http: {
     imports: ['config', 'connectors', 'targets', 'lifecycle', 'leases', 'store', 'keys', 'audit.ts'],
-    packages: { koa: 'http/', 'oidc-provider': 'http/', 'prom-client': 'http/metrics.ts' },
+    packages: { koa: 'http/', 'oidc-provider': 'http/', 'prom-client': 'http/metrics.ts', qr: 'http/pages/qr.ts' },
   },
   'audit.ts': { imports: [], packages: {} },
   'audit-log.ts': { imports: ['audit.ts'], packages: {} },

@@ -1,6 +1,7 @@
 import type { RegexEngine } from '../core/policy.ts'
 import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
 import type { Proof, Subject } from '../core/subject.ts'
+import type { WalletRequest, WalletSide } from './wallet/side.ts'
 
 /**
  * What a connector must find again when the upstream answers: nonce, PKCE verifier, request id. Kept in the store.
@@ -17,7 +18,13 @@ export type Challenge =
       readonly fields: Readonly<Record<string, string>>
       readonly memo: Memo
     }
-  | { readonly kind: 'wallet'; readonly requestUri: URL; readonly memo: Memo }
+  /** `seconds` is how long a wallet may take, at most 600. */
+  | {
+      readonly kind: 'wallet'
+      readonly requests: readonly WalletRequest[]
+      readonly seconds: number
+      readonly memo: Memo
+    }
 
 /** Where the browser goes on, when nothing has to be found again afterwards. */
 export type Departure =
@@ -107,7 +114,7 @@ export interface Connector {
   /**
    * Turns the upstream's answer into a proof. Nothing is believed before its signature, issuer, audience, freshness and
    * binding to `memo` were checked (law 2).
-   * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`, `upstream_declined`, `acr_not_met`, `claims_unusable`
+   * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`, `upstream_declined`, `credential_revoked`, `acr_not_met`, `claims_unusable`
    */
   complete(answer: Answer): Promise<Proved>
   /**
@@ -139,6 +146,7 @@ export interface Connector {
   /** Once a second: begins with what is due by the time, such as reading metadata again. Never throws and does not wait for it. */
   tend?(): void
   standing?(): Standing
+  readonly wallet?: WalletSide
   /**
    * The checks of `complete`, each with its finding, up to the first stage that fails: for `lotse explain`. What only its own sign-in
    * could tell (its request, its time) is taken from the answer itself, and said. Never rejects for what the answer is.
@@ -255,6 +263,8 @@ export interface ConnectorPorts {
   readonly callback: URL
   /** Where a discovery service sends a browser back to. */
   readonly discovery: URL
+  /** Where a wallet fetches what it is asked and where it answers, each with the request's id below it. */
+  readonly wallet: { readonly request: URL; readonly response: URL }
   /** Where an upstream says that it ended a session, from server to server and in a frame, and where it sends a browser back to. */
   readonly logout: { readonly back: URL; readonly front: URL; readonly saml: URL; readonly returned: URL }
   /** The gateway as SAML upstreams know it. */
@@ -269,10 +279,11 @@ export interface ConnectorPorts {
 }
 
 /** The gateway's own addresses for a connector. */
-export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback' | 'discovery' | 'logout'> {
+export function urlsFor(issuer: URL, id: string): Pick<ConnectorPorts, 'callback' | 'discovery' | 'logout' | 'wallet'> {
   return {
     callback: new URL(`/callback/${id}`, issuer),
     discovery: new URL(`/discovery/${id}`, issuer),
+    wallet: { request: new URL('/wallet/request', issuer), response: new URL('/wallet/response', issuer) },
     logout: {
       back: new URL(`/logout/back/${id}`, issuer),
       front: new URL(`/logout/front/${id}`, issuer),

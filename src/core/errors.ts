@@ -9,6 +9,8 @@ const statuses = {
   upstream_unavailable: 503,
   /** The person declined, or the upstream's own page was left. */
   upstream_declined: 403,
+  /** A credential that was presented does not hold any more: revoked or suspended by its issuer. */
+  credential_revoked: 403,
   /** The upstream did not reach the authentication strength that was asked for. */
   acr_not_met: 403,
   /** No rule gives this person anything here. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
 import type { Answer, Challenge, Memo } from '../connectors/connector.ts'
+import type { WalletRequest } from '../connectors/wallet/side.ts'
 import { LoginError } from '../core/errors.ts'
 import { collection, kinds } from '../store/collection.ts'
 import { readForm } from './body.ts'
@@ -9,9 +10,11 @@ import type { ConnectorEntry, Parts } from './parts.ts'
 import { onceOnly, sendPage, themeOf } from './render.ts'
 
 /** A sign-in that waits for its upstream's answer. */
-interface Pending {
+export interface Pending {
   readonly connector: string
   readonly uid: string
+  /** The id of the OAuth client for which it was begun. */
+  readonly client?: string
   /** sha256 of the sign-in's own cookie. */
   readonly browser: string
   readonly memo: Memo
@@ -19,6 +22,13 @@ interface Pending {
   readonly begunAt: number
   /** The rules wanted this stronger sign-in: they do not want it twice. */
   readonly stepUp?: true
+}
+
+/** A request to a wallet, as long as it may be fetched or answered. */
+export interface WalletTurn {
+  readonly state: string
+  readonly way: WalletRequest['way']
+  readonly stage: 'to fetch' | 'to answer'
 }
 
 /** Seconds that a person may spend at the upstream. */
@@ -40,6 +50,15 @@ export interface Arrival {
   depart(ctx: KoaContext, departure: Departure, begin: Begin): Promise<void>
   /** Keeps a cross-site POST, which carries no Lax cookie, for the GET that its 303 leads to. */
   park(ctx: KoaContext, connector: string): Promise<void>
+  /** Keeps an answer that came from somewhere else than this sign-in's browser, for the GET of `/callback/:connector?ticket=` there. */
+  keep(fields: Readonly<Record<string, string>>): Promise<string>
+  /** The sign-in of this `state`, for whomever it waits. */
+  pending(state: string): Promise<Pending | undefined>
+  /**
+   * The sign-in that waits in this very browser; undefined where none waits any more.
+   * @throws {LoginError} `wrong_browser`
+   */
+  waiting(ctx: KoaContext, state: string): Promise<Pending | undefined>
   /** The answer and the sign-in that waits for it in this very browser, once. */
   arrive(ctx: KoaContext, connector: string): Promise<Arrived>
 }
@@ -47,6 +66,7 @@ export interface Arrival {
 export interface Departure {
   readonly uid: string
   readonly connector: ConnectorEntry
+  readonly client: string
   readonly stepUp?: true
 }
 
@@ -66,6 +86,7 @@ type Begin = (state: string) => Promise<Challenge>
 export function openArrival(parts: Parts): Arrival {
   const pending = collection<Pending>(parts.store, kinds.Pending, SIGN_IN)
   const parked = collection<Record<string, string>>(parts.store, kinds.Parked, PARKED)
+  const turns = collection<WalletTurn>(parts.store, kinds.WalletTurn, SIGN_IN)
   const secure = parts.issuer.protocol === 'https:'
   /*
    * Each sign-in has a cookie of its own, made anew, so that it knows the browser that began it from all others, and from whoever planted
@@ -76,15 +97,31 @@ export function openArrival(parts: Parts): Arrival {
   const cookieOf = (state: string) => prefix + state.slice(0, 8)
   const cookie = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, maxAge: SIGN_IN * 1000 } as const
 
-  const send = (ctx: KoaContext, challenge: Challenge, label: string) => {
-    if (challenge.kind === 'redirect') {
-      ctx.status = 303
-      ctx.redirect(challenge.url.href)
-    } else if (challenge.kind === 'form') {
+  const goTo = (ctx: KoaContext, href: string) => {
+    ctx.status = 303
+    ctx.redirect(href)
+  }
+
+  const send = async (ctx: KoaContext, challenge: Challenge, { state, label }: { state: string; label: string }) => {
+    if (challenge.kind === 'redirect') goTo(ctx, challenge.url.href)
+    else if (challenge.kind === 'form') {
       ctx.remove('Location') // the Provider's, where the sign-in begins at its own route
       const model = { action: challenge.action.href, fields: challenge.fields, label }
       sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
-    } else throw new LoginError('internal', 'wallet challenges have no page yet')
+    } else {
+      for (const { id, way, whole } of challenge.requests)
+        await turns.put(id, { state, way, stage: whole ? 'to answer' : 'to fetch' }, challenge.seconds)
+      goTo(ctx, `/wallet/wait/${state}`)
+    }
+  }
+
+  /** Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's. */
+  const mine: Arrival['waiting'] = async (ctx, state) => {
+    const waiting = await pending.get(state)
+    const browser = waiting && sentCookie(ctx, cookieOf(state))
+    if (waiting && (browser === undefined || hashOf(browser) !== waiting.browser))
+      throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
+    return waiting
   }
 
   return {
@@ -102,7 +139,16 @@ export function openArrival(parts: Parts): Arrival {
       })
       ctx.cookies.set(cookieOf(state), browser, cookie)
       for (const name of surplus(ctx, prefix)) ctx.cookies.set(name, null, cookie)
-      send(ctx, challenge, connector.label)
+      await send(ctx, challenge, { state, label: connector.label })
+    },
+
+    pending: (state) => pending.get(state),
+    waiting: mine,
+
+    async keep(fields) {
+      const ticket = parts.random()
+      await parked.put(ticket, { ...fields })
+      return ticket
     },
 
     async park(ctx, connector) {
@@ -111,16 +157,14 @@ export function openArrival(parts: Parts): Arrival {
       const restartAt = parts.connectors.get(connector)?.restartAt
       if (!waiting && restartAt !== undefined) {
         // Nobody asked for this answer, and nothing of it is looked at (SAML profiles 4.1.5): its browser begins anew.
-        ctx.status = 303
-        return ctx.redirect(restartAt)
+        return goTo(ctx, restartAt)
       }
       // Nothing is kept for somebody who did not begin here.
       if (waiting?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
       // One answer waits for one sign-in, so whoever posts a thousand keeps one; this ticket is as secret as the state.
       const ticket = hashOf(stateOf(form))
       await parked.put(ticket, Object.fromEntries(form))
-      ctx.status = 303
-      ctx.redirect(`/callback/${connector}?ticket=${ticket}`)
+      goTo(ctx, `/callback/${connector}?ticket=${ticket}`)
     },
 
     async arrive(ctx, connector) {
@@ -129,13 +173,8 @@ export function openArrival(parts: Parts): Arrival {
       if (ticket !== null && !fields) throw new LoginError('login_expired', 'this answer was already used')
       const form = fields && new URLSearchParams(fields)
       const state = stateOf(form ?? new URLSearchParams(ctx.search))
-      const waiting = await pending.get(state)
+      const waiting = await mine(ctx, state)
       if (!waiting) throw new LoginError('login_expired', 'no sign-in waits for this state')
-      // Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's.
-      const browser = sentCookie(ctx, cookieOf(state))
-      if (browser === undefined || hashOf(browser) !== waiting.browser) {
-        throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
-      }
       if (waiting.connector !== connector)
         throw new LoginError('bad_request', 'the answer of another connector (mix-up)')
       if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import type { Audit } from '../audit.ts'
 import { LoginError } from '../core/errors.ts'
+import { openArrival } from './arrival.ts'
 import { baseHeaders, boundary, logLibrary } from './boundary.ts'
 import { deviceGuard } from './device.ts'
 import { openDocuments } from './documents.ts'
@@ -13,6 +14,7 @@ import { openProofs } from './proofs.ts'
 import { buildProvider } from './provider.ts'
 import { routes } from './routes.ts'
 import { openUpstreamLogout } from './upstream-logout.ts'
+import { openWallets } from './wallet.ts'
 
 /** One composed gateway: a value that a reload or a rotation replaces while requests in flight finish on the old one. */
 export interface Gateway {
@@ -35,12 +37,14 @@ export function strict(audit: Audit): Audit {
 export function composeGateway(parts: Parts, trusted: (address: string) => boolean): Gateway {
   const proofs = openProofs(parts)
   const provider = buildProvider(parts, proofs)
-  const login = openLogin(parts, proofs, () => provider)
+  const arrival = openArrival(parts)
+  const login = openLogin(parts, proofs, arrival, () => provider)
+  const wallets = openWallets(parts, arrival)
   const headers = baseHeaders(parts)
   const documents = openDocuments(parts, headers)
   provider.use(boundary(parts, proofs, { headers, guard: deviceGuard(parts) }))
   const upstream = openUpstreamLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
-  provider.use(routes(parts, { login, upstream, documents }))
+  provider.use(routes(parts, { login, upstream, wallets, documents }))
   logLibrary(provider, parts)
   const callback = provider.callback()
   return {

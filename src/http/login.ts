@@ -4,7 +4,7 @@ import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
 import type { Proof } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
-import { openArrival } from './arrival.ts'
+import type { Arrival } from './arrival.ts'
 import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
 import { askWhere, setLast, wayOf } from './discovery.ts'
 import {
@@ -42,7 +42,13 @@ type Proven =
   | { readonly connector: string; readonly code: LoginError['code']; readonly facts: Record<string, string> }
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
-const forPeople: ReadonlySet<string> = new Set(['claims_unusable', 'acr_not_met', 'nothing_granted', 'forbidden'])
+const forPeople: ReadonlySet<string> = new Set([
+  'claims_unusable',
+  'credential_revoked',
+  'acr_not_met',
+  'nothing_granted',
+  'forbidden',
+])
 const oauthErrors: Readonly<Record<string, string>> = {
   upstream_declined: 'access_denied',
   upstream_rejected: 'access_denied',
@@ -62,10 +68,9 @@ export interface Login {
 }
 
 /** @param provider asked anew at each use: rotation and reload swap it */
-export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider): Login {
+export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provider: () => Provider): Login {
   const proven = collection<Proven>(parts.store, kinds.Proven, 120)
   const wanted = collection<string>(parts.store, kinds.Wanted, 600)
-  const arrival = openArrival(parts)
 
   /** The uid comes from the Provider's cookie; the path must merely agree, so that nobody finishes another browser's sign-in. */
   const details = async (ctx: KoaContext, uid: string): Promise<Details> => {
@@ -122,7 +127,12 @@ export function openLogin(parts: Parts, proofs: Proofs, provider: () => Provider
     if ('ask' in way) return way
     if (query.has('idp') && way.idp !== undefined) setLast(parts, ctx, { connector: connector.id, ...way })
     const strength = await wanted.get(uid)
-    const departure = { uid, connector, ...(strength === undefined ? {} : { stepUp: true as const }) }
+    const departure = {
+      uid,
+      connector,
+      client: String(at.params['client_id']),
+      ...(strength === undefined ? {} : { stepUp: true as const }),
+    }
     await arrival.depart(ctx, departure, (state) =>
       opened.begin(state, { ...hintsOf(parts, at, query, strength), ...way }),
     )

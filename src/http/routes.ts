@@ -6,6 +6,7 @@ import { type Documents, METADATA_CACHE } from './documents.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
 import type { UpstreamLogout } from './upstream-logout.ts'
+import type { Wallets } from './wallet.ts'
 
 /** @param next the library's own routes */
 type Handler = (ctx: KoaContext, part: string, next: Next) => Promise<void> | void
@@ -47,11 +48,12 @@ async function postToGet(ctx: KoaContext): Promise<void> {
 interface Handlers {
   readonly login: Login
   readonly upstream: UpstreamLogout
+  readonly wallets: Wallets
   readonly documents: Documents
 }
 
 /** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
-export function routes(parts: Parts, { login, upstream, documents }: Handlers): Middleware {
+export function routes(parts: Parts, { login, upstream, wallets, documents }: Handlers): Middleware {
   // biome-ignore format: the columns are read downwards
   const table: readonly Route[] = [
     ['GET',  'login',          /^\/login\/([\w-]{1,128})$/,        login.begin],
@@ -60,6 +62,10 @@ export function routes(parts: Parts, { login, upstream, documents }: Handlers): 
     ['GET',  'callback',       /^\/callback\/([\w.-]{1,128})$/,    login.callback],
     ['GET',  'discovery_answer', /^\/discovery\/([\w.-]{1,128})$/,   (ctx, id) => discovered(parts, ctx, id)],
     ['POST', 'callback_post',  /^\/callback\/([\w.-]{1,128})$/,    login.park],
+    ['GET',  'wallet_wait',    /^\/wallet\/wait\/([\w-]{1,128})$/,     wallets.wait],
+    ['GET',  'wallet_request', /^\/wallet\/request\/([\w-]{1,128})$/,  wallets.request],
+    ['POST', 'wallet_request_post', /^\/wallet\/request\/([\w-]{1,128})$/, wallets.request],
+    ['POST', 'wallet_response', /^\/wallet\/response\/([\w-]{1,128})$/, wallets.respond],
     ['POST', 'authorization',  /^\/auth$/,                         postToGet],
     ['POST', 'end_session',    /^\/logout$/,                       postToGet],
     ['GET',  'logout_returned', /^\/logout\/returned$/,              (ctx) => upstream.returned(ctx)],
@@ -95,6 +101,10 @@ export const routeNames: ReadonlySet<string> = new Set([
     'callback',
     'callback_post',
     'discovery_answer',
+    'wallet_wait',
+    'wallet_request',
+    'wallet_request_post',
+    'wallet_response',
     'logout_returned',
     'logout_back',
     'logout_front',

@@ -28,6 +28,10 @@ export const kinds = {
   Pending: { name: 'Pending', durable: false },
   /** An upstream's answer that came by a cross-site POST and waits for the GET of its browser, by ticket. */
   Parked: { name: 'Parked', durable: false },
+  /** A request to a wallet that waits to be fetched or to be answered, by its id. */
+  WalletTurn: { name: 'WalletTurn', durable: false },
+  /** An answer of a wallet on another device that the page of its sign-in has yet to fetch: its ticket, by `state`. */
+  WalletAnswer: { name: 'WalletAnswer', durable: false },
   /** The strength that the rules want of a sign-in before it gives anything, by the sign-in's uid. */
   Wanted: { name: 'Wanted', durable: false },
   /** What an upstream proved (or why not), between its answer and the end of the sign-in in the same browser. */

@@ -18,6 +18,8 @@ import {
   signedOutPage,
   stillSignedInPage,
   type Theme,
+  walletOverPage,
+  walletPage,
 } from '../../src/http/pages/index.ts'
 
 /** Friday, 1 January 2027, 12:00 UTC. */
@@ -98,6 +100,21 @@ const refused = {
   wantsAcr: 'substantial',
   retryHref: '/login/abc',
 }
+const wallet = {
+  link: 'https://wallet.example/?client_id=x509_hash%3Aabc',
+  asked: [
+    { label: 'employee', claims: ['given_name', 'roles'] },
+    { label: 'label', claims: [] },
+  ],
+  answerTo: '/callback/gaiax',
+  state: 'abc',
+  label: 'Gaia-X wallet',
+  clientLabel: 'Dashboard',
+  here: 'login.cloud.example',
+  until: now + 300,
+  retryHref: '/login/abc?connector=gaiax',
+  leaveHref: '/login/abc/leave',
+}
 
 /** Every page in every state that looks different. */
 export const samples: Readonly<Record<string, Sample>> = {
@@ -141,6 +158,13 @@ export const samples: Readonly<Record<string, Sample>> = {
   error: sample(errorPage, error('acr_not_met')),
   'nothing granted': sample(refusedPage, { ...refused, error: 'nothing_granted' }),
   forbidden: sample(refusedPage, { ...refused, error: 'forbidden' }),
+  wallet: sample(walletPage, wallet),
+  'wallet, all ways': sample(walletPage, {
+    ...wallet,
+    code: 'openid4vp://?client_id=x509_hash%3Aabc&request_uri=https%3A%2F%2Flogin.cloud.example%2Fwallet%2Frequest%2Fabc',
+    browser: 'request-1',
+  }),
+  'wallet, over': sample(walletOverPage, { retryHref: '/login/abc?connector=gaiax', leaveHref: '/login/abc/leave' }),
   'post form': sample(postFormPage, {
     action: 'https://sso.corp.example/saml',
     fields: { SAMLRequest: 'PHNhbWw+', RelayState: 'abc' },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import decodeQR from 'qr/decode.js'
 import { errorCodes, statusOf } from '../../src/core/errors.ts'
 import {
   chooserPage,
@@ -12,6 +13,7 @@ import {
   postFormPage,
   refusedPage,
   securityHeaders,
+  walletPage,
 } from '../../src/http/pages/index.ts'
 import { everyPage, now, samples, themeIn } from './pages-samples.ts'
 
@@ -153,9 +155,10 @@ test('a form to the gateway may be answered by a redirect to an upstream, over h
   assert.deepEqual(samples['device confirm']!(theme, String).csp.formAction, ["'self'", 'https://sso.corp.example'])
 })
 
-test('only the form that submits itself and the search of a federation have a script, and keep a button for those without', () => {
+test('only the form that submits itself, the search of a federation and who waits for a wallet have a script, and all work without', () => {
   for (const [name, page] of everyPage())
-    assert.equal(page.csp.scriptHashes.length, /^(?:post form|discovery)/.test(name) ? 1 : 0, name)
+    assert.equal(page.csp.scriptHashes.length, /^(?:post form|discovery|wallet(?!, over))/.test(name) ? 1 : 0, name)
+  assert.match(samples['wallet']!(theme, String).body, /<noscript><meta http-equiv="refresh" content="5"><\/noscript>/)
   const page = postFormPage(
     { action: 'https://sso.corp.example/saml', fields: { submit: 'x' }, label: 'Corp AG' },
     theme,
@@ -167,10 +170,14 @@ test('only the form that submits itself and the search of a federation have a sc
   assert.deepEqual(page.csp.formAction.slice(0, 1), ['https://sso.corp.example'])
 })
 
-test('a script asks the gateway for more on one page alone', () => {
+test('a script asks the gateway for more on two pages alone', () => {
   for (const [name, page] of everyPage()) {
     const policy = securityHeaders(page)['Content-Security-Policy'] ?? ''
-    assert.equal(/connect-src ([^;]*)/.exec(policy)?.[1], name.startsWith('discovery') ? "'self'" : "'none'", name)
+    assert.equal(
+      /connect-src ([^;]*)/.exec(policy)?.[1],
+      /^(?:discovery|wallet(?!, over))/.test(name) ? "'self'" : "'none'",
+      name,
+    )
   }
 })
 
@@ -234,3 +241,57 @@ test('a refusal shows a bounded part of the claims and says how much more there 
   assert.ok(page.body.includes('and 4988 more') && page.body.includes('and 4992 more'))
   assert.equal(page.status, 403)
 })
+
+test('a link to a wallet opens a program, and never runs or shows what it holds', () => {
+  const href = (link: string) => /class="button block" href="([^"]*)"/.exec(appLinkIn(link))?.[1]
+  assert.equal(href('openid4vp://?client_id=a&request_uri=b'), 'openid4vp://?client_id=a&amp;request_uri=b')
+  assert.equal(href('https://wallet.example/x?y'), 'https://wallet.example/x?y')
+  for (const bad of [
+    'javascript://%0aalert(1)',
+    'JAVASCRIPT://x',
+    'data://text/html,x',
+    'blob://x',
+    'file:///etc',
+    'a b://',
+    '//x',
+  ])
+    assert.equal(href(bad), 'about:invalid', bad)
+})
+
+const appLinkIn = (link: string) =>
+  walletPage(
+    { link, answerTo: '/c', state: 's', asked: [], label: 'l', clientLabel: 'c', here: 'h', until: now },
+    theme,
+  ).body
+
+test('a QR code says what its link says, with the quiet zone that readers need', () => {
+  const text = `openid4vp://?client_id=x509_hash%3A${'a'.repeat(43)}&request_uri=https%3A%2F%2Flogin.cloud.example%2Fwallet%2Frequest%2F${'b'.repeat(32)}&request_uri_method=post`
+  const { body } = walletPage(
+    {
+      link: 'openid4vp://',
+      code: text,
+      answerTo: '/c',
+      state: 's',
+      asked: [],
+      label: 'l',
+      clientLabel: 'c',
+      here: 'h',
+      until: now,
+    },
+    theme,
+  )
+  assert.equal(readCode(body), text)
+})
+
+/** Paints the picture of a page, four pixels a module, and reads it as a camera would. */
+function readCode(body: string): string {
+  const [, size = ''] = /class="qr" viewBox="0 0 (\d+) /.exec(body) ?? []
+  const [, path = ''] = /<path fill="#000" d="([^"]*)"/.exec(body) ?? []
+  const width = Number(size) * 4
+  const data = new Uint8Array(width * width * 4).fill(255)
+  for (const [, x, y, run] of path.matchAll(/M(\d+) (\d+)h(\d+)/g))
+    for (let row = Number(y) * 4; row < Number(y) * 4 + 4; row += 1)
+      for (let column = Number(x) * 4; column < (Number(x) + Number(run)) * 4; column += 1)
+        data.fill(0, (row * width + column) * 4, (row * width + column) * 4 + 3)
+  return decodeQR({ width, height: width, data })
+}

@@ -1,5 +1,6 @@
 import { proxyProblem } from '../proxy.ts'
 import type { WalletConfig } from './options.ts'
+import { signerProblem } from './signer.ts'
 
 /** A mistake that no single option shows, with the option to which it belongs. */
 interface Problem {
@@ -10,22 +11,50 @@ interface Problem {
 /** What is looked at: secrets are texts once loaded. */
 type Judged = Pick<
   WalletConfig,
-  'clientIdPrefix' | 'did' | 'credentials' | 'sets' | 'require' | 'anchors' | 'lists' | 'evidence'
-> & { certificate?: unknown; privateKey?: unknown; proxy?: unknown }
+  | 'clientIdPrefix'
+  | 'did'
+  | 'certificate'
+  | 'privateKey'
+  | 'requestTtl'
+  | 'credentials'
+  | 'sets'
+  | 'require'
+  | 'anchors'
+  | 'lists'
+  | 'evidence'
+> & { proxy?: unknown }
 
 /** What the options contradict each other in; empty where all is well. For the loader, after the shape was read. */
 export function walletProblems(config: Judged): readonly Problem[] {
-  return [...identity(config), ...credentials(config), ...sets(config), ...required(config), ...proxyProblem(config)]
+  return [
+    ...waiting(config),
+    ...identity(config),
+    ...credentials(config),
+    ...sets(config),
+    ...required(config),
+    ...proxyProblem(config),
+  ]
 }
 
-function identity({ clientIdPrefix: prefix, did, certificate, privateKey }: Judged): readonly Problem[] {
+/** Seconds for which the gateway remembers a sign-in that waits. */
+const LONGEST_WAIT = 600
+
+function waiting({ requestTtl }: Judged): readonly Problem[] {
+  const late = requestTtl > LONGEST_WAIT
+  return late ? [{ path: ['requestTtl'], message: 'longer than a sign-in may take; write 10m or less' }] : []
+}
+
+function identity(config: Judged): readonly Problem[] {
+  const { clientIdPrefix: prefix, did, certificate, privateKey } = config
   const missing = (option: string) => ({ path: [option], message: `missing; \`clientIdPrefix: ${prefix}\` needs it` })
   if (prefix === 'redirect_uri') return []
-  return [
+  const absent = [
     ...(privateKey === undefined ? [missing('privateKey')] : []),
     ...(prefix.startsWith('x509_') && certificate === undefined ? [missing('certificate')] : []),
     ...(prefix === 'decentralized_identifier' && did === undefined ? [missing('did')] : []),
   ]
+  const useless = absent.length === 0 ? signerProblem(config) : undefined
+  return useless ? [useless] : absent
 }
 
 function credentials({ credentials: all, anchors, lists }: Judged): readonly Problem[] {

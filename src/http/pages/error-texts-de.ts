@@ -18,6 +18,11 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
     what: 'Die Anmeldung bei Ihrer Organisation wurde abgelehnt oder vor dem Ende verlassen.',
     todo: 'War das nicht gewollt, versuchen Sie es noch einmal.',
   },
+  credential_revoked: {
+    title: 'Ihr Nachweis gilt nicht mehr',
+    what: 'Wer den Nachweis in Ihrer Wallet ausgestellt hat, hat ihn widerrufen oder ausgesetzt.',
+    todo: 'Bitten Sie die Organisation, die ihn ausgestellt hat, um einen neuen, oder benutzen Sie einen anderen Nachweis.',
+  },
   acr_not_met: {
     title: 'Eine stärkere Anmeldung ist nötig',
     what: 'Ihre Organisation hat Sie bestätigt, aber nicht so sicher wie hier nötig, zum Beispiel ohne zweiten Faktor.',

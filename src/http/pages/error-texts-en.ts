@@ -26,6 +26,11 @@ export const errorsEn: Readonly<Record<ErrorCode, ErrorText>> = {
     what: 'The sign-in at your organisation was declined or left before it was finished.',
     todo: 'If that was not what you wanted, try again.',
   },
+  credential_revoked: {
+    title: 'Your credential is no longer valid',
+    what: 'Whoever issued the credential in your wallet has revoked or suspended it.',
+    todo: 'Ask the organisation that issued it for a new one, or use another credential.',
+  },
   acr_not_met: {
     title: 'A stronger sign-in is needed',
     what: 'Your organisation confirmed you, but not as strongly as this needs, for example without a second factor.',

@@ -44,6 +44,19 @@ export function safeUrl(url: string): string {
   return protocol === 'https:' || protocol === 'http:' ? url : 'about:invalid'
 }
 
+/** Schemes by which a browser runs something itself, or shows what a link holds or a disk has. */
+const browsersOwn = /^(?:javascript|vbscript|data|blob|file|filesystem|about|view-source|ftp):/i
+
+/**
+ * A link that opens a program of the person's device, by a scheme of its own or by https; `about:invalid` where it would be anything else.
+ * @param kind of the look, as a class
+ */
+export function appLink(href: string, text: string, kind: string): Html {
+  const fine = /^[a-z][a-z0-9+.-]*:\/\/[\x21-\x7e]*$/.test(href) && !browsersOwn.test(href)
+  const attributes = `class="${escapeAttribute(kind)}" href="${escapeAttribute(fine ? href : 'about:invalid')}"`
+  return { [markup]: `<a ${attributes}>${escapeText(text)}</a>` }
+}
+
 /** Markup that was not made by `html`: for the constants of this folder (style sheet, script), never for input. */
 export function trusted(constant: string): Html {
   return { [markup]: constant }

@@ -11,6 +11,8 @@ export interface Content {
   /** What stands above the heading inside the card. */
   readonly badge?: Html
   readonly card: Html
+  /** What stands in the head beside what all pages have. */
+  readonly head?: Html
   readonly below?: Html | undefined
   readonly width?: 'wide'
   readonly formAction?: readonly string[]
@@ -33,7 +35,7 @@ export function layout(theme: Theme, content: Content): Page {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${title}</title>
-${icon}
+${icon}${content.head}
 <style>${trusted(look.css)}</style>
 </head>
 <body>

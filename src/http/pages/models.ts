@@ -175,6 +175,35 @@ export interface PostFormModel {
   readonly label: string
 }
 
+/** "Sign in with your wallet": waits for the answer of a wallet. */
+export interface WalletModel {
+  /** Opens a wallet on this device. */
+  readonly link: string
+  /** What a QR code says to a wallet on another device. */
+  readonly code?: string
+  /** The id of the request for the browser's own API, which posts what it brings to `answerTo` with `state`. */
+  readonly browser?: string
+  readonly answerTo: string
+  readonly state: string
+  /** What is asked for, as people know it. */
+  readonly asked: readonly { readonly label: string; readonly claims: readonly string[] }[]
+  /** The connector, as people know it. */
+  readonly label: string
+  readonly clientLabel: string
+  /** The gateway's host, which the wallet shows too. */
+  readonly here: string
+  /** Unix seconds. */
+  readonly until: number
+  readonly retryHref?: string
+  readonly leaveHref?: string
+}
+
+/** Nobody waits any more: too late, or it went on in another window. */
+export interface WalletOverModel {
+  readonly retryHref?: string
+  readonly leaveHref?: string
+}
+
 /** Signed out here, and on the way to the upstream's own sign-out. */
 export interface AwayModel {
   readonly href: string

@@ -67,6 +67,8 @@ dl:last-child{margin-bottom:0}dt{color:var(--quiet)}dd{margin:0;min-width:0}
 .chart section{border:1px solid var(--line);border-radius:12px;padding:1.125rem 1.25rem;min-width:0}
 .chart dl{margin:0;grid-template-columns:minmax(4rem,10rem) 1fr;gap:.5rem 1rem}
 .tag{display:inline-block;max-width:100%;border-radius:6px;padding:.0625rem .5rem;margin:0 .25rem .25rem 0;font-size:.875rem;background:var(--wash)}
+.qr{display:block;width:100%;max-width:17rem;height:auto;margin:1rem auto}.apart{margin-top:1.5rem;padding-top:1.25rem;border-top:1px solid var(--line)}
+[hidden]{display:none!important}
 .list{margin:0 0 1rem;padding:0;list-style:none}.list li{margin:0 0 .375rem;padding-inline-start:1.5rem;position:relative}
 .list li::before{position:absolute;inset-inline-start:0;content:"✓";color:var(--ok);font-weight:700}.list.no li::before{content:"–";color:var(--no)}
 .between{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;justify-content:space-between;align-items:center}
