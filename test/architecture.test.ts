@@ -23,6 +23,7 @@ const parts: Readonly<Record<string, Part>> = {
       '@node-saml/node-saml': 'connectors/saml/',
       'xml-crypto': 'connectors/saml/',
       saxes: 'connectors/saml/',
+      pkijs: 'connectors/wallet/keys/',
     },
   },
   targets: { imports: ['config'], packages: { zod: 'targets/', yaml: 'targets/kubernetes/' } },

@@ -50,21 +50,34 @@ const SMALLEST_RSA = 2048
  * @throws {errors.JWSInvalid} where it is no JWS, or its algorithm is not taken
  */
 export function checkSignature(jws: string, keys: readonly JWK[], algs: readonly Alg[]): void {
+  const { alg, kid } = signedParts(jws, algs)
+  const fitting = keys.filter((jwk) => fits(jwk, alg) && (kid === undefined || jwk.kid === kid))
+  const [jwk] = fitting
+  if (fitting.length !== 1 || !jwk || !keyOf(jwk)) throw new errors.JWKSNoMatchingKey()
+  if (!isSignedBy(jws, jwk, algs)) throw new errors.JWSSignatureVerificationFailed()
+}
+
+/**
+ * Whether a key signed a compact JWS. The key is the caller's choice, and its `kid` is not looked at; `alg` must be one for which it is made.
+ * @throws {errors.JWSInvalid} where it is no JWS, or its algorithm is not taken
+ */
+export function isSignedBy(jws: string, jwk: JWK, algs: readonly Alg[]): boolean {
+  const { alg, text, tail } = signedParts(jws, algs)
+  const key = fits(jwk, alg) ? keyOf(jwk) : undefined
+  const signature = Buffer.from(tail, 'base64url')
+  // Strict: one text for one signature.
+  const strict = signature.toString('base64url') === tail
+  return key !== undefined && strict && verifies(shapes[alg], key, { text, signature })
+}
+
+function signedParts(jws: string, algs: readonly Alg[]) {
   const [head = '', body = '', tail = '', ...more] = jws.split('.')
   const { alg, kid, crit } = headerOf(head)
   const wanted = algs.find((one) => one === alg)
   // RFC 7515, 4.1.11: an extension that is not understood is a refusal, and none is understood here.
   if (more.length > 0 || wanted === undefined || crit !== undefined)
     throw new errors.JWSInvalid('not a JWS to be taken')
-  const fitting = keys.filter((jwk) => fits(jwk, wanted, kid))
-  const [jwk] = fitting
-  const key = fitting.length === 1 && jwk ? keyOf(jwk) : undefined
-  if (!key) throw new errors.JWKSNoMatchingKey()
-  const signature = Buffer.from(tail, 'base64url')
-  // Strict: one text for one signature.
-  const strict = signature.toString('base64url') === tail
-  if (!strict || !verifies(shapes[wanted], key, { text: `${head}.${body}`, signature }))
-    throw new errors.JWSSignatureVerificationFailed()
+  return { alg: wanted, kid, text: `${head}.${body}`, tail }
 }
 
 function headerOf(text: string): Readonly<Record<string, unknown>> {
@@ -78,12 +91,11 @@ function headerOf(text: string): Readonly<Record<string, unknown>> {
 }
 
 /** RFC 7517, 4: what a key says of itself, as far as it does. */
-function fits(jwk: JWK, alg: Alg, kid: unknown): boolean {
+function fits(jwk: JWK, alg: Alg): boolean {
   const { kty, crv } = shapes[alg]
   return (
     jwk.kty === kty &&
     (crv === undefined || jwk.crv === crv) &&
-    (kid === undefined || jwk.kid === kid) &&
     (jwk.alg === undefined || jwk.alg === alg) &&
     (jwk.use === undefined || jwk.use === 'sig') &&
     jwk.key_ops?.includes('verify') !== false

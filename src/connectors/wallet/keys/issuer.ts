@@ -1,0 +1,192 @@
+import { LoginError } from '../../../core/errors.ts'
+import type { Issuer } from '../credential.ts'
+import { isObject, isSigned, type Jws, jsonOf, listOf, textOf } from '../credentials/jws.ts'
+import type { Deviations, VerifyPorts } from '../ports.ts'
+import { printable, refusal } from '../refusal.ts'
+import { type DidDocument, didDocument, didWebUrl, keyInDid, type NamedKey, type Purpose, splitDid } from './did.ts'
+import type { Kind } from './documents.ts'
+import { type PublicJwk, publicJwk, thumbprint } from './jwk.ts'
+import type { Certified } from './x509.ts'
+
+/** Who is said to have signed, and what is noted about it. */
+export interface Claimed {
+  /** `iss`; undefined where none is named, which only a certificate can make up for. */
+  readonly iss: string | undefined
+  readonly deviations: Deviations
+  /** Names what was signed in refusals. */
+  readonly what: string
+}
+
+/**
+ * Checks that a JWS was signed by who it says, by a key that is known to be this issuer's: by `x5c` to a configured anchor, by its DID,
+ * or by the metadata at its https address. A key that changed is looked for once more.
+ * @throws {LoginError} `upstream_rejected`; `upstream_unavailable` where its keys cannot be read
+ */
+export async function signedByIssuer(jws: Jws, claimed: Claimed, ports: VerifyPorts): Promise<Issuer> {
+  const { iss, what } = claimed
+  if (jws.header['x5c'] !== undefined) return await byCertificate(jws, claimed, ports)
+  if (iss === undefined) throw refusal(`${what} names no issuer`)
+  // Whom nobody trusts is not asked: else a wallet could make the gateway fetch what it likes.
+  if (!ports.allowed(iss)) throw refusal(`${printable(iss)} is no issuer of this connector`)
+  if (iss.startsWith('did:')) return await byDid(jws, iss, claimed, ports)
+  return await byMetadata(jws, iss, claimed, ports)
+}
+
+/** A certificate speaks for the hosts and URIs that it names: an `iss` that it does not name is somebody else. */
+async function byCertificate(jws: Jws, { iss, deviations, what }: Claimed, ports: VerifyPorts): Promise<Issuer> {
+  const certified = await ports.anchors.verify(jws.header['x5c'], ports.now())
+  if (certified.anchorSent) deviations.take('anchor-sent')
+  if (!isSigned(jws, certified.jwk)) throw refusal(`${what} is not signed by the key of its certificate`)
+  if (iss !== undefined && !names(certified, iss))
+    throw refusal(`the certificate of ${what} does not name its issuer ${printable(iss)}`)
+  return {
+    id: iss ?? certified.subject,
+    by: 'x5c',
+    anchor: certified.anchor,
+    certifiedUntil: certified.until,
+  }
+}
+
+/** By a URI that is equal, or by the very host of an https URL or did:web; a wildcard names nobody here. */
+function names({ uris, hosts }: Certified, iss: string): boolean {
+  if (uris.includes(iss)) return true
+  const url = iss.startsWith('did:web:') ? didWebUrl(iss) : iss
+  return url.startsWith('https://') && URL.canParse(url) && hosts.includes(new URL(url).hostname)
+}
+
+async function byDid(jws: Jws, did: string, { deviations, what }: Claimed, ports: VerifyPorts): Promise<Issuer> {
+  const found = await signedByDid(jws, did, { purpose: 'assertionMethod', deviations, what }, ports)
+  return { id: did, by: 'did', ...(await certificateOf(found, ports)) }
+}
+
+interface ByDid {
+  readonly purpose: Purpose
+  readonly deviations: Deviations
+  readonly what: string
+}
+
+/**
+ * Checks a signature by a key of a DID. The `kid` has to be of this very DID: a key of another document speaks for its own DID alone.
+ * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
+ */
+export async function signedByDid(jws: Jws, did: string, by: ByDid, ports: VerifyPorts): Promise<NamedKey> {
+  const kid = textOf(jws.header['kid'])
+  const named = splitDid(kid?.startsWith('#') ? `${did}${kid}` : (kid ?? did))
+  // Some issuers name the key by its fragment without `#`, which names no other document either.
+  const bare = kid !== undefined && !kid.includes(':') && !kid.includes('#')
+  if (!bare && named.did !== did) throw refusal(`${by.what} names a key of another did than ${printable(did)}`)
+  const own = keyInDid(did)
+  if (own) {
+    if (!isSigned(jws, own)) throw refusal(`${by.what} is not signed by ${printable(did)}`)
+    return { id: did, jwk: own }
+  }
+  const fragment = bare ? `#${kid}` : named.fragment
+  const [url, kind] = [didWebUrl(did), didDocument(did)]
+  const exact = (document: DidDocument) =>
+    signerAmong(
+      jws,
+      keysOf(document, did, by).filter(({ id }) => id === `${did}${fragment}`),
+    )
+  const first = exact(await ports.documents.read(url, kind))
+  if (first) return first
+  // It may have changed since.
+  const newest = await ports.documents.again(url, kind)
+  const found = exact(newest) ?? signerAmong(jws, keysAtLarge(newest, `${did}${fragment}`, by))
+  if (!found) throw refusal(`${by.what} is not signed by the key that ${printable(did)} names`)
+  return found
+}
+
+function keysOf(document: DidDocument, did: string, { purpose }: ByDid): readonly NamedKey[] {
+  // did:web:host and did:web:host:.well-known are two DIDs of one address.
+  if (document.id !== did) throw refusal(`the document of ${printable(did)} is about another did`)
+  return document.keys[purpose]
+}
+
+/** Every key of a document that does not have the one that was named. */
+function keysAtLarge(document: DidDocument, id: string, by: ByDid): readonly NamedKey[] {
+  const all = keysOf(document, document.id, by)
+  if (all.length === 0 || all.some((key) => key.id === id)) return []
+  by.deviations.take('kid-unknown')
+  return all
+}
+
+const signerAmong = (jws: Jws, keys: readonly NamedKey[]) => keys.find(({ jwk }) => isSigned(jws, jwk))
+
+/** PEM chains that DID documents of Gaia-X name by `x5u`. */
+const pemChain: Kind<readonly string[]> = {
+  accept: 'application/x-pem-file, application/pem-certificate-chain, text/plain',
+  longest: 65_536,
+  parse: (text) =>
+    [...text.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g)].map(([, each = '']) =>
+      each.replace(/\s+/g, ''),
+    ),
+}
+
+/**
+ * What a certificate adds to a DID: that an anchor of this connector stands behind its key. A certificate of another key adds nothing, and
+ * one that cannot be read or does not chain leaves the DID what it was; whether that is enough is for the configuration to say.
+ */
+async function certificateOf(
+  { jwk, x5c, x5u }: NamedKey,
+  ports: VerifyPorts,
+): Promise<Pick<Issuer, 'anchor' | 'certifiedUntil'>> {
+  try {
+    const chain = x5c ?? (x5u === undefined ? undefined : await ports.documents.read(x5u, pemChain))
+    if (!chain) return {}
+    const { anchor, until, jwk: certified } = await ports.anchors.verify(chain, ports.now())
+    return thumbprint(certified) === thumbprint(jwk) ? { anchor, certifiedUntil: until } : {}
+  } catch (error) {
+    if (error instanceof LoginError) return {}
+    throw error
+  }
+}
+
+/** JWT VC Issuer Metadata. @see draft-ietf-oauth-sd-jwt-vc, section 5 */
+const issuerMetadata = (iss: string): Kind<{ readonly keys?: readonly PublicJwkWithId[]; readonly uri?: string }> => ({
+  accept: 'application/json',
+  longest: 131_072,
+  parse(text) {
+    const metadata = jsonOf(text)
+    if (!isObject(metadata) || metadata['issuer'] !== iss)
+      throw refusal(`the metadata of ${printable(iss)} is not about this issuer`)
+    const { jwks, jwks_uri: uri } = metadata
+    return { ...(isObject(jwks) && { keys: keysIn(jwks['keys']) }), ...(typeof uri === 'string' && { uri }) }
+  },
+})
+
+const keySet: Kind<readonly PublicJwkWithId[]> = {
+  accept: 'application/jwk-set+json, application/json',
+  longest: 131_072,
+  parse(text) {
+    const set = jsonOf(text)
+    return isObject(set) ? keysIn(set['keys']) : []
+  },
+}
+
+interface PublicJwkWithId {
+  readonly jwk: PublicJwk
+  readonly kid: string | undefined
+}
+
+const keysIn = (keys: Parameters<typeof listOf>[0]): readonly PublicJwkWithId[] =>
+  listOf(keys).flatMap((key) => {
+    const jwk = publicJwk(key)
+    return jwk && isObject(key) ? [{ jwk, kid: textOf(key['kid']) }] : []
+  })
+
+async function byMetadata(jws: Jws, iss: string, { what }: Claimed, ports: VerifyPorts): Promise<Issuer> {
+  if (!iss.startsWith('https://') || !URL.canParse(iss) || iss.includes('#') || iss.includes('?'))
+    throw refusal(`${what} has an issuer that is neither a did nor an https URL`)
+  const { origin, pathname } = new URL(iss)
+  const at = `${origin}/.well-known/jwt-vc-issuer${pathname === '/' ? '' : pathname}`
+  const look = async (how: 'read' | 'again') => {
+    const { keys, uri } = await ports.documents[how](at, issuerMetadata(iss))
+    const all = keys ?? (uri === undefined ? [] : await ports.documents[how](uri, keySet))
+    const kid = textOf(jws.header['kid'])
+    // A key is the one that is named, or the only one.
+    const fitting = kid === undefined ? (all.length === 1 ? all : []) : all.filter((key) => key.kid === kid)
+    return fitting.some(({ jwk }) => isSigned(jws, jwk))
+  }
+  if (!(await look('read')) && !(await look('again'))) throw refusal(`${what} is not signed by a key of its issuer`)
+  return { id: iss, by: 'metadata' }
+}
