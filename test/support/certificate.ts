@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   const body = Buffer.concat(parts)
@@ -61,3 +61,76 @@ const kinds = {
     algorithm: sequence(oid('2a864886f70d01010b'), der(5)),
   },
 } as const
+
+/** A key with the chain of its certificates: PEM, its own first, without the root. */
+export interface Certified {
+  readonly key: KeyObject
+  readonly chain: string
+}
+
+/** A root of its own, P-256, that lets others sign for it. */
+export interface Authority {
+  readonly name: string
+  /** PEM. */
+  readonly root: string
+  /** The certificate of a new P-256 key. */
+  issue(subject: { readonly name: string; readonly dns?: readonly string[]; readonly until?: Date }): Certified
+}
+
+export function authority(called: string): Authority {
+  const keys = kinds['P-256'].pair()
+  const sign = (subject: Parameters<typeof signedCertificate>[0]) =>
+    signedCertificate(subject, { name: called, ...keys })
+  return {
+    name: called,
+    root: sign({ name: called, publicKey: keys.publicKey, names: [], kind: 'root' }),
+    issue({ name, dns = [], until }) {
+      const { privateKey, publicKey } = kinds['P-256'].pair()
+      return { key: privateKey, chain: sign({ name, publicKey, names: dns, kind: 'leaf', ...(until && { until }) }) }
+    },
+  }
+}
+
+interface ToSign {
+  readonly name: string
+  readonly publicKey: KeyObject
+  readonly names: readonly string[]
+  readonly kind: 'root' | 'leaf'
+  readonly until?: Date
+}
+
+const yes = der(1, Buffer.from([255]))
+const extension = (id: string, value: Uint8Array, ...critical: readonly Uint8Array[]) =>
+  sequence(oid(id), ...critical, der(4, value))
+const keyId = (key: KeyObject) =>
+  createHash('sha1')
+    .update(key.export({ type: 'spki', format: 'der' }).subarray(-65))
+    .digest()
+
+function signedCertificate(
+  { name: subject, publicKey, names, kind, until = new Date(Date.now() + 86_400_000) }: ToSign,
+  issuer: { readonly name: string; readonly privateKey: KeyObject; readonly publicKey: KeyObject },
+): string {
+  const { algorithm } = kinds['P-256']
+  const usage = kind === 'root' ? [1, 0x06] : [7, 0x80]
+  const extensions = sequence(
+    extension('551d13', kind === 'root' ? sequence(yes) : sequence(), yes),
+    extension('551d0f', der(3, Buffer.from(usage)), yes),
+    extension('551d0e', der(4, keyId(publicKey))),
+    extension('551d23', sequence(der(0x80, keyId(issuer.publicKey)))),
+    ...(names.length === 0 ? [] : [extension('551d11', sequence(...names.map((dns) => der(0x82, Buffer.from(dns)))))]),
+  )
+  const toBeSigned = sequence(
+    der(0xa0, der(2, Buffer.from([2]))),
+    der(2, Buffer.concat([Buffer.from([0x40]), randomBytes(8)])),
+    algorithm,
+    name(issuer.name),
+    sequence(time(new Date(Date.now() - 3_600_000)), time(until)),
+    name(subject),
+    publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, extensions),
+  )
+  const signature = der(3, Buffer.from([0]), sign('sha256', toBeSigned, issuer.privateKey))
+  const text = sequence(toBeSigned, algorithm, signature).toString('base64')
+  return `-----BEGIN CERTIFICATE-----\n${text.replace(/(.{64})/g, '$1\n').trim()}\n-----END CERTIFICATE-----\n`
+}
