@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, network, secretReference, urlWithQuery } from '../../config/fields.ts'
+import { duration, isLoopback, network, secretReference, urlWithQuery } from '../../config/fields.ts'
 import { connectorFields } from '../../config/schema.ts'
 import { proxyUrl } from '../proxy.ts'
 
@@ -157,7 +157,9 @@ export const walletOptions = {
   walletUrl: z
     .string()
     .regex(/^[a-z][a-z0-9+.-]*:\/\/[^\s#?]{0,500}$/, 'not the address of a wallet; write openid4vp:// or https://…')
-    .refine((text) => !/^(javascript|data|vbscript|http|file|blob):/.test(text), 'no address of a wallet')
+    .refine((text) => !/^(javascript|data|vbscript|file|blob):/.test(text), 'no address of a wallet')
+    // As of every URL in a configuration: without TLS on loopback alone, where somebody tries things out.
+    .refine((text) => !/^http:/.test(text) || isLoopback(new URL(text).hostname), 'no TLS; write https://…')
     .default('openid4vp://')
     .describe('What the link to the wallet opens: a scheme such as `haip-vp://`, or an https address of a wallet.'),
   crossDevice: z
