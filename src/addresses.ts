@@ -48,3 +48,17 @@ export function isPublicAddress(address: string): boolean {
 
 /** Whether an address is this machine alone. */
 export const isLoopback = (address: string) => loopback.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+/**
+ * Whether an address lies in one of these networks; nowhere where there are none.
+ * @param networks addresses and networks in CIDR notation that were checked when the configuration was read
+ */
+export function inNetworks(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const six = isIP(address) === 6
+    list.addSubnet(address, bits === undefined ? (six ? 128 : 32) : Number(bits), six ? 'ipv6' : 'ipv4')
+  }
+  return (address) => isIP(address) > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+}

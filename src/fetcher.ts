@@ -2,7 +2,7 @@ import { lookup } from 'node:dns'
 import http from 'node:http'
 import https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { isLoopback, isPublicAddress } from './addresses.ts'
+import { inNetworks, isLoopback, isPublicAddress } from './addresses.ts'
 import { type Asked, asked } from './asked.ts'
 
 /** How one part of the gateway reaches the network. */
@@ -14,6 +14,8 @@ export interface FetcherOptions {
   readonly reach: 'configured' | 'public'
   /** Host names (no port) whose addresses may be private all the same; over http only where they are loopback. */
   readonly allowPrivate?: readonly string[]
+  /** Networks (CIDR) that are reached by https though they are private. */
+  readonly privateNetworks?: readonly string[]
   /** Milliseconds for name, connection and the whole answer, redirects included. */
   readonly timeoutMs: number
   /** Bytes of an answer's body. */
@@ -108,11 +110,14 @@ type Follow = (from: URL, mode: RequestRedirect, outgoing: Outgoing) => Promise<
 function follower(options: FetcherOptions): Follow {
   const allowed = new Set((options.allowPrivate ?? []).map((host) => host.toLowerCase()))
   const mayBePrivate = (host: string) => options.reach === 'configured' || allowed.has(host)
+  const listed = inNetworks(options.privateNetworks ?? [])
+  const isOpen = (address: string) => isPublicAddress(address) || listed(address)
   const agents = createAgents(options)
 
   const once = (url: URL, request: Outgoing) => {
-    checkAddress(url, mayBePrivate(bare(url)))
-    const connect = options.proxy ? {} : { lookup: checkedLookup(mayBePrivate(bare(url)), url.protocol === 'http:') }
+    const judge: Judge = mayBePrivate(bare(url)) ? () => true : isOpen
+    checkAddress(url, mayBePrivate(bare(url)), judge)
+    const connect = options.proxy ? {} : { lookup: checkedLookup(url.protocol === 'http:' ? isLoopback : judge) }
     const init = { method: request.method, headers: request.headers, agent: agents[url.protocol as 'https:' | 'http:'] }
     return send(url, request, { ...init, ...connect }, options.maxBytes)
   }
@@ -262,24 +267,25 @@ function redirection(response: Response, from: URL, mode: RequestRedirect): URL 
 /** The host without the brackets of an IPv6 address. */
 const bare = (url: URL) => url.hostname.replace(/^\[|\]$/g, '')
 
+/** Whether an address may be connected to. */
+type Judge = (address: string) => boolean
+
 /** What can be said before any name is resolved. */
-function checkAddress(url: URL, mayBePrivate: boolean) {
+function checkAddress(url: URL, mayBePrivate: boolean, isOpen: Judge) {
   const host = bare(url)
   const plain =
     url.protocol === 'http:' && mayBePrivate && (host === 'localhost' || (isIP(host) > 0 && isLoopback(host)))
   if (url.protocol !== 'https:' && !plain) throw new FetchError('FETCH_SCHEME', `${url.origin} is not https`)
   if (url.username || url.password) throw new FetchError('FETCH_SCHEME', `${url.origin} comes with a user name`)
   // An address that is written out is not looked up: it is judged here.
-  if (isIP(host) && !mayBePrivate && !isPublicAddress(host))
-    throw new FetchError('FETCH_ADDRESS', `${host} is no public address`)
+  if (isIP(host) && !isOpen(host)) throw new FetchError('FETCH_ADDRESS', `${host} is no public address`)
 }
 
 /** The check stands in the lookup of the connection itself: there is no second resolution that could differ. */
-function checkedLookup(mayBePrivate: boolean, plain: boolean): LookupFunction {
+function checkedLookup(fits: Judge): LookupFunction {
   return (host, { all, ...options }, callback) => {
     lookup(host, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '')
-      const fits = (address: string) => (plain ? isLoopback(address) : mayBePrivate || isPublicAddress(address))
       const wrong = addresses.find(({ address }) => !fits(address))
       if (wrong)
         return callback(new FetchError('FETCH_ADDRESS', `${host} resolves to ${wrong.address}, no public address`), '')

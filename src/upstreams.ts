@@ -70,10 +70,13 @@ export function connectorPorts(
   issuer: URL,
 ): ConnectorPorts {
   const type = connectorTypes[config.type as keyof typeof connectorTypes]
+  // Each type's own options were checked by its own schema.
+  const { privateNetworks = [], ...outgoing } = type.outgoing(config as never)
   const way = {
     // What a customer's file names comes from outside: it reaches no machine of the operator's own network (law 10).
     reach: config.tenant === undefined ? 'configured' : 'public',
-    ...type.outgoing(config as never), // each type's own options were checked by its own schema
+    privateNetworks: config.tenant === undefined ? privateNetworks : [],
+    ...outgoing,
   } as const
   return {
     now,

@@ -209,6 +209,15 @@ test('a proxy is asked by CONNECT with its own credentials, and TLS stays end to
   }
 })
 
+test('a private network is reached by https where it is listed, and no other', async () => {
+  const listed = make({ reach: 'public', ca: cert, privateNetworks: ['10.0.0.0/8', '127.0.0.0/8', '::1'] })
+  assert.equal(await (await listed(safe)).text(), 'safe')
+  await fails(listed(origin), 'FETCH_SCHEME')
+  const other = make({ reach: 'public', ca: cert, privateNetworks: ['10.0.0.0/8'] })
+  await fails(other(safe), 'FETCH_ADDRESS')
+  await fails(other(safe.replace('localhost', '127.0.0.1')), 'FETCH_ADDRESS')
+})
+
 test('every special-purpose range is known, and ordinary addresses are public', () => {
   const special =
     '0.1.2.3 10.1.1.1 100.64.0.1 127.9.9.9 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.0.2.1 192.168.1.1 198.18.0.1 ' +

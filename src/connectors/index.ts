@@ -10,6 +10,10 @@ export interface Outgoing {
   readonly ca?: string
   /** The URL of a forward proxy. */
   readonly proxy?: string
+  /** The addresses come from people outside. */
+  readonly reach?: 'public'
+  /** Networks (CIDR) that are reached though they are private; what a customer's file says of that counts for nothing. */
+  readonly privateNetworks?: readonly string[]
 }
 
 /**
@@ -37,7 +41,12 @@ export const connectorTypes = {
     tended: true,
     options: walletOptions,
     problems: walletProblems,
-    outgoing: ({ ca, proxy }: WalletConfig): Outgoing => ({ ...(ca && { ca }), ...(proxy && { proxy }) }),
+    outgoing: ({ ca, proxy, allowPrivate }: WalletConfig): Outgoing => ({
+      ...(ca && { ca }),
+      ...(proxy && { proxy }),
+      reach: 'public',
+      privateNetworks: allowPrivate,
+    }),
     open: (config: WalletConfig, ports: ConnectorPorts): Promise<Connector> =>
       import('./wallet/connector.ts').then(({ openWallet }) => openWallet(config, ports)),
   },
