@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { unexplained } from './explain.ts'
+import { microseconds, type Operation } from './operation.ts'
+import { type Job, losses } from './work.ts'
+import { lineOf, type Opening, type Order } from './writer.ts'
+
+const writer = fileURLToPath(new URL('writer.ts', import.meta.url))
+
+type Histories = Map<string, Operation[]>
+
+/** One process that calls a store. */
+interface Member {
+  readonly child: ChildProcess
+  /** Resolves when the order is done, or the process dead. */
+  obey(order: Order): Promise<void>
+  /** Resolves when it is dead. */
+  readonly over: Promise<void>
+  end(): Promise<void>
+}
+
+/** Starts a process; what it does goes into the histories of its islands. */
+async function hire(opening: Opening, histories: Histories): Promise<Member> {
+  const child = spawn(process.execPath, [writer, JSON.stringify(opening)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const under = new Map<number, { readonly history: Operation[]; readonly index: number }>()
+  let ready = () => {}
+  const whenReady = () =>
+    new Promise<void>((resolve) => {
+      ready = resolve
+    })
+  createInterface({ input: child.stdout as NonNullable<ChildProcess['stdout']> }).on('line', (text) => {
+    const line = lineOf(text)
+    if (line === undefined) return
+    if ('done' in line) return ready()
+    if ('begun' in line) {
+      const history = histories.get(line.island) ?? []
+      histories.set(line.island, history)
+      under.set(line.begun, { history, index: history.push(line.operation) - 1 })
+      return
+    }
+    const { history, index } = under.get(line.answered) ?? { history: [], index: 0 }
+    history[index] = { ...(history[index] as Operation), ...line.operation }
+    under.delete(line.answered)
+  })
+  child.stdin?.on('error', () => {}) // it died with an order on its way
+  const first = whenReady()
+  const over = once(child, 'close').then(() => {
+    const at = microseconds()
+    for (const { history, index } of under.values()) history[index] = { ...(history[index] as Operation), over: at }
+    ready()
+  })
+  await first
+  return {
+    child,
+    over,
+    async obey(order) {
+      const done = whenReady()
+      child.stdin?.write(`${JSON.stringify(order)}\n`)
+      await done
+    },
+    async end() {
+      child.stdin?.end()
+      await over
+    },
+  }
+}
+
+/** How much is tried: two processes work on the same islands, and one of them is killed in the middle. */
+export interface Chaos {
+  readonly openings: readonly [Opening, Opening]
+  /** Rounds of islands that are worked on at once. */
+  readonly rounds: number
+  readonly seed: number
+}
+
+export interface Tried {
+  readonly operations: number
+  readonly unanswered: number
+  readonly crashes: number
+  /** What nothing explains. */
+  readonly findings: readonly string[]
+}
+
+const islandsAtOnce = 8
+/** In which phases a process is killed; after the last one everything is looked at. */
+const phases = [false, true, true, false]
+const secondsPerPhase = 6
+const start = 1_800_000_000
+
+/** Random calls from two processes that are killed again and again, and whether everything that they were told can be explained. */
+export async function chaos({ openings, rounds, seed }: Chaos): Promise<Tried> {
+  const tried = { operations: 0, unanswered: 0, crashes: 0, findings: [] as string[] }
+  const histories: Histories = new Map()
+  const crew = await Promise.all(openings.map((opening) => hire(opening, histories)))
+  let now = start
+  for (let round = 0; round < rounds; round++) {
+    for (const [phase, kills] of phases.entries()) {
+      const job = { seed: seed + round * 100 + phase * 10, round }
+      const orders = openings.map((_, who) => orderFor(job, who, now))
+      const obeyed = Promise.all(crew.map((one, who) => one.obey(orders[who] as Order)))
+      if (kills) {
+        const who = (round + phase) % 2
+        tried.crashes += 1
+        const at = await killed(crew[who] as Member, 2 + ((job.seed * 7919) % 60))
+        await obeyed
+        for (const each of who === 0 ? (orders[0]?.jobs ?? []) : [])
+          histories.get(each.island)?.push(...losses(each, at))
+        crew[who] = await hire(openings[who] as Opening, histories)
+      }
+      await obeyed
+      now += secondsPerPhase
+    }
+    await crew[0]?.obey({ ...orderFor({ seed: 0, round }, 0, now), what: 'look' })
+    judge(histories, tried)
+  }
+  await Promise.all(crew.map((one) => one.end()))
+  return tried
+}
+
+/** The embedded store has its volatile kinds in the memory of the process that serves, which is the first. */
+function orderFor({ seed, round }: { readonly seed: number; readonly round: number }, who: number, now: number): Order {
+  const kinds: Job['kinds'] = who === 0 ? ['durable', 'volatile'] : ['durable']
+  const jobs = Array.from({ length: islandsAtOnce }, (_, island): Job => {
+    return {
+      island: `${round}.${island}`,
+      seed: seed * 1000 + island * 10 + who,
+      callers: 2,
+      calls: 5,
+      kinds,
+      wide: who === 0,
+    }
+  })
+  return { now, what: 'work', jobs }
+}
+
+/** @returns when it was killed, by the clock of histories */
+async function killed(member: Member, milliseconds: number): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds))
+  const at = microseconds()
+  member.child.kill('SIGKILL')
+  await member.over
+  return at
+}
+
+function judge(histories: Histories, tried: { operations: number; unanswered: number; findings: string[] }): void {
+  for (const history of histories.values()) {
+    const calls = history.filter(({ call }) => call.verb !== 'lose')
+    tried.operations += calls.length
+    tried.unanswered += calls.filter(({ end }) => end === undefined).length
+    const finding = unexplained(history)
+    if (finding !== undefined) tried.findings.push(finding)
+  }
+  histories.clear()
+}
