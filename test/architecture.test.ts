@@ -29,7 +29,7 @@ const parts: Readonly<Record<string, Part>> = {
   targets: { imports: ['config'], packages: { zod: 'targets/', yaml: 'targets/kubernetes/' } },
   leases: { imports: ['targets', 'lifecycle', 'store', 'audit.ts'], packages: {} },
   lifecycle: { imports: ['connectors', 'store', 'audit.ts'], packages: {} },
-  store: { imports: [], packages: {} },
+  store: { imports: [], packages: { redis: 'store/redis/' } },
   keys: { imports: ['store'], packages: { jose: 'keys/' } },
   http: {
     imports: ['config', 'connectors', 'targets', 'lifecycle', 'leases', 'store', 'keys', 'audit.ts'],

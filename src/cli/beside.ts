@@ -12,12 +12,12 @@ import { SAML_RING } from '../core/ports.ts'
 import type { RingSpec, Rings } from '../keys/rings.ts'
 import { openRoot } from '../keys/root-secret.ts'
 import { openKeys, openTargets, ringSpecs, samlRing } from '../signing.ts'
-import { openEmbedded } from '../store/embedded.ts'
 import { kinds } from '../store/kinds.ts'
 import type { Store } from '../store/store.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
 import { type Args, configPath, type Io } from './command.ts'
+import { openStore } from './open-store.ts'
 
 /** What a command opens beside the gateway that serves: nothing more of the configuration than it needs. */
 export interface Beside {
@@ -50,7 +50,8 @@ const stand = { issuer: 'https://stand.invalid', listen: { port: 0 } }
  */
 export async function openBeside(args: Args, io: Io, needed: readonly Needed[]): Promise<Beside> {
   const config = await readConfig(resolve(io.cwd, configPath(args, io)), io, needed)
-  const store = await openEmbedded({ path: config.store.path, now: io.now, mode: 'command' })
+  const root = () => openRoot(config.keys.dir, { create: config.keys.create ? 'allowed' : 'refused' })
+  const store = await openStore(config.store, { root, now: io.now, mode: 'command' })
   const opened = new AsyncDisposableStack()
   opened.defer(() => store.close())
   return {
@@ -63,10 +64,13 @@ export async function openBeside(args: Args, io: Io, needed: readonly Needed[]):
       return log.audit
     },
     async keys(audit) {
-      const root = await openRoot(config.keys.dir, { create: config.keys.create ? 'allowed' : 'refused' })
       const targets = openTargets(config)
       const specs = await specsBeside(config, targets, store)
-      const rings = await openKeys({ store, root, audit, now: io.now, mode: 'command', specs }, config, targets)
+      const rings = await openKeys(
+        { store, root: await root(), audit, now: io.now, mode: 'command', specs },
+        config,
+        targets,
+      )
       return { rings, specs, targets }
     },
     close: () => opened.disposeAsync(),
@@ -93,6 +97,8 @@ async function readConfig(file: string, io: Io, needed: readonly Needed[]): Prom
   const { store, keys, audit } = value
   const scope = { folder: dirname(file), env: io.env, readFile: (path: string) => readFile(path, 'utf8') }
   const filled = await fillReferences({ store, keys, audit }, scope)
-  // Only paths stand in these three, and they keep their shape.
+  if (filled.problems.length > 0)
+    throw new Error(filled.problems.map(({ path, message }) => problemText(source.problem(path, message))).join('\n'))
+  // They keep their shape: texts stand where references stood.
   return { ...value, ...(filled.value as Pick<MainFile, 'store' | 'keys' | 'audit'>) }
 }

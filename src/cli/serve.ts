@@ -10,8 +10,8 @@ import { operationsApp } from '../http/health.ts'
 import { openRoot } from '../keys/root-secret.ts'
 import { createLog } from '../log.ts'
 import { type Listener, listen } from '../server.ts'
-import { openEmbedded } from '../store/embedded.ts'
 import { type Command, configOption, configPath, exit, type Io } from './command.ts'
+import { openStore } from './open-store.ts'
 import { openReloader, type Reloader, tell } from './reload.ts'
 import { version } from './version.ts'
 
@@ -63,7 +63,7 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   const audit = await openAudit({ path: config.audit.path, now: io.now, write: inTime(io.send) })
   opened.defer(() => audit.close())
   const root = await openRoot(config.keys.dir, { create: config.keys.create ? 'allowed' : 'refused' })
-  const store = await openEmbedded({ path: config.store.path, now: io.now, log })
+  const store = await openStore(config.store, { root: async () => root, now: io.now, mode: 'serve', log })
   opened.defer(() => store.close())
   const random = () => randomBytes(32).toString('base64url')
   const ports = { store, root, audit: audit.audit, log, now: io.now, random, stop: io.stop }

@@ -1,6 +1,7 @@
 import { clientMistakes, type Known, type Mistake } from './check-clients.ts'
 import type { MainFile } from './compose.ts'
 import type { Path } from './problem.ts'
+import { storeMistakes } from './store.ts'
 
 const say = (path: Path, message: string): Mistake => ({ path, message })
 
@@ -61,7 +62,7 @@ function emailOverlaps(
   )
 }
 
-function server({ listen, operations, sessions, keys }: MainFile): readonly Mistake[] {
+function server({ listen, operations, sessions, keys, store }: MainFile): readonly Mistake[] {
   const shared = operations && operations.port === listen.port && listen.port !== 0
   return [
     ...(shared && operations.address === listen.address
@@ -73,6 +74,7 @@ function server({ listen, operations, sessions, keys }: MainFile): readonly Mist
     ...(sessions.idle > sessions.max
       ? [say(['sessions', 'idle'], 'longer than sessions.max, so never reached; write a shorter time')]
       : []),
+    ...storeMistakes(store).map(({ path, message }) => say(['store', ...path], message)),
   ]
 }
 

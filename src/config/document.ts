@@ -126,10 +126,18 @@ function keyRows(parent: Node, key: string, prefix: string): readonly Row[] {
 
 function inside(node: Node, name: string): readonly Row[] {
   if (node.properties) return Object.keys(node.properties).flatMap((key) => keyRows(node, key, `${name}.`))
+  if (node.oneOf) return branchRows(node.oneOf as readonly Node[], name)
   const items = node.items as Node | undefined
   if (items?.properties) return inside(items, `${name}[]`)
   const values = typeof node.additionalProperties === 'object' ? (node.additionalProperties as Node) : undefined
   return values?.properties ? inside(values, `${name}.<id>`) : []
+}
+
+/** Keys of a part that has several shapes; what tells the shapes apart stands before the keys of each. */
+function branchRows(branches: readonly Node[], name: string): readonly Row[] {
+  return branches.flatMap((branch) =>
+    Object.keys(branch.properties ?? {}).flatMap((key) => keyRows(branch, key, `${name}.`)),
+  )
 }
 
 function typeOf(node: Node): string {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { clientSchema } from './clients.ts'
 import { duration, emailDomain, name, network, path, url } from './fields.ts'
+import { storeSchema } from './store.ts'
 
 const brandSchema = z.strictObject({
   name: z.string().min(1).max(60).default('Lotse').describe('The name of the cloud, as people know it.'),
@@ -93,12 +94,7 @@ export const serverFields = {
     .array(network())
     .default([])
     .describe('Addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed.'),
-  store: z
-    .strictObject({
-      kind: z.literal('embedded').describe('SQLite in one file, for one serving process.'),
-      path: path().describe('The file; its folder must exist.'),
-    })
-    .describe('What is remembered, and where.'),
+  store: storeSchema.describe('What is remembered, and where.'),
   keys: z
     .strictObject({
       dir: path().prefault('./keys').describe('The folder of the root secret and of imported keys.'),

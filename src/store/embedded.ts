@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Clock, Log } from '../core/ports.ts'
 import { groupCommit, unavailable } from './commit.ts'
 import { durableShelf } from './durable.ts'
+import { checkEntry, checkedTtl, checkKey, isKey } from './limits.ts'
 import { takeServeLock } from './lock.ts'
 import { migrate, refuseNewer, steps, versionOf } from './schema.ts'
 import type { Shelf, Write } from './shelf.ts'
@@ -199,29 +200,8 @@ const laterByTimer: Later = (work, milliseconds) => {
 }
 
 function rowOf(kind: Kind, id: string, value: string, expiresAt: number, links: Links = {}): Write {
-  const { alias, groups = [] } = links
-  checkKey(id)
-  if (alias !== undefined) checkKey(alias)
-  for (const group of groups) checkKey(group)
-  if (groups.length > 5) throw new RangeError(`${kind.name}: an entry has at most 5 groups`)
-  if (value.length > 1_048_576 || !value.isWellFormed()) {
-    throw new RangeError(`${kind.name}: a value is well-formed text of at most 1 MiB`)
-  }
-  return { kind: kind.name, id, value, expiresAt, alias, groups }
-}
-
-/** SQLite would turn every lone surrogate into U+FFFD, and two keys into one. */
-function isKey(key: string): boolean {
-  return key.length <= 512 && key.isWellFormed()
-}
-
-function checkKey(key: string): void {
-  if (!isKey(key)) throw new RangeError('a key is well-formed text of at most 512 characters')
-}
-
-function checkedTtl(ttl: number): number {
-  if (!(ttl >= 1)) throw new RangeError(`a ttl is at least 1 second, not ${ttl}`)
-  return ttl
+  checkEntry(kind, id, value, links)
+  return { kind: kind.name, id, value, expiresAt, alias: links.alias, groups: links.groups ?? [] }
 }
 
 function attempt<T>(work: () => T): T {

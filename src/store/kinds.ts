@@ -6,40 +6,40 @@ import type { Kind } from './store.ts'
  */
 export const kinds = {
   /** A browser's single sign-on; alias: its uid. Groups: `session:UID`, `proof:ID`. */
-  Session: { name: 'Session', durable: true },
+  Session: { name: 'Session', durable: true, lapses: true },
   /** What a person let a client do. Groups: `grant:ID`, `session:UID`, `proof:ID`, `client:ID`. */
-  Grant: { name: 'Grant', durable: true },
+  Grant: { name: 'Grant', durable: true, lapses: true },
   /** Works for weeks; a consumed one must stay consumed. */
-  RefreshToken: { name: 'RefreshToken', durable: true },
+  RefreshToken: { name: 'RefreshToken', durable: true, lapses: true },
   /** Opaque ones; told to a client, so kept. */
-  AccessToken: { name: 'AccessToken', durable: true },
-  ClientCredentials: { name: 'ClientCredentials', durable: true },
+  AccessToken: { name: 'AccessToken', durable: true, lapses: true },
+  ClientCredentials: { name: 'ClientCredentials', durable: true, lapses: true },
   /** A terminal waits for it for minutes and cannot begin again by itself; alias: the user code. */
-  DeviceCode: { name: 'DeviceCode', durable: true },
+  DeviceCode: { name: 'DeviceCode', durable: true, lapses: true },
   /** JWT access tokens that were given back, by jti: the tokens themselves are not stored. */
   RevokedToken: { name: 'RevokedToken', durable: true },
   /** A jti that was seen, and a logout that was heard, must stay so: an attacker may choose the moment of a crash. */
   ReplayDetection: { name: 'ReplayDetection', durable: true },
   /** A crash destroys it, and so never makes it usable again: lives a minute, the client begins again. */
-  AuthorizationCode: { name: 'AuthorizationCode', durable: false },
-  PushedAuthorizationRequest: { name: 'PushedAuthorizationRequest', durable: false },
-  Interaction: { name: 'Interaction', durable: false },
+  AuthorizationCode: { name: 'AuthorizationCode', durable: false, lapses: true },
+  PushedAuthorizationRequest: { name: 'PushedAuthorizationRequest', durable: false, lapses: true },
+  Interaction: { name: 'Interaction', durable: false, lapses: true },
   /** A sign-in that waits for its upstream's answer, by `state`. */
-  Pending: { name: 'Pending', durable: false },
+  Pending: { name: 'Pending', durable: false, lapses: true },
   /** An upstream's answer that came by a cross-site POST and waits for the GET of its browser, by ticket. */
-  Parked: { name: 'Parked', durable: false },
+  Parked: { name: 'Parked', durable: false, lapses: true },
   /** A request to a wallet that waits to be fetched or to be answered, by its id. */
-  WalletTurn: { name: 'WalletTurn', durable: false },
+  WalletTurn: { name: 'WalletTurn', durable: false, lapses: true },
   /** An answer of a wallet on another device that the page of its sign-in has yet to fetch: its ticket, by `state`. */
-  WalletAnswer: { name: 'WalletAnswer', durable: false },
+  WalletAnswer: { name: 'WalletAnswer', durable: false, lapses: true },
   /** The strength that the rules want of a sign-in before it gives anything, by the sign-in's uid. */
-  Wanted: { name: 'Wanted', durable: false },
+  Wanted: { name: 'Wanted', durable: false, lapses: true },
   /** What an upstream proved (or why not), between its answer and the end of the sign-in in the same browser. */
-  Proven: { name: 'Proven', durable: false },
+  Proven: { name: 'Proven', durable: false, lapses: true },
   /** Counters against guessing; they count minutes, and a crash is not the guesser's to make. */
   Attempts: { name: 'Attempts', durable: false },
   /** The upstream's answer on which tokens rest. Groups: see lifecycle/proofs.ts. */
-  Proof: { name: 'Proof', durable: true },
+  Proof: { name: 'Proof', durable: true, lapses: true },
   /** When a proof was proven that is past its grace and whose upstream does not answer; -1 where it cannot be asked. By the proof's id. */
   Silent: { name: 'Silent', durable: true },
   /** Something that is to end, and why; until all of it has ended. */

@@ -5,6 +5,11 @@
 export interface Kind {
   readonly name: string
   readonly durable: boolean
+  /**
+   * Whoever has one gets in by it. A store that finds that it lost acknowledged writes (a replica that was behind became the primary)
+   * gives back none of those that were written before: one of them may have been used or revoked since.
+   */
+  readonly lapses?: boolean
 }
 
 export interface Entry {

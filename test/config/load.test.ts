@@ -13,7 +13,7 @@ const has = (problems: readonly string[], what: RegExp) =>
 test('the least configuration loads, with defaults filled in and paths counted from its folder', async () => {
   const loaded = await loadMain(server)
   assert.ok(loaded.ok)
-  assert.equal(loaded.config.store.path, '/etc/lotse/lotse.db')
+  assert.deepEqual(loaded.config.store, { kind: 'embedded', path: '/etc/lotse/lotse.db' })
   assert.equal(loaded.config.keys.dir, '/etc/lotse/keys')
   assert.equal(loaded.config.audit.path, '-')
   assert.equal(loaded.config.sessions.idle, 3600)

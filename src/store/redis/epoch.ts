@@ -1,0 +1,83 @@
+import type { Log } from '../../core/ports.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { Connection } from './connection.ts'
+import { scripts } from './scripts.ts'
+
+/**
+ * How a gateway knows that a primary has lost writes that were acknowledged to it, although every server says of itself that all is
+ * well: Redis replicates after it answered, and a server that was started anew has what it had on disk.
+ *
+ * Writes are numbered in the store (`n`). Whoever first meets a server as the primary, or one that was started anew since, notes
+ * down as a new run the number from which it goes on (`base`), before anything is written there; scripts refuse to work for whom has
+ * not looked since. Each gateway remembers the run it knows and the last write that was acknowledged to it: where a later run
+ * began below that, or the store knows nothing of its run, acknowledged writes are missing.
+ *
+ * What is missing may be that a token was used, or that it was revoked. Nobody can tell which, so the epoch ends: all entries
+ * of kinds that lapse (kinds.ts) which were written before are believed no more, and people sign in again.
+ *
+ * Not seen: a loss that no running gateway lived through, such as a restore from a backup while all were stopped.
+ */
+export interface Memory {
+  /** A write of a run was acknowledged, and must not be missing later. */
+  acknowledge(run: number, write: number): void
+  /**
+   * Looks at a server before it is used, and from time to time.
+   * @returns the number of the run that it is in
+   * @throws {StoreUnavailable} where it is no primary, or the store there is not one of this installation and version
+   */
+  look(connection: Connection): Promise<number>
+}
+
+export interface MemoryOptions {
+  readonly prefix: string
+  /** A text that only this installation's root secret makes. */
+  readonly root: string
+  readonly log: Log
+}
+
+/** The version of what scripts.ts writes; a change of it needs a step from each version before. */
+export const SCHEMA = 1
+
+export function openMemory({ prefix, root, log }: MemoryOptions): Memory {
+  let known = { run: 0, acknowledged: 0, epoch: 1 }
+  return {
+    acknowledge(run, write) {
+      if (run === known.run && write > known.acknowledged) known = { ...known, acknowledged: write }
+    },
+    async look(connection) {
+      const server = await identityOf(connection)
+      const { run, acknowledged, epoch } = known
+      const args = [server, String(run), String(acknowledged), String(epoch), root, String(SCHEMA)]
+      const reply = await connection
+        .call('EVALSHA', scripts.look.sha, '2', `${prefix}state`, `${prefix}runs`, ...args)
+        .catch(refused)
+      const [number, writes, current, missing] = reply as readonly [number, number, number, number]
+      if (missing === 1)
+        log('error', 'the store has lost acknowledged writes: everybody has to sign in again', { epoch: current })
+      // In the same run a write may have been acknowledged meanwhile.
+      const last = number === known.run && missing === 0 ? Math.max(known.acknowledged, acknowledged) : writes
+      known = { run: number, acknowledged: last, epoch: current }
+      return number
+    },
+  }
+}
+
+/** @returns an id that is another for every server, and for each start of it */
+async function identityOf(connection: Connection): Promise<string> {
+  const [role] = (await connection.call('ROLE')) as readonly [string]
+  if (role !== 'master') throw new StoreUnavailable('redis: this server is a replica')
+  const run = /^run_id:(\S+)/m.exec(String(await connection.call('INFO', 'server')))?.[1]
+  if (run === undefined) throw new StoreUnavailable('redis: the server does not say which run it is (INFO server)')
+  return run
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  ROOT: 'what is under this prefix was written with another root secret; give each installation its own store.prefix, or this one its old secret',
+  SCHEMA: 'a newer version wrote this store; use that, or a backup from before',
+}
+
+function refused(error: unknown): never {
+  const reason = REFUSALS[/^[A-Z]+/.exec((error as Error).message)?.[0] ?? '']
+  if (reason !== undefined) throw new StoreUnavailable(reason, { cause: error })
+  throw error
+}

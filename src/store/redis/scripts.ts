@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto'
+
+/*
+ * What happens on the server, each as one step. All keys have one hash tag, so that they lie in one slot of a Cluster:
+ *
+ * state           hash: schema, root (a text only this root secret reads), n (writes so far), e (epoch), k (number of the current run)
+ * runs            list: `number run base mended`, one for each time another server, or one that was started anew, became the primary
+ * e:KIND:ID       hash: v (value), x (end), c (consumed at), a (alias), g (groups), e (epoch, of kinds that lapse)
+ * a:KIND:ALIAS    the ID that has this alias
+ * g:GROUP         sorted set of KIND:ID, by their ends; k:KIND the same of ID
+ * r:GROUP         until when the group is revoked
+ *
+ * IDs, aliases, groups and values are concealed (conceal.ts). Ends are Unix seconds of the gateway's clock and decide; the server's
+ * own expiry comes a minute later and only tidies up, so that clocks may differ.
+ */
+
+/** What every script begins with: KEYS[1] state; ARGV prefix, number of the run, now. */
+const prelude = `
+local S, P, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local s = redis.call('HMGET', S, 'k', 'e')
+-- This server has become the primary, or lost its data, since the gateway looked last: it has to look first.
+if s[1] ~= ARGV[2] then return redis.error_reply('LOOK the primary has changed') end
+local E = s[2]
+local function count() return redis.call('HINCRBY', S, 'n', 1) end
+local function entryKey(kind, id) return P .. 'e:' .. kind .. ':' .. id end
+local function live(key)
+  local r = redis.call('HMGET', key, 'v', 'x', 'c', 'e', 'a')
+  if not r[1] or tonumber(r[2]) <= now or (r[4] and r[4] ~= E) then return nil end
+  return r
+end
+local function entry(r) return { r[1], r[2], r[3] } end
+local function forget(kind, id)
+  local key = entryKey(kind, id)
+  local l = redis.call('HMGET', key, 'a', 'g')
+  if l[1] and redis.call('GET', P .. 'a:' .. kind .. ':' .. l[1]) == id then redis.call('DEL', P .. 'a:' .. kind .. ':' .. l[1]) end
+  if l[2] then for g in string.gmatch(l[2], '%S+') do redis.call('ZREM', P .. 'g:' .. g, kind .. ':' .. id) end end
+  redis.call('ZREM', P .. 'k:' .. kind, id)
+  redis.call('DEL', key)
+end
+-- An index goes with the last of what it finds; what has ended is taken out a little at a time.
+local function index(key, member, x, ms)
+  local left = redis.call('PTTL', key)
+  redis.call('ZADD', key, x, member)
+  if ms == 'inf' then redis.call('PERSIST', key)
+  elseif left ~= -1 and left < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
+  local ended = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 20)
+  if #ended > 0 then redis.call('ZREM', key, unpack(ended)) end
+end
+local function links(kind, id, x, ms, alias, groups)
+  if alias ~= '' then
+    redis.call('SET', P .. 'a:' .. kind .. ':' .. alias, id)
+    if ms ~= 'inf' then redis.call('PEXPIRE', P .. 'a:' .. kind .. ':' .. alias, ms) end
+  end
+  for g in string.gmatch(groups, '%S+') do index(P .. 'g:' .. g, kind .. ':' .. id, x, ms) end
+  index(P .. 'k:' .. kind, id, x, ms)
+end
+local function revoked(groups)
+  for g in string.gmatch(groups, '%S+') do
+    local till = redis.call('GET', P .. 'r:' .. g)
+    if till and tonumber(till) > now then return true end
+  end
+  return false
+end
+-- kind, id, value, end, its time on this server, whether it lapses, alias, groups
+local function write(kind, id, v, x, ms, lapses, alias, groups, consumed)
+  local key = entryKey(kind, id)
+  forget(kind, id)
+  redis.call('HSET', key, 'v', v, 'x', x)
+  if consumed then redis.call('HSET', key, 'c', consumed) end
+  if lapses == '1' then redis.call('HSET', key, 'e', E) end
+  if alias ~= '' then redis.call('HSET', key, 'a', alias) end
+  if groups ~= '' then redis.call('HSET', key, 'g', groups) end
+  if ms ~= 'inf' then redis.call('PEXPIRE', key, ms) end
+  links(kind, id, x, ms, alias, groups)
+end
+`
+
+/** Those that write answer with the number of the write first. */
+const bodies = {
+  get: `
+local r = live(entryKey(ARGV[4], ARGV[5]))
+return r and entry(r)`,
+  find: `
+local id = redis.call('GET', P .. 'a:' .. ARGV[4] .. ':' .. ARGV[5])
+local r = id and live(entryKey(ARGV[4], id))
+if not r or r[5] ~= ARGV[5] then return false end
+return { r[1], r[2], r[3], id }`,
+  put: `
+if revoked(ARGV[11]) then return { 0, 0 } end
+local n, r = count(), live(entryKey(ARGV[4], ARGV[5]))
+write(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], r and r[3])
+return { n, 1 }`,
+  add: `
+if revoked(ARGV[11]) or live(entryKey(ARGV[4], ARGV[5])) then return { 0, 0 } end
+local n = count()
+write(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11])
+return { n, 1 }`,
+  // keeps links and use; ARGV[10] is what the value has to be
+  replace: `
+local key = entryKey(ARGV[4], ARGV[5])
+local r = live(key)
+if not r or r[1] ~= ARGV[10] then return { 0, 0 } end
+local n = count()
+redis.call('HSET', key, 'v', ARGV[6], 'x', ARGV[7])
+if ARGV[8] == 'inf' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[8]) end
+links(ARGV[4], ARGV[5], ARGV[7], ARGV[8], r[5] or '', redis.call('HGET', key, 'g') or '')
+return { n, 1 }`,
+  take: `
+local r = live(entryKey(ARGV[4], ARGV[5]))
+if not r then return { 0, false } end
+local n = count()
+forget(ARGV[4], ARGV[5])
+return { n, entry(r) }`,
+  consume: `
+local key = entryKey(ARGV[4], ARGV[5])
+local r = live(key)
+if not r then return { 0, false } end
+if r[3] then return { 0, r[3] } end
+local n = count()
+redis.call('HSET', key, 'c', ARGV[3])
+return { n, 'first' }`,
+  delete: `
+local n = count()
+forget(ARGV[4], ARGV[5])
+return { n }`,
+  members: `
+local found = {}
+for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'g:' .. ARGV[4], '(' .. ARGV[3], '+inf')) do
+  if live(P .. 'e:' .. m) then found[#found + 1] = m end
+end
+return found`,
+  ids: `return redis.call('ZRANGEBYSCORE', P .. 'k:' .. ARGV[4], '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[5])`,
+  /** Entries of one kind by their ids, with what `lotse store export` needs beside them: alias and groups. */
+  many: `
+local found = {}
+for i = 5, #ARGV do
+  local key = entryKey(ARGV[4], ARGV[i])
+  local r = live(key)
+  if r then found[#found + 1] = { ARGV[i], r[1], r[2], r[3], r[5], redis.call('HGET', key, 'g') } end
+end
+return found`,
+  // group, until, its time on this server, how many members at once
+  revoke: `
+local n, r = count(), P .. 'r:' .. ARGV[4]
+local till = redis.call('GET', r)
+if not till or tonumber(till) < tonumber(ARGV[5]) then
+  redis.call('SET', r, ARGV[5])
+  if ARGV[6] ~= 'inf' then redis.call('PEXPIRE', r, ARGV[6]) end
+end
+local members = redis.call('ZRANGE', P .. 'g:' .. ARGV[4], 0, ARGV[7] - 1)
+for _, m in ipairs(members) do
+  local kind, id = string.match(m, '^(.-):(.*)$')
+  forget(kind, id)
+  redis.call('ZREM', P .. 'g:' .. ARGV[4], m)
+end
+return { n, #members }`,
+  check: `return { count() }`,
+} as const
+
+/**
+ * What a gateway asks before it uses a server, and once a second: KEYS state, runs; ARGV the server's run, what it knows (number of
+ * the run, the last write that was acknowledged to it there, epoch), root, schema. Answers with number of the run, writes so far,
+ * epoch, and whether acknowledged writes are missing: epoch.ts says how that is known.
+ */
+const look = `
+local S, R = KEYS[1], KEYS[2]
+local run, k, acked, epoch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local s = redis.call('HMGET', S, 'schema', 'root', 'n', 'e', 'k')
+if s[1] and tonumber(s[1]) > tonumber(ARGV[6]) then return redis.error_reply('SCHEMA ' .. s[1]) end
+if s[2] and s[2] ~= ARGV[5] then return redis.error_reply('ROOT another root secret') end
+local n, e, now = tonumber(s[3] or 0), tonumber(s[4] or 1), tonumber(s[5] or 0)
+local missing, mended, own = false, false, k == 0
+for _, text in ipairs(redis.call('LRANGE', R, 0, -1)) do
+  local number, name, base, flag = string.match(text, '^(%d+) (%S+) (%d+) (%d)$')
+  if tonumber(number) == k then own = true end
+  if tonumber(number) > k and tonumber(base) < acked then
+    if flag == '1' then mended = true else missing = true end
+  end
+end
+if k > 0 and not mended and (not own or k > now or (k == now and n < acked)) then missing = true end
+local last = redis.call('LINDEX', R, -1)
+if missing or not last or not s[5] or string.match(last, '^%d+ (%S+)') ~= run then
+  now = math.max(now, k) + 1
+  if missing then e = math.max(e, epoch) + 1 end
+  redis.call('HSET', S, 'schema', ARGV[6], 'root', ARGV[5], 'n', n, 'e', e, 'k', now)
+  redis.call('RPUSH', R, now .. ' ' .. run .. ' ' .. n .. ' ' .. (missing and 1 or 0))
+  redis.call('LTRIM', R, -500, -1)
+end
+return { now, n, e, missing and 1 or 0 }`
+
+export type ScriptName = keyof typeof bodies | 'look'
+
+export interface Script {
+  readonly text: string
+  /** By which the server knows it. */
+  readonly sha: string
+}
+
+const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
+
+export const scripts: Readonly<Record<ScriptName, Script>> = {
+  ...(Object.fromEntries(Object.entries(bodies).map(([name, body]) => [name, script(prelude + body)])) as Record<
+    keyof typeof bodies,
+    Script
+  >),
+  look: script(look),
+}

@@ -1,0 +1,99 @@
+import type { Clock, Log } from '../../core/ports.ts'
+import type { Store, StoreUnavailable } from '../store.ts'
+import { type Client, openClient } from './client.ts'
+import { concealer } from './conceal.ts'
+import { type Access, textOf } from './connection.ts'
+import { openMemory } from './epoch.ts'
+import { type Locator, openLocator, type Place } from './locate.ts'
+import { verbsOn } from './verbs.ts'
+
+export interface RedisOptions extends Pick<Place, 'topology' | 'servers' | 'primary' | 'sentinelAccess' | 'access'> {
+  readonly access: Access
+  /** What all keys of this installation begin with. */
+  readonly prefix: string
+  /** How many replicas have to hold a write before it is told of; 0 where there are none. */
+  readonly replicas: number
+  /** 32 bytes for a purpose, from the root secret: what is stored is concealed by it. */
+  readonly derive: (purpose: string) => Buffer
+  readonly now: Clock
+  readonly log?: Log
+  /** `serve`: looks after the primary once a second. `command`: an operator's command beside it. `serve` if absent. */
+  readonly mode?: 'serve' | 'command'
+}
+
+/** Milliseconds: how long a primary may be looked for at the start, and between two looks at it. */
+const START = 10_000
+const EVERY = 1000
+
+/**
+ * The store on Redis or Valkey: one server, the primary that Sentinels name, or the node of a Cluster that has the gateway's keys.
+ * @throws {StoreUnavailable} where no primary is found within ten seconds, or what is there is not for this installation
+ */
+export async function openRedis(options: RedisOptions): Promise<Store> {
+  const { prefix, derive, access, replicas, log = () => {} } = options
+  const hidden = concealer(derive)
+  const tagged = `{${prefix}}:`
+  const memory = openMemory({ prefix: tagged, root: hidden.conceal('root', prefix), log })
+  const locator = openLocator({ ...options, key: `${tagged}state` })
+  const client = openClient({ access, prefix: tagged, replicas, memory, log, locator })
+  try {
+    await first(client)
+  } catch (error) {
+    client.close()
+    throw error
+  }
+  const verbs = verbsOn(client, hidden, options.now)
+  const stop = options.mode === 'command' ? () => {} : everySecond(() => lookAfter(client, locator, verbs))
+  return {
+    ...verbs,
+    async close() {
+      stop()
+      client.close()
+    },
+  }
+}
+
+async function first(client: Client): Promise<void> {
+  const until = performance.now() + START
+  for (;;) {
+    try {
+      return void (await client.reach())
+    } catch (error) {
+      const refusal = client.refusal()
+      if (refusal || performance.now() > until) throw refusal ?? error
+    }
+  }
+}
+
+/**
+ * Finds out early what a request would find out late: that another server is the primary now, that this one is cut off from its
+ * replicas and so may be the primary no more, or that it is not what it was.
+ */
+async function lookAfter(client: Client, locator: Locator, verbs: Pick<Store, 'check'>): Promise<void> {
+  const session = await client.reach()
+  const elsewhere = await locator.locate().then(
+    (address) => textOf(address) !== textOf(session.address),
+    () => false, // sentinels that are away say nothing about the primary
+  )
+  if (elsewhere) return session.destroy()
+  await session.look()
+  await verbs.check().then(
+    () => client.doubt(undefined),
+    (error) => client.doubt(error as StoreUnavailable),
+  )
+}
+
+/** Does something once a second and never twice at once; what it finds is told by the operations that fail. */
+function everySecond(work: () => Promise<void>): () => void {
+  let busy = false
+  const timer = setInterval(() => {
+    if (busy) return
+    busy = true
+    work()
+      .catch(() => {})
+      .finally(() => {
+        busy = false
+      })
+  }, EVERY).unref()
+  return () => clearInterval(timer)
+}
