@@ -1,11 +1,32 @@
-import { LoginError } from '../../core/errors.ts'
+import type { Proof } from '../../core/subject.ts'
 import type { Answer, Challenge, Connector, ConnectorPorts, Proved } from '../connector.ts'
-import { answers, queryOf } from './dcql.ts'
+import type { Binding, Credential, Evidence } from './credential.ts'
+import { presented } from './credentials/presented.ts'
+import { type Answered, answers, matched, queryOf } from './dcql.ts'
+import { fetchable, type Lists } from './issuers.ts'
+import { openDocuments } from './keys/documents.ts'
+import { openAnchors } from './keys/x509.ts'
 import type { WalletConfig } from './options.ts'
-import { type Asking, exchangesIn, linkTo, memoOf, newExchanges, requestObject } from './request.ts'
+import type { Leniency, VerifyPorts } from './ports.ts'
+import { refusal } from './refusal.ts'
+import { type Asking, clientIdOf, exchangesIn, linkTo, memoOf, newExchanges, requestObject } from './request.ts'
 import { vpTokenIn } from './response.ts'
 import type { WalletView } from './side.ts'
 import { openSigner } from './signer.ts'
+import { subjectFrom } from './subject.ts'
+import { type Judged, judge } from './trust.ts'
+
+/** Whom the connector believes, and by what. */
+interface Trust {
+  readonly ports: VerifyPorts
+  readonly lists: Lists
+  readonly evidence: readonly Evidence[]
+}
+
+interface Wallet {
+  readonly asking: Asking
+  readonly trust: Trust
+}
 
 /**
  * A connector to wallets.
@@ -14,15 +35,29 @@ import { openSigner } from './signer.ts'
 export function openWallet(config: WalletConfig, ports: ConnectorPorts): Connector {
   const query = queryOf(config, () => [])
   const asking: Asking = { config, ports, query, signer: openSigner(config, ports.callback.hostname) }
+  const trust = trustOf(config, ports)
   return {
     id: config.id,
     begin: async (state) => begin(asking, state),
-    complete: (answer) => complete(asking, answer),
+    complete: (answer) => complete({ asking, trust }, answer),
     wallet: {
       view: (memo) => view(asking, memo),
       request: (memo, asked) => requestObject(asking, exchangesIn(asking, memo), asked),
     },
   }
+}
+
+function trustOf(config: WalletConfig, { now, fetch }: ConnectorPorts): Trust {
+  const lists: Lists = () => undefined
+  const roots = Object.entries(config.anchors).filter((each): each is [string, string] => typeof each[1] === 'string')
+  const ports: VerifyPorts = {
+    now,
+    documents: openDocuments({ fetch, now }),
+    anchors: openAnchors(Object.fromEntries(roots)),
+    allowed: fetchable(config, lists),
+    lenient: new Set(config.lenient as Leniency[]),
+  }
+  return { ports, lists, evidence: [] }
 }
 
 function begin(asking: Asking, state: string): Challenge {
@@ -50,13 +85,47 @@ function view(asking: Asking, memo: Answer['memo']): WalletView {
   }
 }
 
-async function complete(asking: Asking, { memo, form }: Answer): Promise<Proved> {
-  const { config } = asking
-  const { state, all } = exchangesIn(asking, memo)
+async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved> {
+  const { asking, trust } = wallet
+  const { config, ports } = asking
+  const { state, until, all } = exchangesIn(asking, memo)
   const exchange = all.find(({ id }) => id === form?.get('request'))
-  if (!form || !exchange) throw rejected('it answers no request of this sign-in')
-  const answered = answers(config, await vpTokenIn(form, exchange, { state, response: config.response }))
-  throw rejected(`${answered.length} presentations cannot be verified yet`)
+  if (!form || !exchange) throw refusal('it answers no request of this sign-in')
+  const at = ports.now()
+  if (at >= until) throw refusal('it came after its request had ended')
+  const vpToken = await vpTokenIn(form, exchange, { state, response: config.response })
+  const binding = { nonce: exchange.nonce, audience: clientIdOf(asking, exchange) }
+  const found = matched(config, await checked(answers(config, vpToken), binding, trust.ports))
+  const judged = judge({ config, lists: trust.lists, evidence: trust.evidence }, found, at)
+  return proofOf(wallet, judged, at)
 }
 
-const rejected = (why: string) => new LoginError('upstream_rejected', `the wallet's answer was refused: ${why}`)
+/** Each presentation by itself; the first that fails ends it. */
+async function checked(answered: readonly Answered[], binding: Binding, ports: VerifyPorts) {
+  const all: { readonly asked: Answered['asked']; readonly credentials: readonly Credential[] }[] = []
+  for (const { asked, presentation } of answered)
+    all.push({ asked, credentials: await presented(asked.format, presentation, binding, ports) })
+  return all
+}
+
+/** What a recheck needs: of each credential its issuer and where its status stands. */
+interface Kept {
+  readonly rests: readonly Pick<Evidence, 'issuer' | 'status' | 'validUntil'>[]
+}
+
+/** Binds what is sealed to one connector and one person: it opens nowhere else. */
+const sealContext = ({ id }: WalletConfig, subject: string) => `wallet\n${id}\n${subject}`
+
+/** Good as long as the connector's answers are, and no longer than anything that it rests on. */
+function proofOf({ asking: { config, ports } }: Wallet, judged: Judged, at: number): Proof {
+  const { subject, validUntil } = subjectFrom(judged, config, at)
+  const goodUntil = Math.min(at + config.maxProofAge, validUntil ?? Number.POSITIVE_INFINITY)
+  const kept: Kept = {
+    rests: judged.rests.map(({ issuer, status, validUntil }) => ({
+      issuer,
+      status,
+      ...(validUntil !== undefined && { validUntil }),
+    })),
+  }
+  return { subject, provenAt: at, goodUntil, sealed: ports.seal(JSON.stringify(kept), sealContext(config, subject.id)) }
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import type { Browser, Page } from '../support/browser.ts'
+import { authority, type Certified } from '../support/certificate.ts'
+import { freePort, startGateway, type TestGateway } from '../support/gateway.ts'
+import { authorization, loginPath, person } from '../support/sign-in.ts'
+import {
+  type Held,
+  type Holder,
+  holder,
+  type Issuer,
+  issue,
+  issuerOf,
+  open,
+  present,
+  type Read,
+} from '../support/wallet.ts'
+
+export const VCT = 'https://credentials.corp.example/employee'
+
+/** Everything that a sign-in by a wallet needs: the gateway with a certificate of its own, an issuer, and a person's wallet. */
+export interface WalletWorld {
+  readonly gateway: TestGateway
+  readonly corp: Issuer
+  /** An issuer under the same root that the configuration does not name. */
+  readonly stranger: Issuer
+  readonly ada: Holder
+  /** Ada's credential, from corp. */
+  readonly held: Held
+  close(): Promise<void>
+}
+
+const claims = { employee_id: 'ada-1', given_name: 'Ada', roles: ['developer'] }
+
+/** A credential of corp's. */
+export const employee = (by: Issuer, to: Holder, more: Partial<typeof claims> & { status?: object } = {}): Held => {
+  const { status, ...said } = more
+  return issue(by, { vct: VCT, claims: { ...claims, ...said }, ...(status && { open: { status } }) }, to)
+}
+
+export interface Options {
+  /** More options of the connector `gaiax`, in YAML. */
+  readonly more?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Who signs requests; the gateway's own certificate by default. */
+  readonly verifier?: Certified
+}
+
+/** @param options of the connector `gaiax`; there are `plain`, `qr` and `other` beside it */
+export async function startWalletWorld({ more = '', env = {}, verifier }: Options = {}): Promise<WalletWorld> {
+  const root = authority('Root of corp')
+  const corp = issuerOf('https://hr.corp.example', root)
+  const own = verifier ?? authority('Root of verifiers').issue({ name: 'login.example', dns: ['login.example'] })
+  const connector = (id: string, options = '') => `
+  - id: ${id}
+    type: wallet
+    label: Wallet ${id}
+    domain: ${id}
+    certificate: { env: CHAIN }
+    privateKey: { env: KEY }
+    credentials:
+      - id: employee
+        format: dc+sd-jwt
+        types: ['${VCT}']
+        about: person
+        issuedBy: [{ anchor: corp, id: 'https://hr.corp.example' }]
+        claims: [{ path: employee_id }, { path: [roles], values: [developer, operator] }]
+        subject: { claim: employee_id }
+        acr: substantial
+    anchors: { corp: { env: CORP_ROOT } }
+${options}`
+  const gateway = await startGateway({
+    port: await freePort(),
+    env: {
+      CHAIN: own.chain,
+      KEY: String(own.key.export({ type: 'pkcs8', format: 'pem' })),
+      CORP_ROOT: root.root,
+      ...env,
+    },
+    config: `
+brand: { name: Cloud Nord }
+connectors:
+${connector('gaiax', more)}
+${connector('qr', '    crossDevice: on\n    browserApi: on')}
+${connector('other')}
+${connector('plain', '    clientIdPrefix: redirect_uri\n    response: plain')}
+targets: [{ id: argo, type: oidc, label: Argo CD, audience: https://argo.example }]
+clients: [{ id: kubectl, label: kubectl, native: true, target: argo, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh, device], offlineAccess: true }]
+rules:
+  - name: developers
+    from: [gaiax, qr, other, plain]
+    each: { claim: roles, pattern: '<role>' }
+    give: [{ target: argo, group: 'team-<role>' }]
+`,
+  })
+  const ada = holder()
+  return {
+    gateway,
+    corp,
+    stranger: issuerOf('https://hr.else.example', root),
+    ada,
+    held: employee(corp, ada),
+    close: () => gateway.close(),
+  }
+}
+
+/** A sign-in that waits for a wallet, in a browser of its own. */
+export interface Waiting {
+  readonly who: Browser
+  readonly page: Page
+  readonly verifier: string
+  /** What opens a wallet on this device. */
+  readonly link: string
+}
+
+export const via = (gateway: TestGateway, connector: string, more: Record<string, string> = {}) =>
+  authorization(gateway, 'kubectl', { connector, scope: 'openid offline_access', prompt: 'consent', ...more })
+
+/** Begins a sign-in and stands at the page that waits. */
+export async function waiting(gateway: TestGateway, connector = 'gaiax', who = person()): Promise<Waiting> {
+  const { url, verifier } = via(gateway, connector)
+  const page = await who.get(url)
+  assert.equal(page.status, 200, page.text)
+  assert.match(page.location.pathname, /^\/wallet\/wait\//)
+  return { who, page, verifier, link: linkOf(page) }
+}
+
+const unescaped = (text: string) => text.replaceAll('&amp;', '&')
+
+export const linkOf = (page: Page): string =>
+  unescaped(/class="button block" href="([^"]+)"/.exec(page.text)?.[1] ?? assert.fail(page.text))
+
+/** Fetches what stands behind a link, and makes the answer that fits. */
+export async function answerFor(
+  { held, ada }: WalletWorld,
+  link: string,
+): Promise<{ read: Read; vpToken: Record<string, string[]> }> {
+  const read = await open(link)
+  return { read, vpToken: { employee: [present(held, ada, read)] } }
+}
+
+export { loginPath }
