@@ -47,12 +47,12 @@ function idOf({ asked, credential }: Found): string {
   // Without `iss` a certificate's subject is the issuer's name, which another anchor may give to another.
   const name = /^(did|https):/.test(issuer.id) ? issuer.id : `${issuer.anchor}/${issuer.id}`
   const scope = name.replaceAll('%', '%25').replaceAll('!', '%21')
-  if (asked.subject === 'holder') return `key:${scope}!${holder}`
+  if (asked.subject === 'holder') return `holder:${scope}!${holder}`
   const path = asked.subject.claim
   const label = path.join('/')
   const [value, ...more] = valuesAt(credential.claims, path)
   if (more.length > 0) throw unusable(label, 'has several values; it is what identifies the person')
-  return `${label.replaceAll('%', '%25').replaceAll(':', '%3a')}:${scope}!${readSubjectId({ [label]: value }, label)}`
+  return `claim:${label.replaceAll('%', '%25').replaceAll(':', '%3a')}:${scope}!${readSubjectId({ [label]: value }, label)}`
 }
 
 function claimsOf({ persons, organisation }: Judged): Readonly<Record<string, Json>> {
