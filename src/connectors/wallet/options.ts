@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { duration, isLoopback, network, secretReference, urlWithQuery } from '../../config/fields.ts'
 import { connectorFields } from '../../config/schema.ts'
 import { proxyUrl } from '../proxy.ts'
+import { type Leniency, leniencies } from './ports.ts'
 
 /** The name of a credential, an anchor or a list in this connector; the first stands in queries (DCQL allows no dots there). */
 const word = () => z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'not a name; write letters, digits, - _ (64 at most)')
@@ -210,7 +211,7 @@ export const walletOptions = {
     .default([])
     .describe('Credentials about organisations that the operator brought: Gaia-X Tagus (JSON-LD) or Loire (JWT).'),
   lenient: z
-    .array(word())
+    .array(z.enum(Object.keys(leniencies) as [Leniency, ...Leniency[]]))
     .default([])
     .describe('Deviations from the standards that are taken, by their names; docs/gaia-x-profile.md.'),
   allowPrivate: z

@@ -10,7 +10,7 @@ export const SKEW = 60
 
 /** By what credentials are judged. */
 export interface Policy {
-  readonly config: Pick<WalletConfig, 'credentials' | 'require' | 'lenient'>
+  readonly config: Pick<WalletConfig, 'credentials' | 'require'> & { readonly lenient: readonly string[] }
   readonly lists: Lists
   /** What the operator brought about organisations, after its signatures were checked. */
   readonly evidence: readonly Evidence[]

@@ -1,0 +1,28 @@
+import type { Credential, Evidence } from './credential.ts'
+import type { Found } from './dcql.ts'
+import type { WalletConfig } from './options.ts'
+import type { Judged } from './trust.ts'
+
+/** What a proof keeps, sealed, of a presentation: enough to judge it again, and nothing by which it could be presented again. */
+interface Kept {
+  readonly id: string
+  readonly credential: Evidence
+}
+
+/** The credentials that a wallet brought and that counted, as a text. What the operator brought is read from there again. */
+export function keep({ persons, organisation }: Judged, found: readonly Found[]): string {
+  const counted = new Set<unknown>([...persons, ...(organisation?.by ?? [])].map(({ credential }) => credential))
+  const kept = found.flatMap(({ asked, credential }): readonly Kept[] =>
+    counted.has(credential) ? [{ id: asked.id, credential }] : [],
+  )
+  return JSON.stringify(kept)
+}
+
+/** The same again; undefined where the configuration asks for one of them no longer, so that nothing can be said of it. */
+export function kept({ credentials }: Pick<WalletConfig, 'credentials'>, text: string): readonly Found[] | undefined {
+  const found = (JSON.parse(text) as readonly Kept[]).map(({ id, credential }) => ({
+    asked: credentials.find((each) => each.id === id),
+    credential: credential as Credential,
+  }))
+  return found.every((each): each is Found => each.asked !== undefined) ? found : undefined
+}

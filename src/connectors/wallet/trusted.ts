@@ -1,0 +1,102 @@
+import { X509Certificate } from 'node:crypto'
+import type { ConnectorPorts } from '../connector.ts'
+import type { Evidence } from './credential.ts'
+import { fetchable, type Lists } from './issuers.ts'
+import { openDocuments } from './keys/documents.ts'
+import { type Anchors, openAnchors } from './keys/x509.ts'
+import type { WalletConfig } from './options.ts'
+import type { Leniency, VerifyPorts } from './ports.ts'
+import { issuersIn, openSources, pemIn, type Sources } from './sources.ts'
+import type { Policy } from './trust.ts'
+
+/** Whom a connector believes, as its configuration, its registries and the operator's evidence say it at this moment. */
+export interface Trusted {
+  /** What presentations are verified by. */
+  ports(): VerifyPorts
+  /** What their credentials are judged by. */
+  policy(): Policy
+  /** Waits for what was never read. Never rejects. */
+  ready(): Promise<void>
+  /** Begins with what is due by the time. */
+  tend(): void
+  /** The key identifiers of an anchor's certificates, base64url. */
+  keyIds(anchor: string): readonly string[]
+}
+
+/** @throws {Error} where an anchor of the configuration cannot be read */
+export function openTrusted(config: WalletConfig, world: ConnectorPorts): Trusted {
+  const sources = openSources(config, world)
+  const documents = openDocuments({ fetch: world.fetch, now: world.now })
+  const lists = listsOf(sources)
+  const anchors = anchorsOf(config, sources)
+  anchors()
+  const allowed = fetchable(config, lists)
+  const lenient: ReadonlySet<Leniency> = new Set(config.lenient)
+  const evidence: readonly Evidence[] = []
+  return {
+    ports: () => ({ now: world.now, documents, anchors: anchors(), allowed, lenient }),
+    policy: () => ({ config, lists, evidence }),
+    ready: () => sources.ready(),
+    tend: () => sources.tend(),
+    keyIds: (anchor) => keyIdsIn(sources.text('anchors', anchor) ?? ''),
+  }
+}
+
+/** Lists, each parsed once as long as its text is the same. */
+function listsOf(sources: Sources): Lists {
+  const parsed = new Map<string, { readonly text: string; readonly issuers: ReadonlySet<string> }>()
+  return (name) => {
+    const text = sources.text('lists', name)
+    if (text === undefined) return undefined
+    const before = parsed.get(name)
+    if (before?.text === text) return before.issuers
+    const issuers = issuersIn(text)
+    parsed.set(name, { text, issuers })
+    return issuers
+  }
+}
+
+/** Anchors, opened anew only where a registry has others. */
+function anchorsOf({ anchors: names }: WalletConfig, sources: Sources): () => Anchors {
+  let last: { readonly texts: string; readonly anchors: Anchors } | undefined
+  return () => {
+    const roots = Object.keys(names).flatMap((name): [string, string][] => {
+      const text = sources.text('anchors', name)
+      if (text === undefined) return []
+      // What stands in a file is the operator's to mend; of what a registry has, that which cannot be read is left out.
+      return [[name, typeof names[name] === 'string' ? text : readable(text)]]
+    })
+    const filled = roots.filter(([, pem]) => pem !== '')
+    const texts = JSON.stringify(filled)
+    if (last?.texts !== texts) last = { texts, anchors: openAnchors(Object.fromEntries(filled)) }
+    return last.anchors
+  }
+}
+
+const readable = (text: string) =>
+  pemIn(text)
+    .filter((pem) => certificate(pem) !== undefined)
+    .join('\n')
+
+function certificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    return undefined
+  }
+}
+
+/** `subjectKeyIdentifier`, which `X509Certificate` does not tell. @see RFC 5280, section 4.2.1.2 */
+function keyIdsIn(text: string): readonly string[] {
+  return pemIn(text).flatMap((pem) => {
+    const der = certificate(pem)?.raw
+    const at = der?.indexOf(OID) ?? -1
+    // The extension is not critical, so that the value follows: an OCTET STRING with an OCTET STRING in it.
+    if (!der || at < 0 || der[at + OID.length] !== 0x04 || der[at + OID.length + 2] !== 0x04) return []
+    const begin = at + OID.length + 4
+    return [der.subarray(begin, begin + (der[begin - 1] ?? 0)).toString('base64url')]
+  })
+}
+
+/** 2.5.29.14 */
+const OID = Buffer.from('0603551d0e', 'hex')
