@@ -3,11 +3,8 @@ import type { Answer, Challenge, Connector, ConnectorPorts, Proved } from '../co
 import type { Binding, Credential, Evidence } from './credential.ts'
 import { presented } from './credentials/presented.ts'
 import { type Answered, answers, matched, queryOf } from './dcql.ts'
-import { fetchable, type Lists } from './issuers.ts'
-import { openDocuments } from './keys/documents.ts'
-import { openAnchors } from './keys/x509.ts'
 import type { WalletConfig } from './options.ts'
-import type { Leniency, VerifyPorts } from './ports.ts'
+import type { VerifyPorts } from './ports.ts'
 import { refusal } from './refusal.ts'
 import { type Asking, clientIdOf, exchangesIn, linkTo, memoOf, newExchanges, requestObject } from './request.ts'
 import { vpTokenIn } from './response.ts'
@@ -15,17 +12,11 @@ import type { WalletView } from './side.ts'
 import { openSigner } from './signer.ts'
 import { subjectFrom } from './subject.ts'
 import { type Judged, judge } from './trust.ts'
-
-/** Whom the connector believes, and by what. */
-interface Trust {
-  readonly ports: VerifyPorts
-  readonly lists: Lists
-  readonly evidence: readonly Evidence[]
-}
+import { openTrusted, type Trusted } from './trusted.ts'
 
 interface Wallet {
   readonly asking: Asking
-  readonly trust: Trust
+  readonly trusted: Trusted
 }
 
 /**
@@ -33,31 +24,19 @@ interface Wallet {
  * @see OpenID4VP 1.0, HAIP 1.0
  */
 export function openWallet(config: WalletConfig, ports: ConnectorPorts): Connector {
-  const query = queryOf(config, () => [])
+  const trusted = openTrusted(config, ports)
+  const query = queryOf(config, trusted.keyIds)
   const asking: Asking = { config, ports, query, signer: openSigner(config, ports.callback.hostname) }
-  const trust = trustOf(config, ports)
   return {
     id: config.id,
     begin: async (state) => begin(asking, state),
-    complete: (answer) => complete({ asking, trust }, answer),
+    complete: (answer) => complete({ asking, trusted }, answer),
+    tend: () => trusted.tend(),
     wallet: {
       view: (memo) => view(asking, memo),
       request: (memo, asked) => requestObject(asking, exchangesIn(asking, memo), asked),
     },
   }
-}
-
-function trustOf(config: WalletConfig, { now, fetch }: ConnectorPorts): Trust {
-  const lists: Lists = () => undefined
-  const roots = Object.entries(config.anchors).filter((each): each is [string, string] => typeof each[1] === 'string')
-  const ports: VerifyPorts = {
-    now,
-    documents: openDocuments({ fetch, now }),
-    anchors: openAnchors(Object.fromEntries(roots)),
-    allowed: fetchable(config, lists),
-    lenient: new Set(config.lenient as Leniency[]),
-  }
-  return { ports, lists, evidence: [] }
 }
 
 function begin(asking: Asking, state: string): Challenge {
@@ -86,7 +65,7 @@ function view(asking: Asking, memo: Answer['memo']): WalletView {
 }
 
 async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved> {
-  const { asking, trust } = wallet
+  const { asking, trusted } = wallet
   const { config, ports } = asking
   const { state, until, all } = exchangesIn(asking, memo)
   const exchange = all.find(({ id }) => id === form?.get('request'))
@@ -95,8 +74,10 @@ async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved>
   if (at >= until) throw refusal('it came after its request had ended')
   const vpToken = await vpTokenIn(form, exchange, { state, response: config.response })
   const binding = { nonce: exchange.nonce, audience: clientIdOf(asking, exchange) }
-  const found = matched(config, await checked(answers(config, vpToken), binding, trust.ports))
-  const judged = judge({ config, lists: trust.lists, evidence: trust.evidence }, found, at)
+  const answered = answers(config, vpToken)
+  await trusted.ready()
+  const found = matched(config, await checked(answered, binding, trusted.ports()))
+  const judged = judge(trusted.policy(), found, at)
   return proofOf(wallet, judged, at)
 }
 
