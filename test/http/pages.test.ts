@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import decodeQR from 'qr/decode.js'
 import { errorCodes, statusOf } from '../../src/core/errors.ts'
 import {
   chooserPage,
@@ -15,6 +14,7 @@ import {
   securityHeaders,
   walletPage,
 } from '../../src/http/pages/index.ts'
+import { readCode } from '../support/qr.ts'
 import { everyPage, now, samples, themeIn } from './pages-samples.ts'
 
 /** The markup without style sheet and script, which are constants of ours. */
@@ -282,16 +282,3 @@ test('a QR code says what its link says, with the quiet zone that readers need',
   )
   assert.equal(readCode(body), text)
 })
-
-/** Paints the picture of a page, four pixels a module, and reads it as a camera would. */
-function readCode(body: string): string {
-  const [, size = ''] = /class="qr" viewBox="0 0 (\d+) /.exec(body) ?? []
-  const [, path = ''] = /<path fill="#000" d="([^"]*)"/.exec(body) ?? []
-  const width = Number(size) * 4
-  const data = new Uint8Array(width * width * 4).fill(255)
-  for (const [, x, y, run] of path.matchAll(/M(\d+) (\d+)h(\d+)/g))
-    for (let row = Number(y) * 4; row < Number(y) * 4 + 4; row += 1)
-      for (let column = Number(x) * 4; column < (Number(x) + Number(run)) * 4; column += 1)
-        data.fill(0, (row * width + column) * 4, (row * width + column) * 4 + 3)
-  return decodeQR({ width, height: width, data })
-}
