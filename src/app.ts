@@ -6,6 +6,7 @@ import type { Decision, Grant } from './core/decision.ts'
 import { type Clock, type Log, SAML_RING } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
+import { type Fleet, type FleetPorts, lackedBy, openFleet } from './fleet.ts'
 import { composeGateway, type Gateway, strict } from './http/gateway.ts'
 import { createMetrics, type KnownNames, type Metrics } from './http/metrics.ts'
 import { parseTrusted } from './http/origin.ts'
@@ -47,6 +48,8 @@ export interface AppPorts {
   readonly log: Log
   readonly now: Clock
   readonly random: () => string
+  /** What operators call this process, and its version; a name that says nothing if absent. */
+  readonly as?: Pick<FleetPorts, 'id' | 'version'>
   /** Once aborted nothing long is begun any more. */
   readonly stop?: AbortSignal
 }
@@ -74,6 +77,8 @@ export interface App {
   reconcile(): Promise<void>
   /** Resolves when what `settle` and `reconcile` began is done: a slow target holds up nothing but this. */
   idle(): Promise<void>
+  /** This process serves no more: the others wait for it no longer. */
+  leave(): Promise<void>
 }
 
 const ANSWER_LIMIT = 1024 * 1024
@@ -186,6 +191,21 @@ function namesOf({ connectors, targets }: World): KnownNames {
   return { connectors: new Set(connectors.keys()), targets: new Set([...targets.keys(), 'none']), routes: routeNames }
 }
 
+/** Announces what this process has, and says where others use another configuration: some answers would differ from others. */
+function mustering(fleet: Fleet, log: Log, metrics: Metrics) {
+  let told = ''
+  return async ({ loaded: { digest }, rings }: { readonly loaded: Loaded; readonly rings: Rings }) => {
+    if (!(await fleet.announce({ configuration: digest, kids: rings.list().map(({ kid }) => kid) }))) return
+    const live = await fleet.live()
+    const others = [...live].filter(([, { configuration }]) => configuration !== digest).map(([id]) => id)
+    metrics.processes({ same: live.size - others.length, other: others.length })
+    if (others.join() === told) return
+    told = others.join()
+    if (told !== '') log('warn', 'other processes use another configuration', { digest, processes: others })
+    else log('info', 'all processes use the same configuration', { digest })
+  }
+}
+
 /**
  * The composition root: from a configuration and what the process gives to a running gateway.
  * @throws where keys or the store cannot be used
@@ -199,6 +219,8 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     keys: () => current?.rings.certified(SAML_RING) ?? [],
     about: () => spAbout((current?.loaded ?? first).config),
   }
+  const fleet = openFleet({ ...ports, ...(given.as ?? { id: ports.random(), version: 'unknown' }) })
+  const awaited = async (kids: readonly string[]) => lackedBy((await fleet.live()).values(), kids)
   const connectorsOf = connectorPool({ ...ports, sp }, issuer)
   const writableOf = writablePool(ports)
   const compose = async (loaded: Loaded) => {
@@ -206,7 +228,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     const { connectors } = loaded.config
     const samlMetadata = samlMetadataOf(connectors, sp, issuer)
     const world: World = { targets, connectors: connectorsOf(connectors), samlMetadata }
-    const rings = await openKeys({ ...ports, audit: given.audit }, loaded.config, targets)
+    const rings = await openKeys({ ...ports, audit: given.audit, awaited }, loaded.config, targets)
     const writable = await writableOf(loaded.config, targets, loaded.always)
     const leases = leaseWorld(loaded.config, writable, loaded.decide)
     const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })
@@ -222,6 +244,8 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
   metrics.configLoaded(ports.now())
+  const muster = mustering(fleet, ports.log, metrics)
+  await muster(current)
 
   return {
     metrics,
@@ -246,9 +270,11 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
         if (standing) metrics.metadata(one.id, standing)
       }
       // A reload that came in between has opened the rings anew, and must not be undone.
-      if (!(await before.rings.tick()) || current !== before) return
-      current = { ...before, gateway: composition({ ports, metrics, lifecycle, ...counted }, before) }
-      ports.log('info', 'the keys changed: a new provider was swapped in')
+      if ((await before.rings.tick()) && current === before) {
+        current = { ...before, gateway: composition({ ports, metrics, lifecycle, ...counted }, before) }
+        ports.log('info', 'the keys changed: a new provider was swapped in')
+      }
+      await muster(current ?? before)
     },
     async deliver() {
       await current?.gateway.deliver()
@@ -260,5 +286,6 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     settle: lifecycle.leases.tick,
     reconcile: lifecycle.leases.passes,
     idle: lifecycle.leases.idle,
+    leave: fleet.leave,
   }
 }

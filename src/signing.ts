@@ -52,6 +52,8 @@ export interface KeyPorts {
   readonly audit: Audit
   readonly now: Clock
   readonly mode?: 'serve' | 'command'
+  /** Which keys a process that serves does not have yet; none if absent. */
+  readonly awaited?: (kids: readonly string[]) => Promise<ReadonlySet<string>>
   /** Those of the configuration if absent. */
   readonly specs?: readonly RingSpec[]
 }
@@ -72,6 +74,7 @@ export function openKeys(ports: KeyPorts, config: GatewayConfig, targets: Readon
     rotateEvery: config.keys.rotateEvery,
     lead: config.keys.lead,
     retireFor: longest + RETIRE_MARGIN,
+    ...(ports.awaited ? { awaited: ports.awaited } : {}),
     report: ({ ring, alg, kid, how }) => ports.audit('keys', { event: 'key.rotated', ring, alg, kid, how }),
   })
 }

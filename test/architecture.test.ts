@@ -44,6 +44,7 @@ const parts: Readonly<Record<string, Part>> = {
   'fetcher.ts': { imports: ['addresses.ts', 'asked.ts'], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
+  'fleet.ts': { imports: ['store'], packages: {} },
   'signing.ts': { imports: ['config', 'keys', 'store', 'targets', 'audit.ts'], packages: {} },
   'upstreams.ts': {
     imports: ['config', 'connectors', 'http', 'keys', 'store', 'fetcher.ts', 'regex.ts'],

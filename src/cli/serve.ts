@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type App, openApp } from '../app.ts'
 import { type AuditLog, openAudit } from '../audit-log.ts'
@@ -66,14 +67,18 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   const store = await openStore(config.store, { root: async () => root, now: io.now, mode: 'serve', log })
   opened.defer(() => store.close())
   const random = () => randomBytes(32).toString('base64url')
-  const ports = { store, root, audit: audit.audit, log, now: io.now, random, stop: io.stop }
+  const as = { id: `${hostname()}:${config.listen.port}-${random().slice(0, 6)}`, version: await version() }
+  const ports = { store, root, audit: audit.audit, log, now: io.now, random, as, stop: io.stop }
   const app = await openApp(runnable(first), ports)
   tell(log, first)
-  await audit.audit('process', { event: 'process.started', version: await version() })
+  await audit.audit('process', { event: 'process.started', version: as.version })
   opened.defer(() => audit.audit('process', { event: 'process.stopped' }))
   const reloader = openReloader({ path, read, first, app, log, audit: audit.audit })
   opened.defer(() => reloader.stop())
   hangup = () => void hungUp(audit, reloader, log)
+  opened.defer(() =>
+    app.leave().catch((error) => log('warn', 'the others hear of the end later', { error: String(error) })),
+  )
   opened.defer(app.idle) // when nobody is taken in any more: a step at a slow target takes its time
   const serving = { now: false }
   const listeners = await openListeners(config, { app, log, serving, opened })

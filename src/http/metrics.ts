@@ -30,6 +30,8 @@ export interface Metrics {
   held(target: string, accounts: number): void
   /** People who wait to be looked at. */
   due(count: number): void
+  /** Processes that serve from the store, this one included: on its configuration, and on another one. */
+  processes(counts: { readonly same: number; readonly other: number }): void
   /** Prometheus' text format. */
   text(): Promise<{ readonly type: string; readonly body: string }>
 }
@@ -86,6 +88,12 @@ function instruments(registry: Registry) {
     due: new Gauge({
       name: 'lotse_leases_due',
       help: 'People who wait to be looked at, at targets into which the gateway writes.',
+      registers,
+    }),
+    processes: new Gauge({
+      name: 'lotse_processes',
+      help: 'Processes that serve from the same store, by whether they use the same configuration as this one.',
+      labelNames: ['configuration'],
       registers,
     }),
     configLoaded: new Gauge({
@@ -181,6 +189,10 @@ export function createMetrics(known: () => KnownNames): Metrics {
     passed: (target, at) => void shown.passes.set(target, at),
     held: (target, accounts) => void shown.held.set(target, accounts),
     due: (count) => all.due.set(count),
+    processes({ same, other }) {
+      all.processes.set({ configuration: 'same' }, same)
+      all.processes.set({ configuration: 'other' }, other)
+    },
     text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
   }
 }

@@ -98,12 +98,20 @@ export function isRipe(key: StoredKey, timing: Timing, now: number): boolean {
   return now >= key.stateSince + timing.lead
 }
 
+/** When something is due. */
+export interface Moment {
+  /** Unix seconds. */
+  readonly now: number
+  /** Next keys that a process which serves does not have yet: they do not replace one that signs. */
+  readonly awaited: ReadonlySet<string>
+}
+
 /** What is due for a ring at a moment: its state after promotions and removals, the keys to make, and who began to sign. Pure. */
 export function due(
   state: RingState,
   algs: readonly SigningAlg[],
   timing: Timing,
-  now: number,
+  { now, awaited }: Moment,
 ): { state: RingState; wanted: readonly Wanted[]; promoted: readonly StoredKey[] } {
   let after = drop(state, (key) => key.state === 'retired' && now >= key.stateSince + timing.retireFor)
   after = retireUnasked(after, algs, now)
@@ -114,7 +122,10 @@ export function due(
     const next = keyIn(after, alg, 'next')
     const dueAt = current && !current.imported ? current.stateSince + timing.rotateEvery : Infinity
     if (!current && !next) wanted.push({ alg, state: 'current', soon: false })
-    else if (next && (!current || (isRipe(next, timing, now) && (next.soon || now >= dueAt)))) {
+    else if (
+      next &&
+      (!current || (isRipe(next, timing, now) && !awaited.has(next.kid) && (next.soon || now >= dueAt)))
+    ) {
       after = promote(after, alg, now)
       promoted.push(next)
     } else if (!next && now >= dueAt - timing.lead) wanted.push({ alg, state: 'next', soon: false })

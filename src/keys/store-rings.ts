@@ -36,6 +36,8 @@ export interface RingOptions extends Timing {
    * newer configuration than the running gateway's changes nothing by the way. `serve` if absent.
    */
   readonly mode?: 'serve' | 'command'
+  /** Which of these keys a process that serves does not have yet; none where it is the only one. */
+  readonly awaited?: (kids: readonly string[]) => Promise<ReadonlySet<string>>
   /** Hears of every key that begins to sign, in the process that made it so: for the audit log. */
   readonly report?: (change: KeyChange) => Promise<void>
 }
@@ -174,9 +176,20 @@ function stored(
   return { kid, alg, createdAt: now(), stateSince: now(), sealed, ...as }
 }
 
+/** A key that signs before all processes have it signs what some of them would refuse. */
+async function awaitedOf({ awaited }: RingOptions, keys: readonly StoredKey[]): Promise<ReadonlySet<string>> {
+  if (keys.length === 0 || !awaited) return new Set()
+  return await awaited(keys.map(({ kid }) => kid))
+}
+
 async function advanced(options: RingOptions, spec: RingSpec, state: RingState, make: Make): Promise<Edited> {
   if (options.mode === 'command') return { state, changes: [] }
-  const plan = due(state, spec.algs, timingOf(options, spec), options.now())
+  const planned = (awaited: ReadonlySet<string>) =>
+    due(state, spec.algs, timingOf(options, spec), { now: options.now(), awaited })
+  const ready = planned(new Set())
+  // Asked only where a key would begin to sign.
+  const awaited = await awaitedOf(options, ready.promoted)
+  const plan = awaited.size > 0 ? planned(awaited) : ready
   const ring = spec.name
   const changes = plan.promoted.map(({ alg, kid }): KeyChange => ({ ring, alg, kid, how: 'due' }))
   let after = plan.state
@@ -208,8 +221,8 @@ async function rotated(
     }
   }
   const next = keyIn(state, alg, 'next')
-  if (next && (how === 'now' || isRipe(next, options, now)))
-    return { state: promote(state, alg, now), changes: change(next.kid) }
+  const ripe = next && isRipe(next, options, now) && (await awaitedOf(options, [next])).size === 0
+  if (next && (how === 'now' || ripe)) return { state: promote(state, alg, now), changes: change(next.kid) }
   if (next) return { state: hurried(state, next), changes: [] }
   const key = await make({ alg, state: 'next', soon: true })
   if (how === 'orderly') return { state: add(state, key), changes: [] }

@@ -64,6 +64,8 @@ export const kinds = {
   Metadata: { name: 'Metadata', durable: true },
   /** Signing keys, sealed. */
   Ring: { name: 'Ring', durable: true },
+  /** A process that serves, by its id; while it is heard of. */
+  Process: { name: 'Process', durable: true },
   /** Logout tokens that clients have yet to take. */
   LogoutQueue: { name: 'LogoutQueue', durable: true },
 } as const satisfies Readonly<Record<string, Kind>>

@@ -93,7 +93,8 @@ const start = 1_800_000_000
 export async function chaos({ openings, rounds, seed }: Chaos): Promise<Tried> {
   const tried = { operations: 0, unanswered: 0, crashes: 0, findings: [] as string[] }
   const histories: Histories = new Map()
-  const crew = await Promise.all(openings.map((opening) => hire(opening, histories)))
+  // One after the other: a command that finds an empty file makes its tables, for which it needs the right to serve.
+  const crew = [await hire(openings[0], histories), await hire(openings[1], histories)]
   let now = start
   for (let round = 0; round < rounds; round++) {
     for (const [phase, kills] of phases.entries()) {
