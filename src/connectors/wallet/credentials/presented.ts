@@ -1,12 +1,16 @@
 import type { Binding, Credential, Format } from '../credential.ts'
 import { type Checking, type Deviations, type Leniency, leniencies, type Note, type VerifyPorts } from '../ports.ts'
 import { refusal } from '../refusal.ts'
+import { presentedJwtVc } from './jwt-vc.ts'
+import { presentedLoire } from './loire.ts'
 import { presentedSdJwt } from './sd-jwt.ts'
 
 type Reader = (text: string, binding: Binding, checking: Checking) => Promise<readonly Credential[]>
 
-const readers: Partial<Record<Format, Reader>> = {
+const readers: Readonly<Record<Format, Reader>> = {
   'dc+sd-jwt': async (text, binding, checking) => [await presentedSdJwt(text, binding, checking)],
+  jwt_vc_json: presentedJwtVc,
+  'vp+jwt': presentedLoire,
 }
 
 /**

@@ -1,13 +1,11 @@
 import type { Issuer } from '../credential.ts'
 import { printable } from '../refusal.ts'
+import type { Window } from './time.ts'
 
 const day = (seconds: number) => new Date(seconds * 1000).toISOString()
 
 /** A time of validity, for a person. */
-export function spanOf(window: {
-  readonly validFrom: number | undefined
-  readonly validUntil: number | undefined
-}): string {
+export function spanOf(window: Window): string {
   const from = window.validFrom === undefined ? 'any time' : day(window.validFrom)
   return `from ${from} until ${window.validUntil === undefined ? 'further notice' : day(window.validUntil)}`
 }

@@ -11,7 +11,7 @@ import { issuerText, spanOf } from './say.ts'
 import { checkTime, SKEW } from './time.ts'
 
 /** Seconds after which a proof of holding a key is too old: it was made for a request of ours, which does not live longer. */
-const PROOF_AGE = 600
+export const PROOF_AGE = 600
 /** Disclosures of one credential, at most; the largest known has 27. */
 const DISCLOSURES = 512
 
@@ -95,8 +95,8 @@ export async function presentedSdJwt(
   // The holder's proof costs no request: who has none makes none happen.
   const key = checkKeyBinding(sdJwt, binding, now)
   note({ check: 'key binding', ok: true, found: `nonce, audience and digest fit; key ${thumbprint(key)}` })
-  const { validFrom, validUntil } = checkTime(payload, now, 'the credential')
-  note({ check: 'time', ok: true, found: spanOf({ validFrom, validUntil }) })
+  const window = checkTime(payload, now, 'the credential')
+  note({ check: 'time', ok: true, found: spanOf(window) })
   const claims = disclosed(payload, sdJwt.disclosures)
   note({ check: 'disclosures', ok: true, found: `${sdJwt.disclosures.length}, each signed by its issuer` })
   if (signedOnly.some((name) => name in claims && !(name in payload)))
@@ -113,8 +113,7 @@ export async function presentedSdJwt(
     holder: thumbprint(key),
     ...(subject !== undefined && { subject }),
     claims: Object.fromEntries(Object.entries(claims).filter(([name]) => !envelope.has(name))),
-    ...(validFrom !== undefined && { validFrom }),
-    ...(validUntil !== undefined && { validUntil }),
+    ...window,
     status: statusOf(payload),
     leniencies: [...deviations.taken],
   }

@@ -1,0 +1,92 @@
+import { moment } from '../../../core/dates.ts'
+import type { Json } from '../credential.ts'
+import { printable, refusal } from '../refusal.ts'
+import { isObject, type JsonObject, listOf, textOf } from './jws.ts'
+import type { Window } from './time.ts'
+
+/** What is no claim: what a VC says about itself, and the names that JWT (RFC 7519) and JWS have for it. */
+const envelope: ReadonlySet<string> = new Set([
+  '@context',
+  'id',
+  'type',
+  '@type',
+  'issuer',
+  'validFrom',
+  'validUntil',
+  'issuanceDate',
+  'expirationDate',
+  'credentialStatus',
+  'credentialSchema',
+  'proof',
+  'iss',
+  'aud',
+  'iat',
+  'nbf',
+  'exp',
+  'jti',
+  'cnf',
+  'nonce',
+])
+
+/** What a VC says that is read of it, whoever signed it. */
+export interface Said {
+  readonly types: readonly string[]
+  readonly id?: string
+  readonly issuer: string | undefined
+  /** `credentialSubject.id`, where there is one. */
+  readonly subject?: string
+  readonly claims: JsonObject
+  readonly window: Window
+  readonly status: Json | undefined
+}
+
+/**
+ * Reads a VC of data model 1.1 or 2.0.
+ * @throws {LoginError} `upstream_rejected`
+ */
+export function readVc(vc: JsonObject, what: string): Said {
+  const types = typesOf(vc)
+  if (!types.includes('VerifiableCredential')) throw refusal(`${what} is no VerifiableCredential`)
+  const subject = subjectOf(vc, what)
+  const id = textOf(vc['id'])
+  return {
+    types: types.filter((type) => type !== 'VerifiableCredential'),
+    ...(id !== undefined && { id }),
+    issuer: idOf(vc['issuer']),
+    ...(subject !== undefined && { subject }),
+    claims: Object.fromEntries(Object.entries(vc).filter(([name]) => !envelope.has(name))),
+    window: windowOf(vc, what),
+    status: vc['credentialStatus'],
+  }
+}
+
+/** `type`, or `@type` as some of Gaia-X write it; strings alone. */
+export const typesOf = (node: JsonObject): readonly string[] =>
+  listOf(node['type'] ?? node['@type']).filter((type) => typeof type === 'string')
+
+/** Who: the text itself, or the `id` of an object. */
+export const idOf = (value: Json | undefined): string | undefined =>
+  isObject(value) ? textOf(value['id'] ?? value['@id']) : textOf(value)
+
+/** One subject: of several it could not be said of whom a claim is. */
+function subjectOf(vc: JsonObject, what: string): string | undefined {
+  const subjects = listOf(vc['credentialSubject'])
+  const [subject] = subjects
+  if (subjects.length !== 1 || !isObject(subject))
+    throw refusal(`${what} has ${subjects.length} subjects instead of one`)
+  return idOf(subject)
+}
+
+function windowOf(vc: JsonObject, what: string): Window {
+  const from = instant(vc['validFrom'] ?? vc['issuanceDate'], what)
+  const until = instant(vc['validUntil'] ?? vc['expirationDate'], what)
+  return { ...(from !== undefined && { validFrom: from }), ...(until !== undefined && { validUntil: until }) }
+}
+
+/** A date with a time and a zone (XML Schema's dateTimeStamp, as both data models ask for), in Unix seconds. */
+function instant(value: Json | undefined, what: string): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = typeof value === 'string' && value.includes('T') ? moment(value) : undefined
+  if (seconds === undefined) throw refusal(`${what} has a time that cannot be read: ${printable(value, 40)}`)
+  return seconds
+}
