@@ -13,6 +13,7 @@ export async function install(): Promise<void> {
     '/usr/share/doc/php-xml': 'php-xml',
     '/usr/share/doc/php-mbstring': 'php-mbstring',
     '/usr/share/doc/php-curl': 'php-curl',
+    openssl: 'openssl',
     xmlsec1: 'xmlsec1',
     xmllint: 'libxml2-utils',
     '/usr/lib/python3/dist-packages/saml2/server.py': 'python3-pysaml2',

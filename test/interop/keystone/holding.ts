@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { tokensOf } from '../../support/sign-in.ts'
 import { ask, type Json, type Told } from './cloud.ts'
@@ -48,28 +49,34 @@ export const enter = ({ gateway }: Reconciled, client: string, person: string, c
 
 /** A sign-in by command line to a token for a project, and an application credential made with it. */
 export async function hold(world: Reconciled, person: string, project: string, connector = 'corp'): Promise<Holding> {
-  const { keystone } = world
   const tokens = await enter(world, 'openstack', person, connector)
   const place = { name: project, domain: 'corp' }
   // Where the gateway did not get to it in the two seconds that a sign-in waits, Keystone says 409 while her user is being made, and gives
-  // a token that never works while she is disabled: she comes again.
+  // a token that never works while she is disabled; one that it gives in the second after she was enabled it now and then refuses. She
+  // comes again.
   const come = async () => {
     const login = await exchange(world, tokens.access_token)
-    return { login, scoped: login.status === 201 ? await scope(world, login.token, place) : login }
+    if (login.status !== 201) return { login, scoped: login, made: login }
+    const scoped = await scope(world, login.token, place)
+    return { login, scoped, made: scoped.status === 201 ? await makeCredential(world, login, scoped.token) : scoped }
   }
-  const { login, scoped } = await until(`${person} is in ${project}`, come, (seen) => seen.scoped.status === 201)
+  const { login, scoped, made } = await until(`${person} is in ${project}`, come, (seen) => seen.made.status === 201)
   const user = login.body.token.user.id as string
-  const made = await ask(`${keystone.url}/v3/users/${user}/application_credentials`, {
-    method: 'POST',
-    headers: { ...json, 'x-auth-token': scoped.token },
-    body: JSON.stringify({ application_credential: { name: `${project}-${Date.now()}` } }),
-  })
   const { id, secret } = told(made, 201).body.application_credential
   const token = told(await byCredential(world, { id, secret }), 201).token
   return {
     ...{ user, unscoped: login.token, scoped: scoped.token, credential: { id, secret }, made: token },
     refreshToken: tokens.refresh_token,
   }
+}
+
+/** Makes an application credential of somebody who signed in, for the project of her token. */
+function makeCredential({ keystone }: Reconciled, login: Told, token: string): Promise<Told> {
+  return ask(`${keystone.url}/v3/users/${login.body.token.user.id}/application_credentials`, {
+    method: 'POST',
+    headers: { ...json, 'x-auth-token': token },
+    body: JSON.stringify({ application_credential: { name: `lotse-${randomUUID()}` } }),
+  })
 }
 
 function told(answer: Told, status: number): Told {

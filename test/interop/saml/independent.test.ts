@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +40,7 @@ before(async () => {
     'optional',
   )
   const [certificate = ''] = [...within(readXml(metadata))].filter(({ name }) => name === 'X509Certificate').map(textIn)
-  const pem = `-----BEGIN CERTIFICATE-----\n${certificate.replace(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`
+  const pem = `-----BEGIN CERTIFICATE-----\n${certificate.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`
   await writeFile(join(work, 'gateway.pem'), pem)
   await writeFile(join(work, 'idp.key'), idp.keys.key)
   await writeFile(join(work, 'idp.pem'), idp.keys.cert)
@@ -72,10 +73,11 @@ interface Ran {
 /** Runs a program to its end; what it said on both outputs. */
 async function run(command: string, args: readonly string[], input = ''): Promise<Ran> {
   const child = spawn(command, args, { stdio: 'pipe' })
+  child.stdin.on('error', () => undefined) // one that reads no input may be gone before it is closed
   child.stdin.end(input)
-  const said = Promise.all([text(child.stdout), text(child.stderr)])
-  const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)))
+  const said = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   const [out, err] = await said
+  const code = child.exitCode ?? 1
   return { code, out: code === 0 ? out : out + err }
 }
 
