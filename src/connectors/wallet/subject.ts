@@ -9,6 +9,9 @@ import type { Judged } from './trust.ts'
 /** Claims that the gateway says itself; a credential cannot. */
 const own = /^(org|credential)\./
 
+/** Names that one issuer gives once. Where several may issue, each could give another's: they are left out, and rules see who issued. */
+const perIssuer = new Set(['preferred_username', 'email', 'email_verified'])
+
 /** A subject, and how long what it rests on is good. */
 export interface Named {
   readonly subject: Subject
@@ -22,9 +25,9 @@ export interface Named {
  * @param now Unix seconds: a presentation is made at the moment of the sign-in
  * @throws {LoginError} `claims_unusable`
  */
-export function subjectFrom(judged: Judged, config: Pick<WalletConfig, 'id'>, now: number): Named {
+export function subjectFrom(judged: Judged, config: Pick<WalletConfig, 'id' | 'credentials'>, now: number): Named {
   const [first] = judged.persons
-  const { claims, records } = readClaims(claimsOf(judged), [])
+  const { claims, records } = readClaims(claimsOf(judged), hasOneIssuer(config) ? [] : [...perIssuer])
   const { acr } = first.asked
   const subject: Subject = {
     connector: config.id,
@@ -53,6 +56,13 @@ function idOf({ asked, credential }: Found): string {
   const [value, ...more] = valuesAt(credential.claims, path)
   if (more.length > 0) throw unusable(label, 'has several values; it is what identifies the person')
   return `claim:${label.replaceAll('%', '%25').replaceAll(':', '%3a')}:${scope}!${readSubjectId({ [label]: value }, label)}`
+}
+
+/** Whether all people of a connector come from one issuer, which is named. */
+function hasOneIssuer({ credentials }: Pick<WalletConfig, 'credentials'>): boolean {
+  const entries = credentials.flatMap(({ about, issuedBy }) => (about === 'person' ? issuedBy : []))
+  const ids = new Set(entries.map((entry) => (typeof entry === 'object' ? entry.id : undefined)))
+  return ids.size === 1 && !ids.has(undefined)
 }
 
 function claimsOf({ persons, organisation }: Judged): Readonly<Record<string, Json>> {

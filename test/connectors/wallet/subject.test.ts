@@ -119,3 +119,14 @@ test('what she gets lasts until the first of what it rests on ends', () => {
   assert.equal(judged(endless, [label({ validUntil: NOW + 400 })]), NOW + 400)
   assert.equal(judged(credential({ issuer: { id: CORP, by: 'did', certifiedUntil: NOW + 300 } })), NOW + 300)
 })
+
+test('names that an issuer gives once are taken where there is one issuer, and from none of several', () => {
+  const claims = { preferred_username: 'ada', email: 'ada@corp.example', email_verified: true, staff: '7' }
+  const one = named(byClaim, { claims }, []).subject.claims
+  assert.deepEqual([one['preferred_username'], one['email']], [['ada'], ['ada@corp.example']])
+  const several = named(config, { claims }, []).subject.claims
+  assert.deepEqual(Object.keys(several).sort(), ['credential.issuer', 'credential.type', 'org.did', 'staff'])
+  const anchored = walletConfig([{ ...person, issuedBy: [{ anchor: 'eu' }] }], { anchors: { eu: { env: 'A' } } })
+  const issuer = { id: CORP, by: 'x5c', anchor: 'eu' } as const
+  assert.equal('email' in named(anchored, { claims, issuer }, []).subject.claims, false)
+})
