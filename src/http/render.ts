@@ -77,9 +77,14 @@ export async function renderOAuthError(
   const status = Math.max(ctx.status, 400)
   const facts = code === 'bad_request' ? { problem: `${out.error}: ${out.error_description ?? ''}` } : {}
   const theme = onceOnly(themeOf(parts, ctx))
-  const page = errorPage({ code, facts, errorId: errorIdOf(ctx), now: parts.now() }, theme)
+  const model = { code, facts, errorId: errorIdOf(ctx), now: parts.now(), ...againOf(ctx, code) }
+  const page = errorPage(model, theme)
   sendPage(ctx, { ...page, status })
 }
+
+/** What is out of order for a moment comes back by itself; a form is sent again by nobody but the person. */
+const againOf = (ctx: KoaContext, code: ErrorCode): { readonly again?: 'by itself' } =>
+  code === 'unavailable' && ctx.method === 'GET' ? { again: 'by itself' } : {}
 
 /** Tells a failure of one of our own routes: a page for people, JSON for programs. */
 export function sendError(
@@ -91,7 +96,7 @@ export function sendError(
   ctx.status = error.status
   const errorId = errorIdOf(ctx)
   if (ctx.accepts('html', 'json') === 'html') {
-    const model = { code: error.code, facts: error.facts, errorId, now: parts.now() }
+    const model = { code: error.code, facts: error.facts, errorId, now: parts.now(), ...againOf(ctx, error.code) }
     sendPage(ctx, errorPage({ ...model, ...ways }, onceOnly(themeOf(parts, ctx))))
     return
   }

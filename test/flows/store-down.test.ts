@@ -207,6 +207,20 @@ for (const way of ['closed', 'hung'] as const) {
   })
 }
 
+test('a page that failed for want of the store asks for itself again, and one that answers a form does not', async () => {
+  const { url } = authorization(gateway, 'kubectl')
+  const entry = await person().get(new URL('/device', gateway.issuer))
+  mode = 'closed'
+  const headers = { accept: 'text/html' }
+  const page = await fetch(url, { headers })
+  assert.equal(page.status, 503)
+  assert.equal(page.headers.get('retry-after'), '2')
+  assert.match(page.headers.get('content-security-policy') ?? '', /connect-src 'self'/)
+  assert.match(await page.text(), /fetch\('\/readyz'/)
+  const form = await fetch(new URL(entry.form().action, gateway.issuer), { method: 'POST', headers })
+  assert.ok(!/readyz/.test(await form.text()))
+})
+
 for (const way of ['closed', 'hung', 'late'] as const)
   test(`keys and metadata are answered to the letter while the store is ${way}, also for the first time after a reload`, async () => {
     const documents = () =>

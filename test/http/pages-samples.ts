@@ -156,6 +156,7 @@ export const samples: Readonly<Record<string, Sample>> = {
     signedInAs: 'anna@uni.example',
   }),
   error: sample(errorPage, error('acr_not_met')),
+  'tries again': sample(errorPage, { ...error('unavailable'), again: 'by itself' }),
   'nothing granted': sample(refusedPage, { ...refused, error: 'nothing_granted' }),
   forbidden: sample(refusedPage, { ...refused, error: 'forbidden' }),
   wallet: sample(walletPage, wallet),

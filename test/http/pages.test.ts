@@ -155,9 +155,13 @@ test('a form to the gateway may be answered by a redirect to an upstream, over h
   assert.deepEqual(samples['device confirm']!(theme, String).csp.formAction, ["'self'", 'https://sso.corp.example'])
 })
 
-test('only the form that submits itself, the search of a federation and who waits for a wallet have a script, and all work without', () => {
+test('only the form that submits itself, the search of a federation and who waits for a wallet or the store have a script, and all work without', () => {
   for (const [name, page] of everyPage())
-    assert.equal(page.csp.scriptHashes.length, /^(?:post form|discovery|wallet(?!, over))/.test(name) ? 1 : 0, name)
+    assert.equal(
+      page.csp.scriptHashes.length,
+      /^(?:post form|discovery|tries again|wallet(?!, over))/.test(name) ? 1 : 0,
+      name,
+    )
   assert.match(samples['wallet']!(theme, String).body, /<noscript><meta http-equiv="refresh" content="5"><\/noscript>/)
   const page = postFormPage(
     { action: 'https://sso.corp.example/saml', fields: { submit: 'x' }, label: 'Corp AG' },
@@ -170,12 +174,12 @@ test('only the form that submits itself, the search of a federation and who wait
   assert.deepEqual(page.csp.formAction.slice(0, 1), ['https://sso.corp.example'])
 })
 
-test('a script asks the gateway for more on two pages alone', () => {
+test('a script asks the gateway for more on three pages alone', () => {
   for (const [name, page] of everyPage()) {
     const policy = securityHeaders(page)['Content-Security-Policy'] ?? ''
     assert.equal(
       /connect-src ([^;]*)/.exec(policy)?.[1],
-      /^(?:discovery|wallet(?!, over))/.test(name) ? "'self'" : "'none'",
+      /^(?:discovery|tries again|wallet(?!, over))/.test(name) ? "'self'" : "'none'",
       name,
     )
   }

@@ -134,6 +134,8 @@ export interface ErrorModel {
   readonly errorId: string
   /** Unix seconds. */
   readonly now: number
+  /** What failed is over soon, and was a GET: the page asks for itself again. */
+  readonly again?: 'by itself'
   readonly retryHref?: string
   /** The way back to the client, which is then told `access_denied`. */
   readonly leaveHref?: string

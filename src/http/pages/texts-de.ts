@@ -148,6 +148,8 @@ export const de: Texts = {
   error: {
     todo: 'Was Sie tun können',
     retry: 'Noch einmal versuchen',
+    again:
+      'Warten Sie einen Augenblick: Diese Seite versucht es von selbst noch einmal. Wer schon angemeldet ist, kann weiterarbeiten.',
     facts: {
       organisation: 'Organisation',
       client: 'Programm',

@@ -145,6 +145,7 @@ export const en = {
   error: {
     todo: 'What you can do',
     retry: 'Try again',
+    again: 'Wait a moment: this page tries again by itself. Who is signed in already can go on working.',
     facts: {
       organisation: 'Organisation',
       client: 'Program',
