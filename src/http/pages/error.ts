@@ -10,7 +10,7 @@ const again = async () => {
   if (answer?.ok) location.reload()
   else wait()
 }
-const wait = () => setTimeout(again, 2000 + Math.random() * 2000)
+const wait = () => setTimeout(again, 2000 + crypto.getRandomValues(new Uint8Array(1))[0] * 8)
 wait()`.trim()
 /** Asks whether the gateway is well again, not all at one moment, and then for the page. */
 const script = { code, hash: `sha256-${createHash('sha256').update(code).digest('base64')}`, asks: true } as const
