@@ -45,7 +45,7 @@ export type StatusReference =
  */
 export interface Credential {
   readonly format: Format
-  /** `vct`, or the types of the VC without `VerifiableCredential`. */
+  /** `vct`, or the types of the VC without `VerifiableCredential`, and those of its subject. */
   readonly types: readonly string[]
   /** The `id` of a VC. */
   readonly id?: string
@@ -62,7 +62,7 @@ export interface Credential {
   readonly holder?: string
   /** `credentialSubject.id` or `sub`, where there is one. */
   readonly subject?: string
-  /** Everything that is claimed and was disclosed, without what belongs to the envelope (`iss`, `exp`, `cnf`, `status`, `_sd` …). */
+  /** Everything that is claimed and was disclosed, without the envelope (`iss`, `exp`, `cnf`, `status`, `_sd` …); of a VC, what its subject holds. */
   readonly claims: { readonly [name: string]: Json }
   /** Unix seconds. */
   readonly validFrom?: number

@@ -4,30 +4,6 @@ import { printable, refusal } from '../refusal.ts'
 import { isObject, type JsonObject, listOf, textOf } from './jws.ts'
 import type { Window } from './time.ts'
 
-/** What is no claim: what a VC says about itself, and the names that JWT (RFC 7519) and JWS have for it. */
-const envelope: ReadonlySet<string> = new Set([
-  '@context',
-  'id',
-  'type',
-  '@type',
-  'issuer',
-  'validFrom',
-  'validUntil',
-  'issuanceDate',
-  'expirationDate',
-  'credentialStatus',
-  'credentialSchema',
-  'proof',
-  'iss',
-  'aud',
-  'iat',
-  'nbf',
-  'exp',
-  'jti',
-  'cnf',
-  'nonce',
-])
-
 /** What a VC says that is read of it, whoever signed it. */
 export interface Said {
   readonly types: readonly string[]
@@ -50,15 +26,24 @@ export function readVc(vc: JsonObject, what: string): Said {
   const subject = subjectOf(vc, what)
   const id = textOf(vc['id'])
   return {
-    types: types.filter((type) => type !== 'VerifiableCredential'),
+    // Gaia-X says what a credential is by the type of its subject, and calls each a VerifiableCredential alone.
+    types: [...types.filter((type) => type !== 'VerifiableCredential'), ...typesOf(subjectIn(vc))],
     ...(id !== undefined && { id }),
     issuer: idOf(vc['issuer']),
     ...(subject !== undefined && { subject }),
-    claims: Object.fromEntries(Object.entries(vc).filter(([name]) => !envelope.has(name))),
+    claims: Object.fromEntries(Object.entries(subjectIn(vc)).filter(([name]) => !typing.has(name))),
     window: windowOf(vc, what),
     status: vc['credentialStatus'],
   }
 }
+
+/** What is claimed: the subject itself, without what says of which kind it is. */
+function subjectIn(vc: JsonObject): JsonObject {
+  const [subject] = listOf(vc['credentialSubject'])
+  return isObject(subject) ? subject : {}
+}
+
+const typing: ReadonlySet<string> = new Set(['@context', 'type', '@type', '@id'])
 
 /** `type`, or `@type` as some of Gaia-X write it; strings alone. */
 export const typesOf = (node: JsonObject): readonly string[] =>
