@@ -98,7 +98,7 @@ for (const format of formats) {
       issuer: { id: iss, by: 'did' },
       holder: holderPrint,
       subject: holder,
-      claims: { credentialSubject: person },
+      claims: person,
       validFrom: NOW - 3600,
       validUntil: NOW + 3600,
       status: [],
