@@ -51,3 +51,9 @@ export interface Checking {
   readonly deviations: () => Deviations
   readonly note: Note
 }
+
+/** What the check of one credential needs. */
+export interface OneChecking {
+  readonly ports: VerifyPorts
+  readonly deviations: Deviations
+}

@@ -2,7 +2,7 @@ import type { Binding, Json } from '../credential.ts'
 import { keyInDid } from '../keys/did.ts'
 import { signedByDid } from '../keys/issuer.ts'
 import { type PublicJwk, thumbprint } from '../keys/jwk.ts'
-import type { Deviations, VerifyPorts } from '../ports.ts'
+import type { OneChecking } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
 import type { Jws } from './jws.ts'
 import { keyInCnf, PROOF_AGE } from './sd-jwt.ts'
@@ -23,7 +23,7 @@ export async function checkPresentation(
   jws: Jws,
   did: string,
   binding: Binding,
-  { ports, deviations }: { readonly ports: VerifyPorts; readonly deviations: Deviations },
+  { ports, deviations }: OneChecking,
 ): Promise<Holder> {
   const { nonce, aud, iat } = jws.payload
   if (nonce !== binding.nonce) throw refusal('the presentation has another nonce than the request')

@@ -35,10 +35,11 @@ const DEPTH = 32
 /**
  * Reads a compact JWS (RFC 7515, 7.1) without believing it.
  * @param what names it in refusals: `the key binding`
+ * @param longest characters
  * @throws {LoginError} `upstream_rejected`
  */
-export function readJws(text: string, what: string): Jws {
-  if (text.length > LONGEST) throw refusal(`${what} has more than ${LONGEST} characters`)
+export function readJws(text: string, what: string, longest = LONGEST): Jws {
+  if (text.length > longest) throw refusal(`${what} has more than ${longest} characters`)
   const [head = '', body = '', tail, ...more] = text.split('.')
   if (!tail || more.length > 0) throw refusal(`${what} is not a signed JWS`)
   const [header, payload] = [decode(head), decode(body)]

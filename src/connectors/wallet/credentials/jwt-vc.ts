@@ -1,15 +1,15 @@
 import type { Binding, Credential } from '../credential.ts'
 import { signedByIssuer } from '../keys/issuer.ts'
 import { thumbprint } from '../keys/jwk.ts'
-import type { Checking } from '../ports.ts'
+import type { Checking, OneChecking } from '../ports.ts'
 import { refusal } from '../refusal.ts'
 import { bitstringStatus, tokenStatus } from '../status/reference.ts'
 import { boundTo, checkPresentation, type Holder } from './holder.ts'
 import { digestsOf } from './jcs.ts'
 import { isObject, type JsonObject, listOf, readJws, textOf } from './jws.ts'
-import { issuerText, spanOf } from './say.ts'
+import { sentenceOf } from './say.ts'
 import { checkTime, narrower, within } from './time.ts'
-import { readVc, typesOf } from './vc.ts'
+import { type ReadVc, readVc, typesOf } from './vc.ts'
 
 /** Credentials in one presentation, at most; a real one of Gaia-X has 68. */
 export const MOST = 100
@@ -46,7 +46,17 @@ export async function presentedJwtVc(
 }
 
 async function credentialOf(text: string, holder: Holder, checking: Checking): Promise<Credential> {
-  const deviations = checking.deviations()
+  const { evidence, cnf, sentence } = await jwtVc(text, { ports: checking.ports, deviations: checking.deviations() })
+  const key = boundTo(holder, { cnf, subject: evidence.subject })
+  checking.note({ check: 'credential', ok: true, found: sentence })
+  return { format: 'jwt_vc_json', ...evidence, ...(key !== undefined && { holder: key }) }
+}
+
+/**
+ * One VC-JWT of data model 1.1, whoever presents it.
+ * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
+ */
+export async function jwtVc(text: string, { ports, deviations }: OneChecking): Promise<ReadVc> {
   const jws = readJws(text, 'a credential')
   const { vc, iss: named, sub, cnf, status } = jws.payload
   if (!['JWT', undefined].includes(jws.header['typ'] as string | undefined) || !isObject(vc))
@@ -56,29 +66,22 @@ async function credentialOf(text: string, holder: Holder, checking: Checking): P
   if (iss === undefined || !(said.issuer === undefined || said.issuer === iss))
     throw refusal('a credential names no issuer, or two')
   if (sub !== undefined && sub !== said.subject) throw refusal('a credential is about two subjects')
-  const now = checking.ports.now()
+  const now = ports.now()
   const window = within(narrower(checkTime(jws.payload, now, 'a credential'), said.window), now, 'a credential')
-  const key = boundTo(holder, { cnf, subject: said.subject })
-  const issuer = await signedByIssuer(jws, { iss, deviations, what: 'a credential' }, checking.ports)
-  checking.note({
-    check: 'credential',
-    ok: true,
-    found: `${said.types.join(' ')}: ${issuerText(issuer)}, ${spanOf(window)}`,
-  })
+  const issuer = await signedByIssuer(jws, { iss, deviations, what: 'a credential' }, ports)
   const token = tokenStatus(isObject(status) ? status['status_list'] : undefined)
-  return {
-    format: 'jwt_vc_json',
+  const evidence = {
     types: said.types,
     ...(said.id !== undefined && { id: said.id }),
     digests: digestsOf(text, vc),
     issuer,
-    ...(key !== undefined && { holder: key }),
     ...(said.subject !== undefined && { subject: said.subject }),
     claims: said.claims,
     ...window,
     status: [...bitstringStatus(said.status), ...(token ? [token] : [])],
     leniencies: [...deviations.taken],
   }
+  return { evidence, cnf, sentence: sentenceOf(evidence) }
 }
 
 /** VC Data Model 1.1, 6.3.1: `jti` and `sub` of the JWT stand for what the VC itself leaves out. */

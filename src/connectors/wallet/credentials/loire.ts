@@ -1,16 +1,16 @@
 import type { Binding, Credential, Json } from '../credential.ts'
 import { signedByIssuer } from '../keys/issuer.ts'
 import { thumbprint } from '../keys/jwk.ts'
-import type { Checking, Deviations, VerifyPorts } from '../ports.ts'
+import type { Checking, Deviations, OneChecking } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
 import { bitstringStatus } from '../status/reference.ts'
 import { boundTo, checkPresentation } from './holder.ts'
 import { digestsOf } from './jcs.ts'
 import { isObject, type JsonObject, type Jws, listOf, readJws, textOf } from './jws.ts'
 import { MOST } from './jwt-vc.ts'
-import { issuerText, spanOf } from './say.ts'
+import { sentenceOf } from './say.ts'
 import { checkTime, narrower, type Window, within } from './time.ts'
-import { idOf, readVc, type Said, typesOf } from './vc.ts'
+import { idOf, type ReadVc, readVc, typesOf } from './vc.ts'
 
 /** What real wallets and issuers write instead of `vp+jwt` and `vc+jwt`. */
 const otherVpTypes: readonly Json[] = ['vc+jwt', 'vp+ld+jwt', 'vp+ld+json+jwt', 'JWT']
@@ -39,9 +39,9 @@ export async function presentedLoire(
   const found: Credential[] = []
   for (const envelope of envelopes) {
     const own = checking.deviations()
-    const vc = await loireCredential(enveloped(envelope, own), { ports, deviations: own })
+    const vc = await loireVc(enveloped(envelope, own), { ports, deviations: own })
     const key = boundTo(holder, { cnf: vc.cnf, subject: vc.evidence.subject })
-    note({ check: 'credential', ok: true, found: vc.text })
+    note({ check: 'credential', ok: true, found: vc.sentence })
     found.push({
       format: 'vp+jwt',
       ...vc.evidence,
@@ -53,21 +53,11 @@ export async function presentedLoire(
   return found
 }
 
-interface LoireVc {
-  readonly evidence: Omit<Credential, 'format' | 'holder'>
-  readonly cnf: Json | undefined
-  /** For a person. */
-  readonly text: string
-}
-
 /**
  * One VC-JWT of Gaia-X Loire: of a presentation, or a file of the operator.
  * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
  */
-export async function loireCredential(
-  text: string,
-  { ports, deviations }: { readonly ports: VerifyPorts; readonly deviations: Deviations },
-): Promise<LoireVc> {
+export async function loireVc(text: string, { ports, deviations }: OneChecking): Promise<ReadVc> {
   const jws = readJws(text, 'a credential')
   const { header, payload } = jws
   typed(jws, { wanted: 'vc+jwt', others: otherVcTypes, take: () => deviations.take('vc-typ') })
@@ -91,11 +81,8 @@ export async function loireCredential(
     status: bitstringStatus(said.status),
     leniencies: [...deviations.taken],
   }
-  return { evidence, cnf: payload['cnf'], text: sentence(said, issuer, window) }
+  return { evidence, cnf: payload['cnf'], sentence: sentenceOf(evidence) }
 }
-
-const sentence = ({ types }: Said, issuer: Credential['issuer'], window: Window) =>
-  `${printable(types.join(' '))}: ${issuerText(issuer)}, ${spanOf(window)}`
 
 function typed(
   { header }: Jws,

@@ -1,4 +1,4 @@
-import type { Issuer } from '../credential.ts'
+import type { Credential, Issuer } from '../credential.ts'
 import { printable } from '../refusal.ts'
 import type { Window } from './time.ts'
 
@@ -15,3 +15,7 @@ export function issuerText({ id, by, anchor }: Issuer): string {
   const backed = anchor === undefined ? '' : `, certified by the anchor ${anchor}`
   return `${printable(id, 300)}, by ${by}${backed}`
 }
+
+/** A credential, for a person. */
+export const sentenceOf = (credential: Pick<Credential, 'types' | 'issuer' | 'validFrom' | 'validUntil'>) =>
+  `${printable(credential.types.join(' '))}: ${issuerText(credential.issuer)}, ${spanOf(credential)}`

@@ -1,5 +1,5 @@
 import { moment } from '../../../core/dates.ts'
-import type { Json } from '../credential.ts'
+import type { Credential, Json } from '../credential.ts'
 import { printable, refusal } from '../refusal.ts'
 import { isObject, type JsonObject, listOf, textOf } from './jws.ts'
 import type { Window } from './time.ts'
@@ -14,6 +14,13 @@ export interface Said {
   readonly claims: JsonObject
   readonly window: Window
   readonly status: Json | undefined
+}
+
+/** A VC whose signature and times were checked, with what may bind it to a key, and a sentence for a person. */
+export interface ReadVc {
+  readonly evidence: Omit<Credential, 'format' | 'holder'>
+  readonly cnf: Json | undefined
+  readonly sentence: string
 }
 
 /**

@@ -9,7 +9,7 @@ export interface Kind<T> {
   /** @throws {LoginError} where the text is none of this kind */
   readonly parse: (text: string, url: string) => T
   /** Seconds for which it may be kept at the most, by what it says of itself; as long as the headers say where absent. */
-  readonly keep?: (document: T) => number
+  readonly keep?: (document: T, now: number) => number
 }
 
 /** What issuers publish, kept for as long as its headers and our limits allow. */
@@ -72,7 +72,7 @@ export function openDocuments({
     try {
       const { text, seconds } = await get(fetch, url, kind)
       const value = kind.parse(text, url)
-      const most = Math.min(seconds, kind.keep?.(value) ?? MOST)
+      const most = Math.min(seconds, kind.keep?.(value, now()) ?? MOST)
       keep(key, { at: now(), until: now() + Math.max(LEAST, most), size: text.length, value })
       return value
     } catch (error) {

@@ -14,17 +14,23 @@ export function tokenStatus(value: Json | undefined): StatusReference | undefine
 
 /** `credentialStatus` of a VC. @see Bitstring Status List 1.0, section 2.1 @throws {LoginError} */
 export function bitstringStatus(value: Json | undefined): readonly StatusReference[] {
-  return listOf(value).map((entry) => {
+  return listOf(value).flatMap((entry): readonly StatusReference[] => {
     // A status of a kind that cannot be read must not count as none.
     if (!isObject(entry) || entry['type'] !== 'BitstringStatusListEntry')
       throw refusal('the status of the credential is of a kind that is not known here')
     const purpose = textOf(entry['statusPurpose'])
     const size = entry['statusSize'] ?? 1
-    if (purpose === undefined || typeof size !== 'number' || ![1, 2, 4, 8].includes(size))
+    // They tell a wallet something, and take nothing back.
+    if (purpose === 'refresh' || purpose === 'message') return []
+    if (
+      (purpose !== 'revocation' && purpose !== 'suspension') ||
+      typeof size !== 'number' ||
+      ![1, 2, 4, 8].includes(size)
+    )
       throw refusal('the status of the credential cannot be read')
     const { statusListCredential: uri, statusListIndex: index } = entry as Readonly<Record<string, Json>>
     const number = typeof index === 'string' && /^\d{1,9}$/.test(index) ? Number(index) : index
-    return { kind: 'bitstring', uri: address(uri), index: place(number), purpose, size }
+    return [{ kind: 'bitstring', uri: address(uri), index: place(number), purpose, size }]
   })
 }
 

@@ -1,0 +1,57 @@
+import { LoginError } from '../../../core/errors.ts'
+import type { Credential, Issuer, StatusReference } from '../credential.ts'
+import { noteDeviations } from '../credentials/presented.ts'
+import type { VerifyPorts } from '../ports.ts'
+import { printable, refusal } from '../refusal.ts'
+import { readBitstringList } from './bitstring.ts'
+import { valueAt } from './list.ts'
+import { readTokenList } from './token-list.ts'
+
+/** The worst that lists say of a credential. */
+export type Standing = 'valid' | 'suspended' | 'revoked'
+
+const order: readonly Standing[] = ['valid', 'suspended', 'revoked']
+
+/**
+ * Where a credential stands by its status lists; `valid` where it has none. A list counts only where the issuer of the credential signed it,
+ * or who has a certificate of the same anchor; lists are kept for as long as they say, for five minutes at most.
+ * @throws {LoginError} `upstream_unavailable` where a list cannot be read or believed; `upstream_rejected` where it has no such place
+ */
+export async function standingOf(
+  { issuer, status }: Pick<Credential, 'issuer' | 'status'>,
+  ports: VerifyPorts,
+): Promise<Standing> {
+  const found = await Promise.all(status.map((reference) => one(reference, issuer, ports)))
+  return order.findLast((standing) => found.includes(standing)) ?? 'valid'
+}
+
+async function one(reference: StatusReference, issuer: Issuer, ports: VerifyPorts): Promise<Standing> {
+  const list = await believed(reference, issuer, ports)
+  const value = valueAt(list, reference.index)
+  if (value === undefined) throw refusal('the status list does not reach to the place of the credential')
+  if (value === 0) return 'valid'
+  if (reference.kind === 'bitstring') return reference.purpose === 'suspension' ? 'suspended' : 'revoked'
+  // Token Status List, 7.1. What else a list may say is not for us to know, and nothing but 0 is valid.
+  return value === 2 ? 'suspended' : 'revoked'
+}
+
+/** A list that lies says no more than one that is not there: it neither revokes nor clears. */
+async function believed(reference: StatusReference, issuer: Issuer, ports: VerifyPorts) {
+  const checking = { ports, deviations: noteDeviations(ports.lenient) }
+  try {
+    const { list, issuer: signer } = await (reference.kind === 'token'
+      ? readTokenList(reference.uri, issuer, checking)
+      : readBitstringList(reference, checking))
+    if (!isOf(signer, issuer)) throw refusal(`the status list is of another issuer: ${printable(signer.id)}`)
+    return list
+  } catch (cause) {
+    if (!(cause instanceof LoginError)) throw cause
+    throw new LoginError('upstream_unavailable', `the status of a credential cannot be read: ${cause.message}`, {
+      cause,
+    })
+  }
+}
+
+/** By its very name; who is known by a certificate, by the anchor of it, under which lists are often signed apart (EUDI ARF). */
+const isOf = (signer: Issuer, issuer: Issuer) =>
+  issuer.by === 'x5c' ? signer.anchor === issuer.anchor : signer.id === issuer.id
