@@ -70,7 +70,7 @@ dl:last-child{margin-bottom:0}dt{color:var(--quiet)}dd{margin:0;min-width:0}
 .qr{display:block;width:100%;max-width:17rem;height:auto;margin:1rem auto}.apart{margin-top:1.5rem;padding-top:1.25rem;border-top:1px solid var(--line)}
 [hidden]{display:none!important}
 .list{margin:0 0 1rem;padding:0;list-style:none}.list li{margin:0 0 .375rem;padding-inline-start:1.5rem;position:relative}
-.list li::before{position:absolute;inset-inline-start:0;content:"✓";color:var(--ok);font-weight:700}.list.no li::before{content:"–";color:var(--no)}
+.list li::before{position:absolute;inset-inline-start:0;content:"✓";color:var(--ok);font-weight:700}.list.no li::before{content:"–";color:var(--no)}.list.plain li::before{content:"•";color:var(--quiet)}
 .between{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;justify-content:space-between;align-items:center}
 
 .sea{display:block;width:100%;height:clamp(3rem,9vh,6rem);margin-bottom:-1px}

@@ -63,16 +63,22 @@ export function walletPage(model: WalletModel, theme: Theme): Page {
     heading: t.title(model.label),
     head: refresh,
     card: html`<p class="quiet">${t.lead(model.clientLabel)}</p>
-<ul class="list">${model.asked.map(({ label, claims }) => html`<li>${label}${claimNames(claims)}</li>`)}</ul>
+<ul class="list plain">${model.asked.map(({ label, claims }) => html`<li>${label}${claimNames(claims)}</li>`)}</ul>
 <dl><dt>${t.by}</dt><dd>${theme.look.brand.name} <span class="mono">${model.here}</span></dd><dt>${t.for}</dt><dd>${model.clientLabel}</dd><dt>${t.until}</dt><dd>${time(theme, model.until)}</dd></dl>
 ${appLink(model.link, t.open, 'button block')}
 ${browser === undefined ? undefined : byBrowser({ ...model, browser }, theme)}
 ${text === undefined ? undefined : byCode(text, theme)}
-<p class="small quiet apart" role="status">${t.waiting}</p>
-${waysOn(model, t.retry, theme)}`,
+<p class="small quiet apart" role="status">${t.waiting}</p>`,
+    below: otherWays(model, theme),
     ...(browser === undefined ? {} : { formAction: formSources({ action: answerTo }) }),
     script,
   })
+}
+
+/** Quieter than the ways on from a page that refuses: the one thing to do here is to open the wallet. */
+function otherWays({ retryHref, leaveHref }: WalletModel, theme: Theme): Html | undefined {
+  const { wallet, words } = textsOf(theme)
+  return html`<p class="small under">${retryHref && html`<a href="${retryHref}">${wallet.retry}</a>`} · ${leaveHref && html`<a href="${leaveHref}">${words.back}</a>`}</p>`
 }
 
 function claimNames(claims: readonly string[]): Html | undefined {
