@@ -53,8 +53,11 @@ const parts: Readonly<Record<string, Part>> = {
   'live-targets.ts': { imports: ['config', 'http', 'leases', 'targets', 'fetcher.ts'], packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
-  // The upstreams and the client that the demo plays are other people's programs: they use the libraries that those would.
-  demo: { imports: 'everything', packages: { 'oidc-provider': 'demo/', 'openid-client': 'demo/' } },
+  // The upstreams, the wallet and the client that the demo plays are other people's programs: they use the libraries that those would.
+  demo: {
+    imports: 'everything',
+    packages: { 'oidc-provider': 'demo/', 'openid-client': 'demo/', jose: 'demo/wallet/' },
+  },
   'process.ts': { imports: ['cli'], packages: {} },
   'main.ts': { imports: 'everything', packages: {} },
   'workstation.ts': { imports: 'everything', packages: {} },

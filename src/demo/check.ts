@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { signInAs } from './pages.ts'
+import { signInAs, signInByWallet } from './pages.ts'
 import { mailOf } from './people.ts'
 import { type Claims, grantsIn, type Jwks, jwksUrl, payloadOf, signedBy } from './tokens.ts'
 import { openVisitor, type Page, type Visitor } from './visitor.ts'
@@ -49,6 +49,7 @@ export async function checkDemo(world: World, say: (line: string) => void): Prom
   const steps: readonly (readonly [string, (walk: Walk) => Promise<void>])[] = [
     ['The start page', startPage],
     ...Object.keys(expected).map((sub) => [`${sub} signs in`, (walk: Walk) => person(walk, sub)] as const),
+    ['ada shows her wallet', wallet],
     ['The same browser comes back', comeBack],
     ['A command line without a browser', device],
   ]
@@ -114,6 +115,28 @@ async function refused({ world, visitor, say, expect }: Walk, page: Page): Promi
   const leave = page.links.find(({ pathname }) => pathname.endsWith('/leave'))
   const after = await visitor.get(leave ?? page.url)
   expect('and the dashboard hears access_denied', after.url.href === `${world.web}/refused`, after.url.pathname)
+}
+
+/** From the start page to the wallet, one click there, and on to wherever that leads. */
+async function show({ world, visitor }: Pick<Walk, 'world' | 'visitor'>, credential: string): Promise<Page> {
+  const waiting = await visitor.get(new URL(signInByWallet, world.web))
+  const link = waiting.links.find(({ origin }) => origin === world.wallet)
+  if (!link) throw new Error(`no way to the wallet, but ${waiting.status} "${waiting.heading}"`)
+  const asked = await visitor.get(link)
+  const form = asked.forms.find(({ fields }) => fields['credential'] === credential)
+  if (!form) throw new Error(`the wallet has no such credential, but ${asked.status} "${asked.heading}"`)
+  return visitor.submit(form)
+}
+
+async function wallet(walk: Walk): Promise<void> {
+  const page = await show(walk, 'corp')
+  const got = grantsOn(walk, page)
+  for (const line of got) walk.say(`         ${line}`)
+  const wanted = ['cloud project shared in gaiax: member', 'prod namespace sandbox: edit']
+  walk.expect('gets what a developer of either organisation gets', isDeepStrictEqual(got, wanted), {
+    got,
+    page: page.heading,
+  })
 }
 
 /** Single sign-on, refresh, and the end of both by signing out. */

@@ -14,6 +14,8 @@ export interface WebClient {
 export interface Wishes {
   /** An address whose domain leads to an organisation. */
   readonly hint?: string
+  /** The id of the connector by which to sign in. */
+  readonly connector?: string
   /** `login`: the organisation asks again, whoever is signed in. */
   readonly prompt?: 'login'
 }
@@ -53,7 +55,7 @@ export function openWebClient(options: WebClientOptions): WebClient {
   }
   const [first = ''] = options.resources
   return {
-    async begin({ hint, prompt }) {
+    async begin({ hint, connector, prompt }) {
       const [state, nonce, verifier] = [oauth.randomState(), oauth.randomNonce(), oauth.randomPKCECodeVerifier()]
       const parameters = new URLSearchParams({
         redirect_uri: options.redirectUri,
@@ -63,6 +65,7 @@ export function openWebClient(options: WebClientOptions): WebClient {
         code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
         ...(hint === undefined ? {} : { login_hint: hint }),
+        ...(connector === undefined ? {} : { connector }),
         ...(prompt === undefined ? {} : { prompt }),
       })
       for (const resource of options.resources) parameters.append('resource', resource)

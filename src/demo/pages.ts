@@ -22,13 +22,14 @@ export function demoPage(content: Parameters<typeof layout>[1]): Page {
 export function startPage(world: World): Page {
   return demoPage({
     heading: 'Who becomes what, and where',
-    card: html`<p class="lead">Two organisations say who somebody is, one file of rules says what that means, and three systems get a token each. All of it runs on this machine until you press Ctrl-C.</p>
+    card: html`<p class="lead">Two organisations say who somebody is, themselves or by a credential in a wallet, one file of rules says what that means, and three systems get a token each. All of it runs on this machine until you press Ctrl-C.</p>
 <ol class="path">
 <li><strong>What was said</strong>Corp AG and Example University sign their people in.</li>
 <li><strong>What the rules say</strong><a href="/config">config/demo.yaml</a> turns claims into projects, namespaces and groups.</li>
 <li><strong>What you get</strong>Tokens for an OpenStack cloud, a Kubernetes cluster and Grafana.</li>
 </ol>
-${world.organisations.map((organisation) => people(world, organisation))}`,
+${world.organisations.map((organisation) => people(world, organisation))}
+${wallet(world)}`,
     below: html`${commandLine(world)}${behind(world)}`,
   })
 }
@@ -49,6 +50,15 @@ function line(world: World, organisation: Organisation, person: Person): Html {
 <dl>${said}</dl>
 <div>${grantList(decision)}</div>
 <a class="button" href="${signInAs(mailOf(organisation, person))}">Sign in<span class="sr"> as ${first}</span></a></li>`
+}
+
+/** The link by which somebody signs in with the wallet, whoever is signed in already. */
+export const signInByWallet = '/sign-in?fresh=yes&connector=gaiax'
+
+function wallet(world: World): Html {
+  return html`<h2 class="org">A wallet</h2>
+<p>Ada has <a href="${world.wallet}">a wallet</a> with a credential of each organisation. Both say the same; the one of Example University is revoked.</p>
+<div class="bar"><a class="button" href="${signInByWallet}">Sign in with the wallet</a></div>`
 }
 
 function commandLine(world: World): Html {

@@ -89,8 +89,10 @@ function who(world: World, sub: string): Page {
 
 async function begin(client: WebClient, { url, session }: Visit): Promise<Answer> {
   const hint = url.searchParams.get('hint')
+  const connector = url.searchParams.get('connector')
   const begun = await client.begin({
     ...(hint === null ? {} : { hint }),
+    ...(connector === null ? {} : { connector }),
     ...(url.searchParams.has('fresh') ? { prompt: 'login' as const } : {}),
   })
   session.begun = begun

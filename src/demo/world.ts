@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type App, openApp } from '../app.ts'
 import { openAudit } from '../audit-log.ts'
 import { isLoopback } from '../config/fields.ts'
@@ -23,6 +23,9 @@ import { targetTypes } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
 import { type Organisation, organisations } from './people.ts'
 import { openUpstream } from './upstream.ts'
+import { fillShelf } from './wallet/held.ts'
+import { openWallet } from './wallet/server.ts'
+import { openStatusLists } from './wallet/status.ts'
 import { openWeb } from './web.ts'
 
 /** The demo cannot start; the message is for the person who started it. */
@@ -45,6 +48,8 @@ export interface World {
   /** Where the start page is, without a / at the end. */
   readonly web: string
   readonly issuer: string
+  /** Where Ada's wallet is, without a / at the end. */
+  readonly wallet: string
   readonly organisations: readonly Organisation[]
   readonly policy: Policy
   readonly targets: readonly Target[]
@@ -65,9 +70,12 @@ export interface Demo {
   close(): Promise<void>
 }
 
-/** The ports that config/demo.yaml names: start page, gateway, university, company. */
-const PORTS = [8400, 8401, 8402, 8403] as const
+/** The ports that config/demo.yaml names: start page, gateway, university, company, wallet, status lists. */
+const PORTS = [8400, 8401, 8402, 8403, 8404, 8405] as const
 const HOST = '127.0.0.1'
+/** Of the status lists; its key is made of its name (wallet/keys.ts). */
+const CERTIFICATE = 'demo-wallet.pem'
+const certificate = new URL(`../../config/${CERTIFICATE}`, import.meta.url)
 
 /**
  * Starts gateway, upstreams and web client on loopback, with store, keys and audit log in a temporary folder.
@@ -109,6 +117,7 @@ async function openWorld(options: WorldOptions, building: Building): Promise<Wor
   const world: World = {
     web: `http://${HOST}:${ports.get(8400)}`,
     issuer: loaded.config.issuer,
+    wallet: `http://${HOST}:${ports.get(8404)}`,
     organisations: organisations(now()),
     policy: loaded.policy,
     targets: [...openTargets(loaded.config).values()],
@@ -132,6 +141,12 @@ async function openWorld(options: WorldOptions, building: Building): Promise<Wor
     await open(issuer, openUpstream({ organisation, issuer, redirectUri, leadsTo, log }))
     say(`${organisation.name.padEnd(19)} ${issuer}`)
   }
+  const shelf = fillShelf(`https://${HOST}:${ports.get(8405)}`, now())
+  await open(world.wallet, openWallet({ shelf, origin: world.wallet, gateway: world.issuer, leadsTo, now, log }))
+  stack.push(
+    await openStatusLists({ shelf, port: ports.get(8405) ?? 0, certificate: await readFile(certificate), now }),
+  )
+  say(`a wallet            ${world.wallet}`)
   await open(world.web, openWeb(world, log))
   return world
 }
@@ -204,9 +219,11 @@ function hold(port: number): Promise<{ readonly port: number; release(): Promise
 async function readConfiguration(options: WorldOptions, ports: ReadonlyMap<number, number>): Promise<Reading> {
   let text = ''
   const here = async (path: string) => {
+    // It lies beside the configuration that comes with this build, also where a changed copy of that is elsewhere.
+    if (basename(path) === CERTIFICATE) return readFile(certificate, 'utf8')
     const found = await readFile(path, 'utf8')
     if (path !== options.config) return found
-    text = found.replace(/\b840[0-3]\b/g, (port) => String(ports.get(Number(port))))
+    text = found.replace(/\b840[0-5]\b/g, (port) => String(ports.get(Number(port))))
     return text
   }
   const parts = { connectors: connectorTypes, targets: targetTypes }
@@ -226,13 +243,17 @@ async function readConfiguration(options: WorldOptions, ports: ReadonlyMap<numbe
 function mustStayHere({ config }: Loaded): void {
   const places = [
     ['issuer', config.issuer],
-    ...config.connectors.map(({ id, issuer }) => [`issuer of connector ${id}`, String(issuer)]),
+    ...config.connectors.map(({ id, issuer, walletUrl }) =>
+      walletUrl === undefined
+        ? [`issuer of connector ${id}`, String(issuer)]
+        : [`wallet of connector ${id}`, String(walletUrl)],
+    ),
   ] as const
   for (const [what, url = ''] of places) {
     if (isLoopback(new URL(url).hostname)) continue
     throw new DemoRefused(`the ${what} is ${url}, and the demo runs on loopback only; 'lotse serve' is for the rest`)
   }
   const ids = config.connectors.map(({ id }) => id)
-  for (const id of ['campus', 'corp'])
+  for (const id of ['campus', 'corp', 'gaiax'])
     if (!ids.includes(id)) throw new DemoRefused(`the demo's configuration needs the connector ${id}`)
 }
