@@ -84,7 +84,11 @@ async function specsBeside(config: MainFile, targets: ReadonlyMap<string, Target
   return absent ? [...specs, samlRing(new URL(config.issuer))] : specs
 }
 
-async function readConfig(file: string, io: Io, needed: readonly Needed[]): Promise<MainFile> {
+/**
+ * The main file, of which no more has to be right than is needed.
+ * @throws where that is not
+ */
+export async function readConfig(file: string, io: Io, needed: readonly Needed[]): Promise<MainFile> {
   const source = readSource(file, await readFile(file, 'utf8'))
   const schema = configSchema({ connectors: connectorTypes, targets: targetTypes })
   const parsed = parse(schema.main, source.value, stand)

@@ -26,7 +26,7 @@ export const commands: readonly Entry[] = [
     load: () => import('./subjects.ts'),
   },
   { name: 'keys', summary: 'list, rotate and import signing keys', load: () => import('./keys.ts') },
-  { name: 'store', summary: 'copy the embedded store while the gateway runs', load: () => import('./store.ts') },
+  { name: 'store', summary: 'copy the store, or move it to another one', load: () => import('./store.ts') },
   { name: 'demo', summary: 'try everything on this machine', load: () => import('./demo.ts') },
   version,
 ]

@@ -1,6 +1,7 @@
 import type { RedisConfig, StoreConfig } from '../config/store.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Root } from '../keys/root.ts'
+import type { Mover } from '../store/move.ts'
 import type { Address } from '../store/redis/connection.ts'
 import type { RedisOptions } from '../store/redis/store.ts'
 import type { Store } from '../store/store.ts'
@@ -25,6 +26,19 @@ export async function openStore(config: StoreConfig, { root, ...ports }: StorePo
   }
   const { openRedis } = await import('../store/redis/store.ts')
   return await openRedis({ ...redisOptions(config), derive: (await root()).derive, ...ports })
+}
+
+/**
+ * The store that a configuration names, as a whole, while no gateway serves from it.
+ * @throws {StoreUnavailable} where it cannot be used, or a gateway serves from it
+ */
+export async function openMover(config: StoreConfig, { root, now }: Pick<StorePorts, 'root' | 'now'>): Promise<Mover> {
+  if (config.kind === 'embedded') {
+    const { openEmbeddedToMove } = await import('../store/embedded.ts')
+    return await openEmbeddedToMove(config.path, now)
+  }
+  const { openRedisToMove } = await import('../store/redis/store.ts')
+  return await openRedisToMove({ ...redisOptions(config), derive: (await root()).derive, now })
 }
 
 /** What the store needs of its options. */

@@ -4,8 +4,10 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Clock, Log } from '../core/ports.ts'
 import { groupCommit, unavailable } from './commit.ts'
 import { durableShelf } from './durable.ts'
+import { moverOf } from './embedded-move.ts'
 import { checkEntry, checkedTtl, checkKey, isKey } from './limits.ts'
 import { takeServeLock } from './lock.ts'
+import type { Mover } from './move.ts'
 import { migrate, refuseNewer, steps, versionOf } from './schema.ts'
 import type { Shelf, Write } from './shelf.ts'
 import { type Kind, type Links, type Store, StoreUnavailable } from './store.ts'
@@ -50,6 +52,18 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Store> {
       release()
     },
   }
+}
+
+/**
+ * The file as a whole, for an export or an import, while no gateway serves from it.
+ * @throws {StoreUnavailable} as `openEmbedded`
+ */
+export async function openEmbeddedToMove(path: string, now: Clock): Promise<Mover> {
+  const { db, release } = openFile(path, 'serve')
+  return moverOf(db, now, () => {
+    db.close()
+    release()
+  })
 }
 
 type Swept = Store & { sweep(): Promise<number> }

@@ -97,7 +97,7 @@ export function openClient(options: ClientOptions): Client {
 }
 
 /** What a server says to whom it will not serve later either. */
-const final = /WRONGPASS|NOAUTH|NOPERM|with another root secret|a newer version/
+const final = /WRONGPASS|NOAUTH|NOPERM|with another root secret|a newer version|an import into/
 
 const detailOf = (error: unknown) =>
   error instanceof StoreUnavailable ? error.detail : error instanceof Error ? error.message : 'not there yet'

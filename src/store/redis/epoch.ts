@@ -33,12 +33,14 @@ export interface MemoryOptions {
   /** A text that only this installation's root secret makes. */
   readonly root: string
   readonly log: Log
+  /** To go on with an import that did not come to its end. */
+  readonly importing?: true
 }
 
 /** The version of what scripts.ts writes; a change of it needs a step from each version before. */
 export const SCHEMA = 1
 
-export function openMemory({ prefix, root, log }: MemoryOptions): Memory {
+export function openMemory({ prefix, root, log, importing }: MemoryOptions): Memory {
   let known = { run: 0, acknowledged: 0, epoch: 1 }
   return {
     acknowledge(run, write) {
@@ -47,7 +49,15 @@ export function openMemory({ prefix, root, log }: MemoryOptions): Memory {
     async look(connection) {
       const server = await identityOf(connection)
       const { run, acknowledged, epoch } = known
-      const args = [server, String(run), String(acknowledged), String(epoch), root, String(SCHEMA)]
+      const args = [
+        server,
+        String(run),
+        String(acknowledged),
+        String(epoch),
+        root,
+        String(SCHEMA),
+        importing ? '1' : '0',
+      ]
       const reply = await connection
         .call('EVALSHA', scripts.look.sha, '2', `${prefix}state`, `${prefix}runs`, ...args)
         .catch(refused)
@@ -73,6 +83,7 @@ async function identityOf(connection: Connection): Promise<string> {
 
 const REFUSALS: Readonly<Record<string, string>> = {
   ROOT: 'what is under this prefix was written with another root secret; give each installation its own store.prefix, or this one its old secret',
+  IMPORT: 'an import into this store did not come to its end: run lotse store import again',
   SCHEMA: 'a newer version wrote this store; use that, or a backup from before',
 }
 

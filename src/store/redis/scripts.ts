@@ -154,6 +154,17 @@ for _, m in ipairs(members) do
   redis.call('ZREM', P .. 'g:' .. ARGV[4], m)
 end
 return { n, #members }`,
+  // what an import writes: as put, with when it was consumed
+  restore: `
+local n = count()
+write(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12] ~= '' and ARGV[12])
+return { n }`,
+  // While this mark is there no gateway uses the store (look).
+  importing: `return { count(), 1 - redis.call('HSETNX', S, 'importing', now) }`,
+  imported: `
+local n = count()
+redis.call('HDEL', S, 'importing')
+return { n }`,
   check: `return { count() }`,
 } as const
 
@@ -168,6 +179,7 @@ local run, k, acked, epoch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonu
 local s = redis.call('HMGET', S, 'schema', 'root', 'n', 'e', 'k')
 if s[1] and tonumber(s[1]) > tonumber(ARGV[6]) then return redis.error_reply('SCHEMA ' .. s[1]) end
 if s[2] and s[2] ~= ARGV[5] then return redis.error_reply('ROOT another root secret') end
+if ARGV[7] ~= '1' and redis.call('HEXISTS', S, 'importing') == 1 then return redis.error_reply('IMPORT unfinished') end
 local n, e, now = tonumber(s[3] or 0), tonumber(s[4] or 1), tonumber(s[5] or 0)
 local missing, mended, own = false, false, k == 0
 for _, text in ipairs(redis.call('LRANGE', R, 0, -1)) do

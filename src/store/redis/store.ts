@@ -1,10 +1,12 @@
 import type { Clock, Log } from '../../core/ports.ts'
+import type { Mover } from '../move.ts'
 import type { Store, StoreUnavailable } from '../store.ts'
 import { type Client, openClient } from './client.ts'
 import { concealer } from './conceal.ts'
 import { type Access, textOf } from './connection.ts'
 import { openMemory } from './epoch.ts'
 import { type Locator, openLocator, type Place } from './locate.ts'
+import { moverOf } from './move.ts'
 import { verbsOn } from './verbs.ts'
 
 export interface RedisOptions extends Pick<Place, 'topology' | 'servers' | 'primary' | 'sentinelAccess' | 'access'> {
@@ -30,18 +32,7 @@ const EVERY = 1000
  * @throws {StoreUnavailable} where no primary is found within ten seconds, or what is there is not for this installation
  */
 export async function openRedis(options: RedisOptions): Promise<Store> {
-  const { prefix, derive, access, replicas, log = () => {} } = options
-  const hidden = concealer(derive)
-  const tagged = `{${prefix}}:`
-  const memory = openMemory({ prefix: tagged, root: hidden.conceal('root', prefix), log })
-  const locator = openLocator({ ...options, key: `${tagged}state` })
-  const client = openClient({ access, prefix: tagged, replicas, memory, log, locator })
-  try {
-    await first(client)
-  } catch (error) {
-    client.close()
-    throw error
-  }
+  const { client, hidden, locator } = await connected(options)
   const verbs = verbsOn(client, hidden, options.now)
   const stop = options.mode === 'command' ? () => {} : everySecond(() => lookAfter(client, locator, verbs))
   return {
@@ -51,6 +42,31 @@ export async function openRedis(options: RedisOptions): Promise<Store> {
       client.close()
     },
   }
+}
+
+/**
+ * The same as a whole, for an export or an import, while no gateway serves from it.
+ * @throws {StoreUnavailable} as `openRedis`
+ */
+export async function openRedisToMove(options: Omit<RedisOptions, 'mode'>): Promise<Mover> {
+  return moverOf({ ...(await connected(options, true)), now: options.now })
+}
+
+async function connected(options: RedisOptions, importing?: true) {
+  const { prefix, derive, access, replicas, log = () => {} } = options
+  const hidden = concealer(derive)
+  const tagged = `{${prefix}}:`
+  const root = hidden.conceal('root', prefix)
+  const memory = openMemory({ prefix: tagged, root, log, ...(importing ? { importing } : {}) })
+  const locator = openLocator({ ...options, key: `${tagged}state` })
+  const client = openClient({ access, prefix: tagged, replicas, memory, log, locator })
+  try {
+    await first(client)
+  } catch (error) {
+    client.close()
+    throw error
+  }
+  return { client, hidden, locator, tagged }
 }
 
 async function first(client: Client): Promise<void> {

@@ -7,7 +7,7 @@ import type { Concealer } from './conceal.ts'
 import type { ScriptName } from './scripts.ts'
 
 /** Seconds that the server keeps an entry beyond its end, which the gateway's clock decides: the two may differ. */
-const SLACK = 60
+export const SLACK = 60
 /** Members of a group that end in one step of the server, and entries that are read in one. */
 const AT_ONCE = 200
 
@@ -105,7 +105,7 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
 }
 
 /** What entries, aliases and groups are called on the server. */
-function namesOf({ conceal, reveal }: Concealer) {
+export function namesOf({ conceal, reveal }: Concealer) {
   const name = (kind: Kind, id: string) => conceal(`id\n${kind.name}`, id)
   const value = (kind: Kind, id: string, text: string) => conceal(contextOf(kind, id), text)
   return {

@@ -1,0 +1,161 @@
+import type { Clock } from '../../core/ports.ts'
+import { kinds } from '../kinds.ts'
+import type { Moved, Mover, Piece } from '../move.ts'
+import { entryOf } from '../shelf.ts'
+import { type Kind, StoreUnavailable } from '../store.ts'
+import type { Client } from './client.ts'
+import type { Concealer } from './conceal.ts'
+import type { ScriptName } from './scripts.ts'
+import { namesOf, SLACK } from './verbs.ts'
+
+export interface Within {
+  readonly client: Client
+  readonly hidden: Concealer
+  /** What all keys begin with. */
+  readonly tagged: string
+  readonly now: Clock
+}
+
+type Row = readonly [
+  id: string,
+  value: string,
+  end: string,
+  consumed: string | null,
+  alias: string | null,
+  groups: string | null,
+]
+
+/** Entries that are read, or keys that are deleted, in one step of the server. */
+const AT_ONCE = 200
+
+/** All of one installation on a server as a whole. An import that does not come to its end leaves a mark, which keeps gateways off. */
+export function moverOf(within: Within): Mover {
+  return {
+    pieces: () => pieces(within),
+    async fill(read) {
+      await refuseServing(within)
+      // All is looked through before anything is written.
+      for await (const piece of read()) void argsOf(within, piece)
+      await clear(within)
+      let batch: Promise<void>[] = []
+      for await (const piece of read()) {
+        batch.push(written(within, piece))
+        if (batch.length < AT_ONCE) continue
+        await Promise.all(batch)
+        batch = []
+      }
+      await Promise.all(batch)
+      await run(within, 'imported', [])
+    },
+    close: async () => within.client.close(),
+  }
+}
+
+const run = async ({ client, now }: Within, script: ScriptName, args: readonly string[]): Promise<unknown> =>
+  await (await client.session()).acknowledged({ script, now: now(), args })
+
+const reading = async ({ client, now }: Within, script: ScriptName, args: readonly string[]): Promise<unknown> =>
+  await (await client.session()).run({ script, now: now(), args })
+
+async function* pieces(within: Within): AsyncIterable<Piece> {
+  await refuseServing(within)
+  for (const kind of Object.values<Kind>(kinds)) {
+    if (!kind.durable || kind === kinds.Process) continue
+    const ids = (await reading(within, 'ids', [kind.name, '-1'])) as readonly string[]
+    for (let from = 0; from < ids.length; from += AT_ONCE) {
+      const rows = await reading(within, 'many', [kind.name, ...ids.slice(from, from + AT_ONCE)])
+      for (const row of rows as readonly Row[]) yield { entry: entryIn(within, kind, row) }
+    }
+  }
+  for await (const key of keys(within, 'r:*')) {
+    const until = Number(await (await within.client.session()).command('GET', key))
+    const group = within.hidden.reveal('group', key.slice(within.tagged.length + 2))
+    if (until > within.now()) yield { revoked: group, until }
+  }
+  // One that began meanwhile may have used what was read before.
+  await refuseServing(within)
+}
+
+function entryIn({ hidden }: Within, kind: Kind, [id, value, end, consumed, alias, groups]: Row): Moved {
+  const names = namesOf(hidden)
+  const known = names.idIn(kind.name, id)
+  const text = hidden.reveal(`value\n${kind.name}\n${known}`, value)
+  const all = (groups ?? '').split(' ').filter((group) => group !== '')
+  return {
+    kind: kind.name,
+    ...entryOf(known, text, end === 'inf' ? Infinity : Number(end), consumed === null ? undefined : Number(consumed)),
+    ...(alias === null ? {} : { alias: hidden.reveal(`alias\n${kind.name}`, alias) }),
+    ...(all.length === 0 ? {} : { groups: all.map((group) => hidden.reveal('group', group)) }),
+  }
+}
+
+/** @throws {StoreUnavailable} while a process serves from it, which would use and revoke what is being moved */
+async function refuseServing(within: Within): Promise<void> {
+  const ids = (await reading(within, 'ids', [kinds.Process.name, '-1'])) as readonly string[]
+  if (ids.length === 0) return
+  const names = ids.map((id) => namesOf(within.hidden).idIn(kinds.Process.name, id))
+  throw new StoreUnavailable(
+    `a gateway serves from this store: stop ${names.join(', ')}; one that was killed is forgotten after 20 seconds`,
+  )
+}
+
+async function* keys({ client, tagged }: Within, pattern: string): AsyncIterable<string> {
+  const seen = new Set<string>() // SCAN may say a key twice
+  let cursor = '0'
+  do {
+    const session = await client.session()
+    const [next, found] = (await session.command(
+      'SCAN',
+      cursor,
+      'MATCH',
+      escaped(tagged) + pattern,
+      'COUNT',
+      '1000',
+    )) as [string, readonly string[]]
+    cursor = next
+    for (const key of found) {
+      if (!seen.has(key)) yield key
+      seen.add(key)
+    }
+  } while (cursor !== '0')
+}
+
+/** A prefix has dots and hyphens at most, and its tag braces: no sign of a pattern. */
+const escaped = (tagged: string) => tagged.replaceAll(/[*?[\]\\]/g, '\\$&')
+
+/** Leaves nothing but the mark of an import that goes on. @throws {StoreUnavailable} where somebody's store is there */
+async function clear(within: Within): Promise<void> {
+  const unfinished = await run(within, 'importing', [])
+  const old: string[] = []
+  for await (const key of keys(within, '?:*')) {
+    if ((unfinished as readonly number[])[1] !== 1) {
+      await run(within, 'imported', [])
+      throw new StoreUnavailable('something is in this store already; name another prefix')
+    }
+    old.push(key)
+    if (old.length === AT_ONCE) await (await within.client.session()).command('UNLINK', ...old.splice(0))
+  }
+  if (old.length > 0) await (await within.client.session()).command('UNLINK', ...old)
+}
+
+/** What the server is told of a piece. @throws {StoreUnavailable} where this program knows no such kind */
+function argsOf({ hidden, now }: Within, piece: Piece): readonly [ScriptName, readonly string[]] | undefined {
+  const names = namesOf(hidden)
+  const times = (end: number) =>
+    Number.isFinite(end) ? [String(end), String(Math.ceil((end - now() + SLACK) * 1000))] : ['inf', 'inf']
+  const end = 'entry' in piece ? piece.entry.expiresAt : piece.until
+  if (end <= now()) return undefined
+  if ('revoked' in piece) return ['revoke', [names.group(piece.revoked), ...times(end), String(AT_ONCE)]]
+  const { kind: name, id, value, consumedAt, alias, groups = [] } = piece.entry
+  const kind: Kind | undefined = kinds[name as keyof typeof kinds]
+  if (!kind)
+    throw new StoreUnavailable(`the file has entries of a kind ${JSON.stringify(name)} that this program does not know`)
+  const links = [alias === undefined ? '' : names.alias(kind, alias), groups.map(names.group).join(' ')]
+  const args = [...names.entry(kind, id, value), ...times(end), kind.lapses ? '1' : '0', ...links]
+  return ['restore', [...args, consumedAt === undefined ? '' : String(consumedAt)]]
+}
+
+async function written(within: Within, piece: Piece): Promise<void> {
+  const call = argsOf(within, piece)
+  if (call) await run(within, ...call)
+}
