@@ -44,6 +44,14 @@ export function setting(name: string, usual: number): number {
   return value
 }
 
+/** Microseconds of processor time for one call, of all threads. */
+export async function cost(calls: number, call: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage()
+  for (let done = 0; done < calls; done += 1) await call()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / calls
+}
+
 async function round(bench: Bench, server: Server, { kind, concurrency, seconds }: Comparison): Promise<Round> {
   const [cpu, stub] = [server.child.cpu(), bench.stub.cpu()]
   const report = await bench.drive({ kind, target: server.target, concurrency, seconds, count: 1e9 })

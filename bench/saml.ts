@@ -6,7 +6,7 @@ import { SAML, ValidateInResponseTo } from '@node-saml/node-saml'
 import { openSignatureThread } from '../src/connectors/saml/signature-thread.ts'
 import { verifyResponse } from '../src/connectors/saml/verify.ts'
 import { type Exchange, idpRecord, type Said, samlKeys, signedResponse } from '../test/support/saml-idp.ts'
-import { setting } from './compare.ts'
+import { cost, setting } from './compare.ts'
 
 const LEAST = 1.3
 const keys = samlKeys()
@@ -21,14 +21,6 @@ const attributes = {
   'urn:oid:2.16.840.1.113730.3.1.241': ['Ada Lovelace'],
   'urn:oid:1.3.6.1.4.1.5923.1.1.1.11': ['https://refeds.org/assurance', 'https://refeds.org/assurance/IAP/high'],
   'urn:oid:1.3.6.1.4.1.5923.1.5.1.1': Array.from({ length: 20 }, (_, at) => `urn:example:group:${at}`),
-}
-
-/** Microseconds of processor time for one call, of all threads. */
-async function cost(calls: number, call: () => Promise<unknown>): Promise<number> {
-  const before = process.cpuUsage()
-  for (let done = 0; done < calls; done += 1) await call()
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / calls
 }
 
 async function compared(sign: Said['sign']): Promise<number> {

@@ -78,6 +78,13 @@ function keepCookies(jar: Jar, url: URL, answer: IncomingMessage): void {
 /** One new browser from the authorization request to the code. */
 async function walk(target: Target, user: string, upstreamHost: string): Promise<string> {
   const jar: Jar = new Map([[upstreamHost, new Map([['who', { value: user, path: '/' }]])]])
+  const end = await follow(jar, authorization(target, user))
+  const code = end.searchParams.get('code')
+  if (code === null) throw new Error(`the client was told ${end.searchParams.get('error')}`)
+  return code
+}
+
+function authorization(target: Target, user: string): URL {
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: target.clientId,
@@ -89,18 +96,24 @@ async function walk(target: Target, user: string, upstreamHost: string): Promise
     code_challenge_method: 'S256',
     ...(target.connector === undefined ? {} : { connector: target.connector }),
   })
-  let url = new URL(`${target.origin}/auth?${query}`)
+  return new URL(`${target.origin}/auth?${query}`)
+}
+
+/** Goes on until the client is told something, whose address this is. @param stop takes a page where nothing leads on */
+async function follow(jar: Jar, from: URL, stop?: (page: IncomingMessage, at: URL) => Promise<URL>): Promise<URL> {
+  let url = from
   for (let hop = 0; hop < longestWalk; hop++) {
     const answer = await send('GET', url, { accept: 'text/html', ...cookieHeader(jar, url) })
-    answer.resume()
     keepCookies(jar, url, answer)
     const { location } = answer.headers
+    if (location === undefined && answer.statusCode === 200 && stop) {
+      url = await stop(answer, url)
+      continue
+    }
+    answer.resume()
     if (location === undefined) throw new Error(`${answer.statusCode} at ${url.pathname.replace(/[\w-]{20,}/g, '…')}`)
     url = new URL(location, url)
-    if (!url.href.startsWith(redirectUri)) continue
-    const code = url.searchParams.get('code')
-    if (code === null) throw new Error(`the client was told ${url.searchParams.get('error')}`)
-    return code
+    if (url.href.startsWith(redirectUri)) return url
   }
   throw new Error('too many hops')
 }
@@ -133,6 +146,19 @@ async function token(target: Target, form: Readonly<Record<string, string>>): Pr
 export async function login(target: Target, user: string, upstreamHost: string): Promise<Tokens> {
   const code = await walk(target, user, upstreamHost)
   return token(target, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier })
+}
+
+/**
+ * Begins a sign-in with a wallet in a new browser, lets the wallet answer, and goes on to where the client is told of it.
+ * @param answer what the wallet does with the link on the page that waits; where the browser goes on
+ * @returns the error that the client was told, or undefined where it got a code
+ */
+export async function showWallet(target: Target, answer: (link: string) => Promise<URL>): Promise<string | undefined> {
+  const end = await follow(new Map(), authorization(target, 'somebody'), async (page) => {
+    const [, link = ''] = /href="(openid4vp:[^"]+)"/.exec(await text(page)) ?? []
+    return answer(link.replaceAll('&amp;', '&'))
+  })
+  return end.searchParams.get('error') ?? undefined
 }
 
 /**
