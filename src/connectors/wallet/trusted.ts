@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { ConnectorPorts } from '../connector.ts'
-import type { Evidence } from './credential.ts'
+import { type EvidenceShelf, openEvidence } from './evidence.ts'
 import { fetchable, type Lists } from './issuers.ts'
 import { openDocuments } from './keys/documents.ts'
 import { type Anchors, openAnchors } from './keys/x509.ts'
@@ -21,6 +21,9 @@ export interface Trusted {
   tend(): void
   /** The key identifiers of an anchor's certificates, base64url. */
   keyIds(anchor: string): readonly string[]
+  /** What all of that comes from, for those who look at it. */
+  readonly sources: Sources
+  readonly evidence: EvidenceShelf
 }
 
 /** @throws {Error} where an anchor of the configuration cannot be read */
@@ -32,13 +35,23 @@ export function openTrusted(config: WalletConfig, world: ConnectorPorts): Truste
   anchors()
   const allowed = fetchable(config, lists)
   const lenient: ReadonlySet<Leniency> = new Set(config.lenient)
-  const evidence: readonly Evidence[] = []
+  const ports = (): VerifyPorts => ({ now: world.now, documents, anchors: anchors(), allowed, lenient })
+  const evidence = openEvidence(config, ports, world)
   return {
-    ports: () => ({ now: world.now, documents, anchors: anchors(), allowed, lenient }),
-    policy: () => ({ config, lists, evidence }),
-    ready: () => sources.ready(),
-    tend: () => sources.tend(),
+    ports,
+    policy: () => ({ config, lists, evidence: evidence.current() }),
+    async ready() {
+      // Evidence is from issuers that lists and anchors may name.
+      await sources.ready()
+      await evidence.ready()
+    },
+    tend() {
+      sources.tend()
+      evidence.tend()
+    },
     keyIds: (anchor) => keyIdsIn(sources.text('anchors', anchor) ?? ''),
+    sources,
+    evidence,
   }
 }
 
