@@ -2,7 +2,7 @@ import { LoginError } from '../../core/errors.ts'
 import type { Check } from '../../core/ports.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import type { Evidence } from './credential.ts'
-import { loireCredential } from './credentials/loire.ts'
+import { loireVc } from './credentials/loire.ts'
 import { noteDeviations } from './credentials/presented.ts'
 import type { WalletConfig } from './options.ts'
 import type { VerifyPorts } from './ports.ts'
@@ -16,6 +16,8 @@ export interface EvidenceShelf {
   ready(): Promise<void>
   /** Begins to look again where that is due. */
   tend(): void
+  /** The first document about which nobody could be asked yet: whether it counts is not known. */
+  unread(): string | undefined
   /** Looks now, and says of each document what was found. Never rejects. */
   review(): Promise<readonly Check[]>
 }
@@ -31,6 +33,7 @@ interface Document {
   readonly name: string
   readonly text: string
   last?: { readonly at: number; readonly evidence: readonly Evidence[] } | undefined
+  asked?: 'in vain' | undefined
 }
 
 /** @param verify by what signatures are verified at that moment */
@@ -63,6 +66,7 @@ export function openEvidence(
     tend() {
       if (documents.length > 0 && next <= now()) void look()
     },
+    unread: () => documents.find(({ asked, last }) => asked === 'in vain' && last === undefined)?.name,
     review: () => look(),
   }
 }
@@ -73,6 +77,7 @@ async function lookAt(document: Document, ports: VerifyPorts, at: number): Promi
   try {
     const evidence = await evidenceIn(document.text, ports)
     document.last = { at, evidence }
+    document.asked = undefined
     const about = evidence.map(
       ({ types, subject, issuer }) => `${types.join(' ')} about ${subject ?? 'nobody'}, from ${issuer.id}`,
     )
@@ -95,7 +100,7 @@ async function evidenceIn(text: string, ports: VerifyPorts): Promise<readonly Ev
   if (lines.length === 0 || lines.length > MOST) throw refusal(`it holds ${lines.length} credentials`)
   return await Promise.all(
     lines.map(async (line): Promise<Evidence> => {
-      const { evidence } = await loireCredential(line, { ports, deviations: noteDeviations(ports.lenient) })
+      const { evidence } = await loireVc(line, { ports, deviations: noteDeviations(ports.lenient) })
       return { format: 'vp+jwt', ...evidence }
     }),
   )

@@ -15,6 +15,8 @@ export interface Trusted {
   ports(): VerifyPorts
   /** What their credentials are judged by. */
   policy(): Policy
+  /** What could not be read yet, so that nobody's refusal for want of it means anything; undefined where all is known. */
+  unread(): string | undefined
   /** Waits for what was never read. Never rejects. */
   ready(): Promise<void>
   /** Begins with what is due by the time. */
@@ -40,6 +42,7 @@ export function openTrusted(config: WalletConfig, world: ConnectorPorts): Truste
   return {
     ports,
     policy: () => ({ config, lists, evidence: evidence.current() }),
+    unread: () => unreadIn(config, sources) ?? evidence.unread(),
     async ready() {
       // Evidence is from issuers that lists and anchors may name.
       await sources.ready()
@@ -53,6 +56,12 @@ export function openTrusted(config: WalletConfig, world: ConnectorPorts): Truste
     sources,
     evidence,
   }
+}
+
+function unreadIn(config: WalletConfig, sources: Sources): string | undefined {
+  for (const kind of ['lists', 'anchors'] as const)
+    for (const name of Object.keys(config[kind])) if (sources.text(kind, name) === undefined) return `${kind}/${name}`
+  return undefined
 }
 
 /** Lists, each parsed once as long as its text is the same. */
