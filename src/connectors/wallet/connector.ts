@@ -1,8 +1,10 @@
-import type { Proof } from '../../core/subject.ts'
+import { LoginError } from '../../core/errors.ts'
+import type { Proof, Subject } from '../../core/subject.ts'
 import type { Answer, Challenge, Connector, ConnectorPorts, Proved } from '../connector.ts'
-import type { Binding, Credential, Evidence } from './credential.ts'
+import type { Binding, Credential } from './credential.ts'
 import { presented } from './credentials/presented.ts'
-import { type Answered, answers, matched, queryOf } from './dcql.ts'
+import { type Answered, answers, type Found, matched, queryOf } from './dcql.ts'
+import { keep, kept } from './kept.ts'
 import type { WalletConfig } from './options.ts'
 import type { VerifyPorts } from './ports.ts'
 import { refusal } from './refusal.ts'
@@ -10,6 +12,7 @@ import { type Asking, clientIdOf, exchangesIn, linkTo, memoOf, newExchanges, req
 import { vpTokenIn } from './response.ts'
 import type { WalletView } from './side.ts'
 import { openSigner } from './signer.ts'
+import { standingOf } from './status/status.ts'
 import { subjectFrom } from './subject.ts'
 import { type Judged, judge } from './trust.ts'
 import { openTrusted, type Trusted } from './trusted.ts'
@@ -27,10 +30,12 @@ export function openWallet(config: WalletConfig, ports: ConnectorPorts): Connect
   const trusted = openTrusted(config, ports)
   const query = queryOf(config, trusted.keyIds)
   const asking: Asking = { config, ports, query, signer: openSigner(config, ports.callback.hostname) }
+  const wallet: Wallet = { asking, trusted }
   return {
     id: config.id,
     begin: async (state) => begin(asking, state),
-    complete: (answer) => complete({ asking, trusted }, answer),
+    complete: (answer) => complete(wallet, answer),
+    recheck: (proof) => recheck(wallet, proof),
     tend: () => trusted.tend(),
     wallet: {
       view: (memo) => view(asking, memo),
@@ -78,7 +83,9 @@ async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved>
   await trusted.ready()
   const found = matched(config, await checked(answered, binding, trusted.ports()))
   const judged = judge(trusted.policy(), found, at)
-  return proofOf(wallet, judged, at)
+  const revoked = await firstRevoked(wallet, judged)
+  if (revoked !== undefined) throw new LoginError('credential_revoked', revoked)
+  return proofOf(wallet, { found, judged, at })
 }
 
 /** Each presentation by itself; the first that fails ends it. */
@@ -89,24 +96,66 @@ async function checked(answered: readonly Answered[], binding: Binding, ports: V
   return all
 }
 
-/** What a recheck needs: of each credential its issuer and where its status stands. */
-interface Kept {
-  readonly rests: readonly Pick<Evidence, 'issuer' | 'status' | 'validUntil'>[]
+/** What a sign-in comes to: who she is, and what a recheck will judge again. */
+interface Outcome {
+  readonly found: readonly Found[]
+  readonly judged: Judged
+  /** Unix seconds. */
+  readonly at: number
+}
+
+/** Good as long as the connector's answers are, and no longer than anything that it rests on. */
+function proofOf({ asking: { config, ports } }: Wallet, { found, judged, at }: Outcome): Proof {
+  const { subject, validUntil } = subjectFrom(judged, config, at)
+  return {
+    subject,
+    provenAt: at,
+    goodUntil: Math.min(at + config.maxProofAge, validUntil ?? Number.POSITIVE_INFINITY),
+    sealed: ports.seal(keep(judged, found), sealContext(config, subject)),
+  }
 }
 
 /** Binds what is sealed to one connector and one person: it opens nowhere else. */
-const sealContext = ({ id }: WalletConfig, subject: string) => `wallet\n${id}\n${subject}`
+const sealContext = ({ id }: WalletConfig, subject: Pick<Subject, 'id'>) => `wallet\n${id}\n${subject.id}`
 
-/** Good as long as the connector's answers are, and no longer than anything that it rests on. */
-function proofOf({ asking: { config, ports } }: Wallet, judged: Judged, at: number): Proof {
-  const { subject, validUntil } = subjectFrom(judged, config, at)
-  const goodUntil = Math.min(at + config.maxProofAge, validUntil ?? Number.POSITIVE_INFINITY)
-  const kept: Kept = {
-    rests: judged.rests.map(({ issuer, status, validUntil }) => ({
-      issuer,
-      status,
-      ...(validUntil !== undefined && { validUntil }),
-    })),
+/** @throws {LoginError} `upstream_unavailable` where a status cannot be read */
+async function firstRevoked({ trusted }: Wallet, { rests }: Judged): Promise<string | undefined> {
+  const ports = trusted.ports()
+  const standings = await Promise.all(rests.map((each) => standingOf(each, ports)))
+  const at = standings.findIndex((standing) => standing !== 'valid')
+  return at < 0 ? undefined : `${rests[at]?.types.join(', ')} is ${standings[at]} by its issuer`
+}
+
+/** Judges again what was presented, by what is trusted and by the status that stands now: nobody needs to open a wallet for it. */
+async function recheck(wallet: Wallet, proof: Proof): Promise<Proof | 'gone' | 'unknown'> {
+  const { config, ports } = wallet.asking
+  if (!proof.sealed || proof.subject.connector !== config.id) return 'unknown'
+  const at = ports.now()
+  const gone = (why: string) => {
+    ports.log('info', `a person is gone: ${why}`, { connector: config.id })
+    return 'gone' as const
   }
-  return { subject, provenAt: at, goodUntil, sealed: ports.seal(JSON.stringify(kept), sealContext(config, subject.id)) }
+  const found = kept(config, ports.open(proof.sealed, sealContext(config, proof.subject)))
+  if (!found) return gone('what she presented is not asked for any more')
+  await wallet.trusted.ready()
+  const judged = againJudged(wallet, found, at)
+  if (typeof judged === 'string') return gone(judged)
+  const revoked = await firstRevoked(wallet, judged)
+  if (revoked !== undefined) return gone(revoked)
+  const renewed = proofOf(wallet, { found, judged, at })
+  return { ...renewed, subject: { ...renewed.subject, authTime: proof.subject.authTime } }
+}
+
+/** @returns a reason where these credentials would sign nobody in now @throws {LoginError} `upstream_unavailable` */
+function againJudged({ asking: { config }, trusted }: Wallet, found: readonly Found[], at: number): Judged | string {
+  const policy = trusted.policy()
+  const unread = Object.keys(config.lists).find((name) => policy.lists(name) === undefined)
+  // Who stands on a list that could not be read yet is not known: nobody is gone for that.
+  if (unread !== undefined) throw new LoginError('upstream_unavailable', `the list ${unread} was not read yet`)
+  try {
+    return judge(policy, found, at)
+  } catch (error) {
+    if (error instanceof LoginError && error.code === 'upstream_rejected') return error.message
+    throw error
+  }
 }

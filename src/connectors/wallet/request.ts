@@ -26,7 +26,7 @@ export const encryptions = ['A128GCM', 'A256GCM'] as const
 /** What requests are made of, besides what is new in each. */
 export interface Asking {
   readonly config: WalletConfig
-  readonly ports: Pick<ConnectorPorts, 'wallet' | 'seal' | 'open' | 'now'>
+  readonly ports: Pick<ConnectorPorts, 'wallet' | 'seal' | 'open' | 'now' | 'log'>
   /** Undefined where nothing is signed. */
   readonly signer: Signer | undefined
   /** DCQL. */

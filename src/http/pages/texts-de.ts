@@ -135,7 +135,7 @@ export const de: Texts = {
     scan: 'Scannen Sie diesen Code mit Ihrer Wallet. Diese Seite geht danach von selbst weiter.',
     code: 'QR-Code für eine Wallet auf einem anderen Gerät',
     warning:
-      'Scannen Sie ihn nur, wenn Sie diese Seite gerade selbst geöffnet haben. Hat Ihnen jemand den Code geschickt oder anderswo gezeigt? Dann nicht: Diese Person wäre sonst in Ihrem Namen angemeldet.',
+      'Scannen Sie den Code unten nur, wenn Sie diese Seite gerade selbst geöffnet haben. Hat Ihnen jemand den Code geschickt oder anderswo gezeigt? Dann nicht: Diese Person wäre sonst in Ihrem Namen angemeldet.',
     waiting: 'Warten auf Ihre Wallet. Vergleichen Sie den Namen, den sie zeigt, mit dem oben.',
     retry: 'Neu beginnen',
   },

@@ -132,7 +132,7 @@ export const en = {
     scan: 'Scan this code with your wallet. This page goes on by itself afterwards.',
     code: 'QR code for a wallet on another device',
     warning:
-      'Scan it only if you yourself opened this page just now. Did somebody send you this code, or show it to you elsewhere? Then do not: that person would be signed in as you.',
+      'Scan the code below only if you yourself opened this page just now. Did somebody send you this code, or show it to you elsewhere? Then do not: that person would be signed in as you.',
     waiting: 'Waiting for your wallet. Compare the name that it shows with the one above.',
     retry: 'Start again',
   },
