@@ -3,6 +3,7 @@ import type { Browser, Page } from '../support/browser.ts'
 import { authority, type Certified } from '../support/certificate.ts'
 import { freePort, startGateway, type TestGateway } from '../support/gateway.ts'
 import { authorization, loginPath, person } from '../support/sign-in.ts'
+import { type StatusList, startStatusList } from '../support/status-list.ts'
 import {
   type Held,
   type Holder,
@@ -26,6 +27,8 @@ export interface WalletWorld {
   readonly ada: Holder
   /** Ada's credential, from corp. */
   readonly held: Held
+  /** Corp's list of statuses, which the connector `gaiax` may read. */
+  readonly statuses: StatusList
   close(): Promise<void>
 }
 
@@ -49,6 +52,7 @@ export interface Options {
 export async function startWalletWorld({ more = '', env = {}, verifier }: Options = {}): Promise<WalletWorld> {
   const root = authority('Root of corp')
   const corp = issuerOf('https://hr.corp.example', root)
+  const statuses = await startStatusList(corp)
   const own = verifier ?? authority('Root of verifiers').issue({ name: 'login.example', dns: ['login.example'] })
   const connector = (id: string, options = '') => `
   - id: ${id}
@@ -74,12 +78,13 @@ ${options}`
       CHAIN: own.chain,
       KEY: String(own.key.export({ type: 'pkcs8', format: 'pem' })),
       CORP_ROOT: root.root,
+      CA: statuses.ca,
       ...env,
     },
     config: `
 brand: { name: Cloud Nord }
 connectors:
-${connector('gaiax', more)}
+${connector('gaiax', `    ca: { env: CA }\n    allowPrivate: [127.0.0.0/8]\n    recheckAfter: 5m\n    recheckGrace: 30m\n${more}`)}
 ${connector('qr', '    crossDevice: on\n    browserApi: on')}
 ${connector('other')}
 ${connector('plain', '    clientIdPrefix: redirect_uri\n    response: plain')}
@@ -99,7 +104,11 @@ rules:
     stranger: issuerOf('https://hr.else.example', root),
     ada,
     held: employee(corp, ada),
-    close: () => gateway.close(),
+    statuses,
+    async close() {
+      await gateway.close()
+      await statuses.close()
+    },
   }
 }
 
