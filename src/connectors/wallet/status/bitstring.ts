@@ -56,8 +56,7 @@ export async function readBitstringList(
   const { evidence } = await (model === '2.0' ? loireVc : jwtVc)(text, checking)
   if (!evidence.types.includes('BitstringStatusListCredential'))
     throw refusal('the status list is a credential of another type')
-  const subject = subjectOf(evidence.claims)
-  const purposes = [subject['statusPurpose']].flat()
+  const purposes = [evidence.claims['statusPurpose']].flat()
   if (!purposes.includes(purpose)) throw refusal('the status list has another purpose than the credential says')
   return { list: { bytes, bits: size, from: 'highest' }, issuer: evidence.issuer }
 }
