@@ -185,11 +185,12 @@ local missing, mended, own = false, false, k == 0
 for _, text in ipairs(redis.call('LRANGE', R, 0, -1)) do
   local number, name, base, flag = string.match(text, '^(%d+) (%S+) (%d+) (%d)$')
   if tonumber(number) == k then own = true end
-  if tonumber(number) > k and tonumber(base) < acked then
-    if flag == '1' then mended = true else missing = true end
-  end
+  if tonumber(number) > k and tonumber(base) < acked then missing = true end
+  if tonumber(number) > k and flag == '1' then mended = true end
 end
-if k > 0 and not mended and (not own or k > now or (k == now and n < acked)) then missing = true end
+if k > 0 and (not own or k > now or (k == now and n < acked)) then missing = true end
+-- Whoever ended the epoch since has ended it for all that was written before.
+if mended then missing = false end
 local last = redis.call('LINDEX', R, -1)
 if missing or not last or not s[5] or string.match(last, '^%d+ (%S+)') ~= run then
   now = math.max(now, k) + 1

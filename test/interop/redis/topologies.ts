@@ -78,7 +78,10 @@ async function sentinel(): Promise<Topology> {
   }
 }
 
-/** Three primaries with a replica each. */
+/**
+ * Three primaries with a replica each, and a second one for the primary that has the keys of the prefix `lotse`: where writes wait for
+ * a replica, there has to be one left after a failover.
+ */
 async function cluster(): Promise<Topology> {
   const node = async () =>
     startServer([...persistent, 'cluster-enabled yes', 'cluster-node-timeout 2000', `cluster-port ${await freePort()}`])
@@ -86,10 +89,11 @@ async function cluster(): Promise<Topology> {
   while (nodes.length < 6) nodes.push(await node())
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'])
-  await until('the Cluster is whole', async () => {
+  const whole = async () => {
     const said = await Promise.all(nodes.map(({ port }) => callAt(port, ['CLUSTER', 'INFO'])))
-    return said.every((text) => /cluster_state:ok/.test(String(text)))
-  })
+    return said.every((text) => new RegExp(`cluster_state:ok[^]*known_nodes:${nodes.length}`).test(String(text)))
+  }
+  await until('the Cluster is whole', whole)
   const primary = async (key = '{lotse}:state') => {
     for (const { port } of nodes) {
       const to = await callAt(port, ['HGET', key, 'n']).then(
@@ -101,12 +105,26 @@ async function cluster(): Promise<Topology> {
     }
     throw new Error('no node of the Cluster answers')
   }
+  const first = await primary()
+  const id = String(await first.call('CLUSTER', 'MYID'))
+  const spare = await node()
+  nodes.push(spare)
+  await first.call('CLUSTER', 'MEET', '127.0.0.1', String(spare.port), ...(await busPortOf(spare)))
+  await until('the spare node is known', whole)
+  await until('it knows its primary', async () => (await spare.call('CLUSTER', 'REPLICATE', id)) === 'OK')
+  await until('both replicas are there', async () => (await first.call('WAIT', '2', '500')) === 2)
   return {
     place: { ...common, topology: 'cluster', servers: nodes.slice(0, 3).map(at), replicas: 1 },
     nodes,
     primary,
     close: () => closeAll(nodes),
   }
+}
+
+/** The port on which nodes of a Cluster speak to each other. */
+async function busPortOf(node: Server): Promise<readonly string[]> {
+  const [, port = ''] = (await node.call('CONFIG', 'GET', 'cluster-port')) as readonly string[]
+  return [port]
 }
 
 const starters: Readonly<Record<TopologyName, () => Promise<Topology>>> = { standalone, sentinel, cluster }

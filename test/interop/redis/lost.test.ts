@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { openRedis } from '../../../src/store/redis/store.ts'
+import type { Kind, Store } from '../../../src/store/store.ts'
+import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
+
+/* What a store does that finds that acknowledged writes are missing: what they may have used or revoked is believed no more. */
+
+const token: Kind = { name: 'LostToken', durable: true, lapses: true }
+const mark: Kind = { name: 'LostMark', durable: true }
+const secret = randomBytes(32)
+
+interface Opened {
+  readonly store: Store
+  /** How often it said that acknowledged writes are missing. */
+  readonly losses: () => number
+}
+
+async function open({ place }: Topology): Promise<Opened> {
+  const messages: string[] = []
+  const store = await openRedis({
+    ...place,
+    replicas: 0,
+    prefix: 'lotse',
+    derive: () => secret,
+    now: () => Math.floor(Date.now() / 1000),
+    log: (_level, message) => void messages.push(message),
+  })
+  return { store, losses: () => messages.filter((text) => text.includes('lost acknowledged writes')).length }
+}
+
+const answers = (store: Store) =>
+  until('the store answers', async () => {
+    await store.check()
+    return true
+  })
+
+/** Two gateways that wait for no replica, on servers that end with the test. */
+async function pair(t: TestContext, name: TopologyName) {
+  const topology = await startTopology(name)
+  t.after(() => topology.close())
+  const [one, two] = [await open(topology), await open(topology)]
+  t.after(() => Promise.all([one.store.close(), two.store.close()]))
+  return { topology, one, two }
+}
+
+test('a server that is killed and started again has what was acknowledged, and nobody has to sign in again', async (t) => {
+  const { topology, one, two } = await pair(t, 'standalone')
+  await one.store.put(token, 'kept', 'value', 3600)
+  await one.store.put(token, 'used', 'value', 3600)
+  await one.store.consume(token, 'used')
+  const server = await topology.primary()
+  await server.kill('SIGKILL')
+  await server.start()
+  await answers(one.store)
+  await answers(two.store)
+  assert.equal((await one.store.get(token, 'kept'))?.value, 'value')
+  assert.equal(typeof (await two.store.consume(token, 'used')), 'number')
+  assert.equal(one.losses() + two.losses(), 0)
+})
+
+test('a server that comes back with older data revives no token that was used since, and new ones stay good', async (t) => {
+  const { topology, one, two } = await pair(t, 'standalone')
+  const { store } = one
+  await store.put(token, 'used', 'value', 3600, { groups: ['grant'] })
+  await store.put(mark, 'mark', 'value', 3600)
+  await delay(1500) // the file gets what was written once a second
+  const server = await topology.primary()
+  const [files, copy] = [join(server.folder, 'appendonlydir'), join(server.folder, 'copy')]
+  await cp(files, copy, { recursive: true })
+  assert.equal(await store.consume(token, 'used'), 'first')
+  await server.kill('SIGKILL')
+  await rm(files, { recursive: true })
+  await cp(copy, files, { recursive: true })
+  await server.start()
+  await answers(store)
+  assert.equal(one.losses() + two.losses(), 1, 'one of both ends the epoch, and the other hears of it')
+  assert.equal(await store.consume(token, 'used'), undefined)
+  assert.equal(await two.store.get(token, 'used'), undefined)
+  assert.deepEqual(await store.members('grant'), [])
+  assert.equal((await store.get(mark, 'mark'))?.value, 'value', 'what lets nobody in stays')
+  await store.put(token, 'new', 'value', 3600)
+  await delay(2500) // both have looked at the server since
+  assert.equal(one.losses() + two.losses(), 1)
+  assert.equal((await two.store.get(token, 'new'))?.value, 'value')
+})
+
+test('a server that was emptied is noticed within seconds', async (t) => {
+  const { topology, one, two } = await pair(t, 'standalone')
+  await one.store.put(token, 'gone', 'value', 3600)
+  await (await topology.primary()).call('FLUSHALL')
+  await until('one of both has noticed', async () => one.losses() + two.losses() > 0)
+  await delay(2500)
+  assert.equal(one.losses() + two.losses(), 1)
+  assert.equal(await one.store.get(token, 'gone'), undefined)
+  await one.store.put(token, 'new', 'value', 3600)
+  assert.equal((await two.store.get(token, 'new'))?.value, 'value')
+})
+
+test('a replica that was behind when it was promoted revives nothing', async (t) => {
+  const { topology, one, two } = await pair(t, 'sentinel')
+  await one.store.put(token, 'used', 'value', 3600)
+  const primary = await topology.primary()
+  await until('the replicas have it', async () => (await primary.call('WAIT', '2', '500')) === 2)
+  const others = topology.nodes.filter((node) => node !== primary)
+  await primary.call('CONFIG', 'SET', 'min-replicas-to-write', '0') // which would have refused the write
+  for (const node of others) await node.kill('SIGKILL')
+  assert.equal(await one.store.consume(token, 'used'), 'first')
+  await primary.kill('SIGKILL')
+  for (const node of others) await node.start()
+  await answers(one.store)
+  await answers(two.store)
+  assert.equal(one.losses() + two.losses(), 1)
+  assert.equal(await two.store.consume(token, 'used'), undefined)
+})
