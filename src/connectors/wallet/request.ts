@@ -30,7 +30,7 @@ export interface Asking {
   /** Undefined where nothing is signed. */
   readonly signer: Signer | undefined
   /** DCQL. */
-  readonly query: object
+  readonly query: () => object
 }
 
 /** New requests for a sign-in: one for each way in which a wallet may be reached. */
@@ -93,7 +93,7 @@ export function parametersOf(asking: Asking, { state, until }: Exchanges, exchan
     client_id: clientIdOf(asking, exchange),
     ...(way === 'browser' ? { expected_origins: [response.origin] } : { response_uri: response.href, state }),
     nonce,
-    dcql_query: query,
+    dcql_query: query(),
     client_metadata: metadataOf(config, exchange),
     exp: until,
   }

@@ -1,0 +1,68 @@
+import { LoginError } from '../../core/errors.ts'
+import type { Proof, Subject } from '../../core/subject.ts'
+import type { Found } from './dcql.ts'
+import { keep } from './kept.ts'
+import type { WalletConfig } from './options.ts'
+import type { Asking } from './request.ts'
+import { standingOf } from './status/status.ts'
+import { subjectFrom } from './subject.ts'
+import { type Judged, judge } from './trust.ts'
+import type { Trusted } from './trusted.ts'
+
+/** A connector to wallets: what it asks, and whom it believes. */
+export interface Wallet {
+  readonly asking: Asking
+  readonly trusted: Trusted
+}
+
+/** What a presentation comes to: who she is, and what a recheck will judge again. */
+export interface Outcome {
+  readonly found: readonly Found[]
+  readonly judged: Judged
+  /** Unix seconds. */
+  readonly at: number
+}
+
+/**
+ * Judges by what is trusted at this moment.
+ * @throws {LoginError} `upstream_rejected`; `upstream_unavailable` where something could not be read yet that might have spoken for her
+ */
+export function judgeNow({ trusted }: Wallet, found: readonly Found[], at: number): Judged {
+  try {
+    return judge(trusted.policy(), found, at)
+  } catch (cause) {
+    const unread = trusted.unread()
+    if (unread === undefined || !isRejected(cause)) throw cause
+    throw new LoginError('upstream_unavailable', `${unread} was not read yet, and without it: ${cause.message}`, {
+      cause,
+    })
+  }
+}
+
+export const isRejected = (error: unknown): error is LoginError =>
+  error instanceof LoginError && error.code === 'upstream_rejected'
+
+/**
+ * Which of the credentials its issuer has taken back; undefined where all of them stand.
+ * @throws {LoginError} `upstream_unavailable` where a status cannot be read
+ */
+export async function firstRevoked({ trusted }: Wallet, { rests }: Judged): Promise<string | undefined> {
+  const ports = trusted.ports()
+  const standings = await Promise.all(rests.map((each) => standingOf(each, ports)))
+  const at = standings.findIndex((standing) => standing !== 'valid')
+  return at < 0 ? undefined : `${rests[at]?.types.join(', ')} is ${standings[at]} by its issuer`
+}
+
+/** Good as long as the connector's answers are, and no longer than anything that it rests on. */
+export function proofOf({ asking: { config, ports } }: Wallet, { found, judged, at }: Outcome): Proof {
+  const { subject, validUntil } = subjectFrom(judged, config, at)
+  return {
+    subject,
+    provenAt: at,
+    goodUntil: Math.min(at + config.maxProofAge, validUntil ?? Number.POSITIVE_INFINITY),
+    sealed: ports.seal(keep(judged, found), sealContext(config, subject)),
+  }
+}
+
+/** Binds what is sealed to one connector and one person: it opens nowhere else. */
+export const sealContext = ({ id }: WalletConfig, subject: Pick<Subject, 'id'>) => `wallet\n${id}\n${subject.id}`
