@@ -24,6 +24,7 @@ const parts: Readonly<Record<string, Part>> = {
       'xml-crypto': 'connectors/saml/',
       saxes: 'connectors/saml/',
       pkijs: 'connectors/wallet/keys/',
+      jsonld: 'connectors/wallet/tagus/',
     },
   },
   targets: { imports: ['config'], packages: { zod: 'targets/', yaml: 'targets/kubernetes/' } },

@@ -70,6 +70,12 @@ export function isSignedBy(jws: string, jwk: JWK, algs: readonly Alg[]): boolean
   return key !== undefined && strict && verifies(shapes[alg], key, { text, signature })
 }
 
+/** Whether a key signed a text by an algorithm for which it is made; for signatures whose text is not a JWS by itself. */
+export function isTextSignedBy(signed: Signed, jwk: JWK, alg: Alg): boolean {
+  const key = fits(jwk, alg) ? keyOf(jwk) : undefined
+  return key !== undefined && verifies(shapes[alg], key, signed)
+}
+
 function signedParts(jws: string, algs: readonly Alg[]) {
   const [head = '', body = '', tail = '', ...more] = jws.split('.')
   const { alg, kid, crit } = headerOf(head)

@@ -67,6 +67,7 @@ const isListed = ({ digests = [] }: Evidence, listed: readonly string[]) =>
 /** SHA-256 digests, in lower-case hex, of what a label or a compliance credential was given for. */
 function listedIn({ claims }: Evidence): readonly string[] {
   const entries = [
+    claims,
     claims['gx:compliantCredentials'],
     claims['compliantCredentials'],
     claims['credentialSubject'],

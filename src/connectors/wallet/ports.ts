@@ -29,6 +29,7 @@ export const leniencies = {
   'kid-unknown': 'a `kid` of the issuer that its DID document does not have: each of its keys is tried',
   'iss-missing': 'a VC-JWT without `iss` in its header or payload, of which `issuer` alone says by whom it is',
   'header-milliseconds': '`iat` and `exp` in a JOSE header in milliseconds',
+  'undefined-terms': 'a Tagus document with properties that no context defines: they are not signed, and not read',
   'anchor-sent': 'the trust anchor itself in `x5c`, which HAIP forbids',
 } as const
 

@@ -1,6 +1,6 @@
 import type { Binding, Json } from '../credential.ts'
 import { keyInDid } from '../keys/did.ts'
-import { signedByDid } from '../keys/issuer.ts'
+import { signedByDid, signedJws } from '../keys/issuer.ts'
 import { type PublicJwk, thumbprint } from '../keys/jwk.ts'
 import type { OneChecking } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
@@ -35,12 +35,8 @@ export async function checkPresentation(
   // The nonce alone says that it was made after our request; who says a time besides must not contradict it.
   if (typeof iat === 'number' && iat < now - PROOF_AGE) throw refusal('the presentation is too old')
   if (!keyInDid(did) && !ports.allowed(did)) throw refusal(`${printable(did)} is no holder that is asked for its keys`)
-  const { jwk } = await signedByDid(
-    jws,
-    did,
-    { purpose: 'authentication', deviations, what: 'the presentation' },
-    ports,
-  )
+  const by = { purpose: 'authentication', deviations, what: 'the presentation' } as const
+  const { jwk } = await signedByDid(signedJws(jws), did, by, ports)
   return { did, jwk }
 }
 

@@ -110,7 +110,7 @@ function oneOf(names: readonly (string | undefined)[], what: string): string {
 }
 
 /** VC-JOSE-COSE, 3.1.3; the types in the media type deviate as those in `typ`. */
-function enveloped(value: Json, deviations: Deviations): string {
+export function enveloped(value: Json, deviations: Deviations): string {
   const url =
     isObject(value) && typesOf(value).includes('EnvelopedVerifiableCredential') ? textOf(value['id']) : undefined
   const [, type, separator, text] = /^data:application\/(vc(?:\+ld)?(?:\+json)?\+jwt)([,;])(.+)$/.exec(url ?? '') ?? []

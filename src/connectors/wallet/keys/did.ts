@@ -101,11 +101,13 @@ export function base58(text: string): Buffer | undefined {
  * @throws {LoginError} `upstream_rejected`
  */
 export function didWebUrl(did: string): string {
+  if (did.length > 4096) throw refusal('a did has more than 4096 characters')
   const [host = '', ...path] = did.slice('did:web:'.length).split(':')
   const [, name = '', port = ''] = /^([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?:%3A(\d{1,5}))?$/i.exec(host) ?? []
-  const plain = path.every(
-    (part) => /^(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,255}$/.test(part) && !/^\.{1,2}$/.test(part),
-  )
+  // DID Core, 3.1: parts between colons may be empty, as in a did of a Gaia-X notary, but the last.
+  const plain =
+    path.at(-1) !== '' &&
+    path.every((part) => /^(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){0,1024}$/.test(part) && !/^\.{1,2}$/.test(part))
   // An encoded slash or dot would be read as another path by some servers.
   if (!did.startsWith('did:web:') || name === '' || !plain || path.some((part) => /%(?:2f|2e|5c|00)/i.test(part)))
     throw refusal(`${printable(did)} is no did:web`)

@@ -55,9 +55,20 @@ function names({ uris, hosts }: Certified, iss: string): boolean {
 }
 
 async function byDid(jws: Jws, did: string, { deviations, what }: Claimed, ports: VerifyPorts): Promise<Issuer> {
-  const found = await signedByDid(jws, did, { purpose: 'assertionMethod', deviations, what }, ports)
+  const found = await signedByDid(signedJws(jws), did, { purpose: 'assertionMethod', deviations, what }, ports)
   return { id: did, by: 'did', ...(await certificateOf(found, ports)) }
 }
+
+/** Something signed: which key it names, and whether a key signed it. */
+export interface Signed {
+  readonly kid: string | undefined
+  readonly isBy: (jwk: PublicJwk) => boolean
+}
+
+export const signedJws = (jws: Jws): Signed => ({
+  kid: textOf(jws.header['kid']),
+  isBy: (jwk) => isSigned(jws, jwk),
+})
 
 interface ByDid {
   readonly purpose: Purpose
@@ -69,29 +80,29 @@ interface ByDid {
  * Checks a signature by a key of a DID. The `kid` has to be of this very DID: a key of another document speaks for its own DID alone.
  * @throws {LoginError} `upstream_rejected`, `upstream_unavailable`
  */
-export async function signedByDid(jws: Jws, did: string, by: ByDid, ports: VerifyPorts): Promise<NamedKey> {
-  const kid = textOf(jws.header['kid'])
+export async function signedByDid(signed: Signed, did: string, by: ByDid, ports: VerifyPorts): Promise<NamedKey> {
+  const { kid, isBy } = signed
   const named = splitDid(kid?.startsWith('#') ? `${did}${kid}` : (kid ?? did))
   // Some issuers name the key by its fragment without `#`, which names no other document either.
   const bare = kid !== undefined && !kid.includes(':') && !kid.includes('#')
   if (!bare && named.did !== did) throw refusal(`${by.what} names a key of another did than ${printable(did)}`)
   const own = keyInDid(did)
   if (own) {
-    if (!isSigned(jws, own)) throw refusal(`${by.what} is not signed by ${printable(did)}`)
+    if (!isBy(own)) throw refusal(`${by.what} is not signed by ${printable(did)}`)
     return { id: did, jwk: own }
   }
   const fragment = bare ? `#${kid}` : named.fragment
   const [url, kind] = [didWebUrl(did), didDocument(did)]
   const exact = (document: DidDocument) =>
     signerAmong(
-      jws,
+      signed,
       keysOf(document, did, by).filter(({ id }) => id === `${did}${fragment}`),
     )
   const first = exact(await ports.documents.read(url, kind))
   if (first) return first
   // It may have changed since.
   const newest = await ports.documents.again(url, kind)
-  const found = exact(newest) ?? signerAmong(jws, keysAtLarge(newest, `${did}${fragment}`, by))
+  const found = exact(newest) ?? signerAmong(signed, keysAtLarge(newest, `${did}${fragment}`, by))
   if (!found) throw refusal(`${by.what} is not signed by the key that ${printable(did)} names`)
   return found
 }
@@ -110,7 +121,7 @@ function keysAtLarge(document: DidDocument, id: string, by: ByDid): readonly Nam
   return all
 }
 
-const signerAmong = (jws: Jws, keys: readonly NamedKey[]) => keys.find(({ jwk }) => isSigned(jws, jwk))
+const signerAmong = ({ isBy }: Signed, keys: readonly NamedKey[]) => keys.find(({ jwk }) => isBy(jwk))
 
 /** PEM chains that DID documents of Gaia-X name by `x5u`. */
 const pemChain: Kind<readonly string[]> = {
@@ -126,7 +137,7 @@ const pemChain: Kind<readonly string[]> = {
  * What a certificate adds to a DID: that an anchor of this connector stands behind its key. A certificate of another key adds nothing, and
  * one that cannot be read or does not chain leaves the DID what it was; whether that is enough is for the configuration to say.
  */
-async function certificateOf(
+export async function certificateOf(
   { jwk, x5c, x5u }: NamedKey,
   ports: VerifyPorts,
 ): Promise<Pick<Issuer, 'anchor' | 'certifiedUntil'>> {
