@@ -56,6 +56,22 @@ test('somebody signs in at the demo, reads her tokens, fetches new ones and sign
   })
 })
 
+test('somebody signs in at the demo with a wallet, and every page on the way is accessible and fits', async () => {
+  await chrome.as({}, async ({ page }) => {
+    await page.goto(demo.world.wallet)
+    assert.equal(await heading(page), 'Ada’s wallet')
+    await examine(page, 'demo wallet')
+    await page.goto(demo.world.web)
+    await page.getByRole('link', { name: 'Sign in with the wallet' }).click()
+    await page.locator(`a[href^="${demo.world.wallet}"]`).click()
+    assert.equal(await heading(page), 'What may be shown?')
+    await examine(page, 'demo wallet asks')
+    await page.getByRole('button', { name: 'Employee, Corp AG' }).click()
+    await page.waitForURL(`${demo.world.web}/you`)
+    assert.equal(await heading(page), 'Ada Sommer is signed in')
+  })
+})
+
 test('somebody to whom the rules give nothing is shown why, by the gateway and by the demo', async () => {
   await chrome.as({}, async ({ page }) => {
     await page.goto(demo.world.web)
