@@ -6,6 +6,7 @@ import { chart, explained, grantList } from './chart.ts'
 import { deviceCommands } from './commands.ts'
 import { mailOf, type Organisation, type Person, subjectOf } from './people.ts'
 import { demoLook } from './style.ts'
+import type { Held } from './wallet/held.ts'
 import type { World } from './world.ts'
 
 const theme: Theme = { look: demoLook({ name: 'Lotse demo' }), language: 'en' }
@@ -57,8 +58,25 @@ export const signInByWallet = '/sign-in?fresh=yes&connector=gaiax'
 
 function wallet(world: World): Html {
   return html`<h2 class="org">A wallet</h2>
-<p>Ada has <a href="${world.wallet}">a wallet</a> with a credential of each organisation. Both say the same; the one of Example University is revoked.</p>
+<p>Ada has <a href="${world.wallet}">a wallet</a> with a credential of each organisation. Both say the same, and their issuers say by which they still stand.</p>
+<ul class="people">${world.held.map((one) => credentialLine(world, one))}</ul>
 <div class="bar"><a class="button" href="${signInByWallet}">Sign in with the wallet</a></div>`
+}
+
+function credentialLine(world: World, { title, organisation, claims, standing }: Held): Html {
+  const said = Object.entries(claims).map(([name, value]) => [name, [value]] as const)
+  const subject = {
+    connector: 'gaiax',
+    id: 'wallet',
+    claims: Object.fromEntries(said),
+    records: {},
+    authTime: world.now(),
+  }
+  const given =
+    standing === 'revoked' ? html`<p>Nothing: its issuer revoked it</p>` : grantList(explained(world, subject).decision)
+  return html`<li><div><h3>${title}</h3><p>${organisation}</p></div><dl>${said.map(
+    ([name, [value]]) => html`<dt>${name}</dt><dd><span class="tag">${value}</span></dd>`,
+  )}</dl><div>${given}</div></li>`
 }
 
 function commandLine(world: World): Html {

@@ -21,7 +21,7 @@ pre{font:.8125rem/1.55 var(--mono);margin:.5rem 0 1rem;padding:.875rem 1rem;bord
 pre.wide{white-space:pre;overflow-wrap:normal}
 main>section.card,main>.card+.card{margin-top:1.25rem}
 .card>h2{font-size:1.125rem;margin:0 0 .375rem}
-.card>.org{margin:2.25rem 0 0;padding:0 0 .625rem;font-size:1.0625rem;border-bottom:1px solid var(--line)}
+.card>.org+p{margin-top:.75rem}.card>.org{margin:2.25rem 0 0;padding:0 0 .625rem;font-size:1.0625rem;border-bottom:1px solid var(--line)}
 .steps{margin:0;padding-inline-start:1.25rem}.steps li{margin:0 0 .5rem}
 .trace{list-style:none;margin:0;padding:0;font-size:.9375rem}
 .trace li{padding:0 0 .625rem 1.5rem;position:relative}.trace li::before{position:absolute;inset-inline-start:0;content:"–";color:var(--quiet);font-weight:700}

@@ -23,7 +23,7 @@ import { targetTypes } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
 import { type Organisation, organisations } from './people.ts'
 import { openUpstream } from './upstream.ts'
-import { fillShelf } from './wallet/held.ts'
+import { fillShelf, type Held } from './wallet/held.ts'
 import { openWallet } from './wallet/server.ts'
 import { openStatusLists } from './wallet/status.ts'
 import { openWeb } from './web.ts'
@@ -50,6 +50,8 @@ export interface World {
   readonly issuer: string
   /** Where Ada's wallet is, without a / at the end. */
   readonly wallet: string
+  /** What is in it. */
+  readonly held: readonly Held[]
   readonly organisations: readonly Organisation[]
   readonly policy: Policy
   readonly targets: readonly Target[]
@@ -114,10 +116,12 @@ async function openWorld(options: WorldOptions, building: Building): Promise<Wor
   const { log, say, now } = options
   const { loaded, stack, ports } = building
   const subjects = recorder()
+  const shelf = fillShelf(`https://${HOST}:${ports.get(8405)}`, now())
   const world: World = {
     web: `http://${HOST}:${ports.get(8400)}`,
     issuer: loaded.config.issuer,
     wallet: `http://${HOST}:${ports.get(8404)}`,
+    held: shelf.held,
     organisations: organisations(now()),
     policy: loaded.policy,
     targets: [...openTargets(loaded.config).values()],
@@ -141,7 +145,6 @@ async function openWorld(options: WorldOptions, building: Building): Promise<Wor
     await open(issuer, openUpstream({ organisation, issuer, redirectUri, leadsTo, log }))
     say(`${organisation.name.padEnd(19)} ${issuer}`)
   }
-  const shelf = fillShelf(`https://${HOST}:${ports.get(8405)}`, now())
   await open(world.wallet, openWallet({ shelf, origin: world.wallet, gateway: world.issuer, leadsTo, now, log }))
   stack.push(
     await openStatusLists({ shelf, port: ports.get(8405) ?? 0, certificate: await readFile(certificate), now }),

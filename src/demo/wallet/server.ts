@@ -42,7 +42,7 @@ type Memory = Map<string, Request>
 
 function ask(options: WalletOptions, asked: Memory, link: URLSearchParams): Page {
   const { shelf } = options
-  if (!link.has('client_id')) return page('Ada’s wallet', html`<ul class="crowd">${shelf.held.map(card)}</ul>`)
+  if (!link.has('client_id')) return page('Ada’s wallet', html`${shelf.held.map(card)}`)
   const request = requestIn(link, options.gateway)
   if (request instanceof Error) return failed(request)
   const id = randomUUID()
@@ -86,7 +86,7 @@ const state = ({ standing }: Held) => (standing === 'revoked' ? 'Revoked by its 
 
 function card(one: Held): Html {
   const said = Object.entries(one.claims).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)
-  return html`<li class="other"><h2 class="org">${one.title}, ${one.organisation}</h2><p>${state(one)}</p><dl>${said}</dl></li>`
+  return html`<h2 class="org">${one.title}, ${one.organisation}</h2><p>${state(one)}</p><dl>${said}</dl>`
 }
 
 const look = demoLook({ name: 'Wallet of the demo', color: '#8a5a00' })
