@@ -50,6 +50,7 @@ export async function checkDemo(world: World, say: (line: string) => void): Prom
     ['The start page', startPage],
     ...Object.keys(expected).map((sub) => [`${sub} signs in`, (walk: Walk) => person(walk, sub)] as const),
     ['ada shows her wallet', wallet],
+    ['ada shows a credential that was revoked', revoked],
     ['The same browser comes back', comeBack],
     ['A command line without a browser', device],
   ]
@@ -137,6 +138,13 @@ async function wallet(walk: Walk): Promise<void> {
     got,
     page: page.heading,
   })
+}
+
+async function revoked({ world, visitor, say, expect }: Walk): Promise<void> {
+  const page = await show({ world, visitor }, 'campus')
+  say(`         nothing: ${page.heading}`)
+  const saw = { status: page.status, url: page.url.href }
+  expect('is refused, though the credential says the same', page.status === 403, saw)
 }
 
 /** Single sign-on, refresh, and the end of both by signing out. */

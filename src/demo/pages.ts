@@ -73,7 +73,9 @@ function credentialLine(world: World, { title, organisation, claims, standing }:
     authTime: world.now(),
   }
   const given =
-    standing === 'revoked' ? html`<p>Nothing: its issuer revoked it</p>` : grantList(explained(world, subject).decision)
+    standing === 'revoked'
+      ? html`<ul class="list no"><li>Nothing: its issuer revoked it</li></ul>`
+      : grantList(explained(world, subject).decision)
   return html`<li><div><h3>${title}</h3><p>${organisation}</p></div><dl>${said.map(
     ([name, [value]]) => html`<dt>${name}</dt><dd><span class="tag">${value}</span></dd>`,
   )}</dl><div>${given}</div></li>`

@@ -72,6 +72,17 @@ test('somebody signs in at the demo with a wallet, and every page on the way is 
   })
 })
 
+test('a credential that was revoked signs nobody in at the demo', async () => {
+  await chrome.as({}, async ({ page }) => {
+    await page.goto(demo.world.web)
+    await page.getByRole('link', { name: 'Sign in with the wallet' }).click()
+    await page.locator(`a[href^="${demo.world.wallet}"]`).click()
+    await page.getByRole('button', { name: 'Guest, Example University' }).click()
+    assert.equal(await heading(page), 'Your credential is no longer valid')
+    await examine(page, 'demo wallet revoked')
+  })
+})
+
 test('somebody to whom the rules give nothing is shown why, by the gateway and by the demo', async () => {
   await chrome.as({}, async ({ page }) => {
     await page.goto(demo.world.web)
