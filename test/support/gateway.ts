@@ -15,10 +15,10 @@ import { connectorTypes } from '../../src/connectors/index.ts'
 import { openRoot } from '../../src/keys/root-secret.ts'
 import { re2 } from '../../src/regex.ts'
 import { listen } from '../../src/server.ts'
-import { openEmbedded } from '../../src/store/embedded.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import type { Store } from '../../src/store/store.ts'
 import { targetTypes } from '../../src/targets/index.ts'
+import { openTestStore } from './store.ts'
 
 /** A JSON answer; the texts that most tests look at. */
 export type Answer = Readonly<Record<string, string>>
@@ -29,11 +29,13 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** A real gateway on a loopback port, from the text of a configuration, on an embedded store in a folder of its own. */
+/** A real gateway on a loopback port, from the text of a configuration, on a store of its own (support/store.ts). */
 export interface TestGateway {
   readonly issuer: string
   /** `keys` of its configuration, as YAML. */
   readonly keys: string
+  /** `store` of its configuration, as YAML. */
+  readonly storeYaml: string
   readonly app: App
   readonly store: Store
   readonly ends: App['ends']
@@ -113,8 +115,8 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-const head = (issuer: string, keys: string) =>
-  `issuer: ${issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\nkeys: ${keys}\n`
+const head = (issuer: string, keys: string, store: string) =>
+  `issuer: ${issuer}\nlisten: { port: 0 }\nstore: ${store}\nkeys: ${keys}\n`
 
 async function read(text: string, folder: string, env: Readonly<Record<string, string>>): Promise<Loaded> {
   const ports = {
@@ -145,16 +147,17 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const ids: string[] = []
   const logs: LogLine[] = []
   let failing: Parameters<TestGateway['failAudit']>[0] = 'no'
-  const embedded = await openEmbedded({ path: join(folder, 'lotse.db'), now })
-  const store = options.store?.(embedded) ?? embedded
+  const root = await openRoot(join(folder, 'keys'), { create: 'allowed' })
+  const opened = await openTestStore(folder, root, now)
+  const store = options.store?.(opened.store) ?? opened.store
   const close = async () => {
     await server.close()
-    await embedded.close()
+    await opened.store.close()
     await rm(folder, { recursive: true, force: true })
   }
   const ports = {
     store,
-    root: await openRoot(join(folder, 'keys'), { create: 'allowed' }),
+    root,
     audit: async (id: string, event: AuditEvent) => {
       if (failing === 'yes' || failing === event.event) throw new Error('no space left on device')
       ids.push(id)
@@ -165,7 +168,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     now,
     random: () => randomBytes(32).toString('base64url'),
   }
-  const running = await read(head(issuer, keys) + options.config, folder, env)
+  const running = await read(head(issuer, keys, opened.yaml) + options.config, folder, env)
     .then((loaded) => openApp(runnable(loaded), ports))
     .catch(async (error: unknown) => {
       await close() // a listening socket would keep the test process alive
@@ -175,6 +178,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   return {
     issuer,
     keys,
+    storeYaml: opened.yaml,
     app: running,
     store,
     ends: running.ends,
@@ -183,7 +187,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     ids,
     logs,
     async reload(yaml) {
-      await running.reload(runnable(await read(head(issuer, keys) + yaml, folder, env)))
+      await running.reload(runnable(await read(head(issuer, keys, opened.yaml) + yaml, folder, env)))
     },
     failAudit(state) {
       failing = state

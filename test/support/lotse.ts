@@ -47,7 +47,7 @@ export async function operator(
   const configure = (text: string) =>
     writeFile(
       file,
-      `issuer: ${gateway.issuer}\nlisten: { port: 0 }\nstore: { kind: embedded, path: ./lotse.db }\n` +
+      `issuer: ${gateway.issuer}\nlisten: { port: 0 }\nstore: ${gateway.storeYaml}\n` +
         `keys: ${gateway.keys}\naudit: { path: ./audit.log }\n${text}`,
     )
   await configure(config)
