@@ -220,6 +220,8 @@ test('a page that failed for want of the store asks for itself again, and one th
   assert.match(await page.text(), /fetch\('\/readyz'/)
   const form = await fetch(new URL(entry.form().action, gateway.issuer), { method: 'POST', headers })
   assert.ok(!/readyz/.test(await form.text()))
+  mode = 'well'
+  await recovers()
 })
 
 for (const way of ['closed', 'hung', 'late'] as const)
