@@ -53,15 +53,29 @@ export async function checkLive(loaded: Loaded, only: string | undefined, io: Io
  */
 export async function reviewOffline({ config }: Loaded, io: Io): Promise<number> {
   let code: number = exit.ok
-  for (const one of config.connectors.filter(({ type }) => type === 'saml')) {
-    const connector = await openConnector(one, portsAlone(one, config, io))
-    for (const check of (await connector.review?.()) ?? []) {
+  for (const one of config.connectors.filter(({ type }) => type === 'saml' || type === 'wallet')) {
+    for (const check of await reviewed(one, config, io)) {
       io.out(line(one.id, check))
       if (!check.ok) code = exit.refused
     }
   }
   return code
 }
+
+async function reviewed(one: ConnectorConfig, config: GatewayConfig, io: Io): Promise<readonly Check[]> {
+  try {
+    const connector = await openConnector(one, portsAlone(one, config, io))
+    return (await connector.review?.()) ?? []
+  } catch (error) {
+    return [notOpened(error)]
+  }
+}
+
+const notOpened = (error: unknown): Check => ({
+  check: 'opened',
+  ok: false,
+  found: error instanceof Error ? error.message : String(error),
+})
 
 const nothingToAsk: Check = { check: 'probe', ok: true, note: true, found: 'cannot be asked anything' }
 
@@ -70,7 +84,7 @@ async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io)
     const connector = await openConnector(one, portsAlone(one, config, io))
     return (await connector.probe?.()) ?? [nothingToAsk]
   } catch (error) {
-    return [{ check: 'opened', ok: false, found: error instanceof Error ? error.message : String(error) }]
+    return [notOpened(error)]
   }
 }
 

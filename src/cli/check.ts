@@ -10,7 +10,7 @@ export const command: Command = {
   details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
 Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
 A problem in a tenant's file disables that tenant alone; check still exits with 1. Metadata of SAML upstreams that lies in files
-is read too: whether it and its signature are good, and until when its certificates are.
+is read too: whether it and its signature are good, and until when its certificates are. So are certificates, anchors and lists of wallets.
 --live then asks the gateway by its public address, each upstream, each Keystone and each cluster with apply, or the one named,
 what can be asked without a person. The gateway: whether a proxy in front lets keys be kept for too long. Upstreams: whether
 they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new

@@ -19,9 +19,13 @@ export async function inspectAnswer(
   for (const option of ['claims', 'claim', 'subject', 'acr', 'amr'])
     if (args.text(option) !== undefined || args.list(option).length > 0)
       throw new UsageError(`--answer says all of it; leave --${option} out`)
-  if (one.type !== 'saml') throw new UsageError(`${one.id} is of type ${one.type}; --answer is for saml`)
+  if (one.type !== 'saml' && one.type !== 'wallet')
+    throw new UsageError(`${one.id} is of type ${one.type}; --answer is for saml and wallet`)
   const file = args.text('answer') ?? ''
   const text = file === '-' ? await io.input() : await readFile(resolve(io.cwd, file), 'utf8')
-  const connector = await openConnector(one, portsAlone(one, config, io, await samlKeys(args, io)))
+  const connector = await openConnector(
+    one,
+    portsAlone(one, config, io, one.type === 'saml' ? await samlKeys(args, io) : []),
+  )
   return (await connector.inspect?.({ text })) ?? { checks: [] }
 }

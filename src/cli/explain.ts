@@ -25,8 +25,9 @@ export const command: Command = {
 FILE is a JSON object of claims as the upstream sends them, - for standard input; nested objects become JSON pointers
 (/realm_access/roles). NAME=VALUE is one value; the same name again adds one. Without sub or --subject the id is
 "somebody". Strengths (acr) are meant as the rules name them: a connector's own translation is not applied.
---answer takes a SAML response that was captured, as base64, as a form's body or as XML: each check of a sign-in with what it
-found, then the same for the person of whom it speaks. Its time and its request are taken from itself.
+--answer takes a SAML response that was captured, as base64, as a form's body or as XML, or the vp_token of a wallet as JSON:
+each check of a sign-in with what it found, the path of trust, then the same for the person of whom it speaks. Its time and its
+request are taken from itself; keys and status of a wallet's issuers are asked for now.
 --live asks each cluster with apply, or the one named, what it would let this person do, under exactly the names
 that her tokens have, by the gateway's own account. Exits with 1 where the rules give this person nothing, with 3
 where a cluster cannot be asked.`,
@@ -35,7 +36,7 @@ where a cluster cannot be asked.`,
     connector: { value: 'ID', help: 'the connector that the person came by' },
     claims: { value: 'FILE', help: 'a JSON object of claims, or - for standard input' },
     claim: { value: 'NAME=VALUE', repeat: true, help: 'one value of one claim' },
-    answer: { value: 'FILE', help: 'a captured SAML response, or - for standard input' },
+    answer: { value: 'FILE', help: 'a captured SAML response or vp_token, or - for standard input' },
     subject: { value: 'ID', help: "the person's id at the upstream; the claim sub if absent" },
     acr: { value: 'ACR', help: 'the strength of the sign-in; the claim acr if absent' },
     amr: { value: 'AMR', repeat: true, help: 'a method of the sign-in; the claim amr if absent' },
