@@ -70,6 +70,12 @@ export function volatileShelf(bounds: Bounds): Shelf {
     }
   }
 
+  /** A row as it goes on: without the alias that another one has taken since. */
+  const own = (row: Row): Row => {
+    const held = row.alias !== undefined && drawer(row.kind).aliases.get(row.alias) === row.id
+    return held ? row : { ...row, alias: undefined }
+  }
+
   return {
     get: (kind, id, now) => entry(live(kind, id, now)),
     find(kind, alias, now) {
@@ -85,7 +91,7 @@ export function volatileShelf(bounds: Bounds): Shelf {
     replace({ kind, id, value, expiresAt }, from, now) {
       const before = live(kind, id, now)
       if (before?.value !== from) return false
-      write({ ...before, value, expiresAt })
+      write({ ...own(before), value, expiresAt })
       return true
     },
     take(kind, id, now) {
@@ -97,7 +103,7 @@ export function volatileShelf(bounds: Bounds): Shelf {
       const row = live(kind, id, now)
       if (!row) return undefined
       if (row.consumedAt !== undefined) return row.consumedAt
-      write({ ...row, consumedAt: now })
+      write({ ...own(row), consumedAt: now })
       return 'first'
     },
     delete(kind, id) {

@@ -103,7 +103,10 @@ if not r or r[1] ~= ARGV[10] then return { 0, 0 } end
 local n = count()
 redis.call('HSET', key, 'v', ARGV[6], 'x', ARGV[7])
 if ARGV[8] == 'inf' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[8]) end
-links(ARGV[4], ARGV[5], ARGV[7], ARGV[8], r[5] or '', redis.call('HGET', key, 'g') or '')
+-- Another entry may have taken the alias since.
+local a = r[5]
+if a and redis.call('GET', P .. 'a:' .. ARGV[4] .. ':' .. a) ~= ARGV[5] then a = nil end
+links(ARGV[4], ARGV[5], ARGV[7], ARGV[8], a or '', redis.call('HGET', key, 'g') or '')
 return { n, 1 }`,
   take: `
 local r = live(entryKey(ARGV[4], ARGV[5]))

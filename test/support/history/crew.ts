@@ -47,7 +47,8 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   child.stdin?.on('error', () => {}) // it died with an order on its way
   const first = whenReady()
   const over = once(child, 'close').then(() => {
-    const at = microseconds()
+    // What it sent to a server may still be carried out there for a moment.
+    const at = microseconds() + ('path' in opening ? 0 : 1_000_000)
     for (const { history, index } of under.values()) history[index] = { ...(history[index] as Operation), over: at }
     ready()
   })
@@ -67,13 +68,19 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   }
 }
 
-/** How much is tried: two processes work on the same islands, and one of them is killed in the middle. */
+/** How much is tried: two processes work on the same islands, and in the middle something happens. */
 export interface Chaos {
   readonly openings: readonly [Opening, Opening]
+  /** What the two may do: the embedded store has volatile kinds in the memory of its serving process. */
+  readonly able: readonly [Able, Able]
   /** Rounds of islands that are worked on at once. */
   readonly rounds: number
   readonly seed: number
+  /** Something done to the store, in the middle of a phase of each round. */
+  readonly fault?: (round: number) => Promise<void>
 }
+
+export type Able = Pick<Job, 'kinds' | 'wide'>
 
 export interface Tried {
   readonly operations: number
@@ -84,54 +91,52 @@ export interface Tried {
 }
 
 const islandsAtOnce = 8
-/** In which phases a process is killed; after the last one everything is looked at. */
-const phases = [false, true, true, false]
+/** What happens in a phase; after the last one everything is looked at. */
+const phases = ['nothing', 'kill', 'fault', 'kill', 'nothing'] as const
 const secondsPerPhase = 6
 const start = 1_800_000_000
 
-/** Random calls from two processes that are killed again and again, and whether everything that they were told can be explained. */
-export async function chaos({ openings, rounds, seed }: Chaos): Promise<Tried> {
+/** Random calls from two processes over kills and faults, and whether everything that they were told can be explained. */
+export async function chaos(plan: Chaos): Promise<Tried> {
+  const { openings, able, rounds, seed, fault } = plan
   const tried = { operations: 0, unanswered: 0, crashes: 0, findings: [] as string[] }
   const histories: Histories = new Map()
   // One after the other: a command that finds an empty file makes its tables, for which it needs the right to serve.
   const crew = [await hire(openings[0], histories), await hire(openings[1], histories)]
   let now = start
   for (let round = 0; round < rounds; round++) {
-    for (const [phase, kills] of phases.entries()) {
+    for (const [phase, what] of phases.entries()) {
+      if (what === 'fault' && !fault) continue
       const job = { seed: seed + round * 100 + phase * 10, round }
-      const orders = openings.map((_, who) => orderFor(job, who, now))
+      const orders = able.map((one, who) => orderFor(job, one, { who, now }))
       const obeyed = Promise.all(crew.map((one, who) => one.obey(orders[who] as Order)))
-      if (kills) {
-        const who = (round + phase) % 2
+      if (what === 'fault') await fault?.(round)
+      if (what === 'kill') {
+        const who = (round + (phase === 1 ? 0 : 1)) % 2
         tried.crashes += 1
         const at = await killed(crew[who] as Member, 2 + ((job.seed * 7919) % 60))
         await obeyed
-        for (const each of who === 0 ? (orders[0]?.jobs ?? []) : [])
-          histories.get(each.island)?.push(...losses(each, at))
+        for (const each of orders[who]?.jobs ?? []) histories.get(each.island)?.push(...losses(each, at))
         crew[who] = await hire(openings[who] as Opening, histories)
       }
       await obeyed
       now += secondsPerPhase
     }
-    await crew[0]?.obey({ ...orderFor({ seed: 0, round }, 0, now), what: 'look' })
+    const look = orderFor({ seed: 0, round }, able[0], { who: 0, now })
+    await crew[0]?.obey({ now, what: 'look', jobs: look.jobs.map((each) => ({ ...each, wide: true })) })
     judge(histories, tried)
   }
   await Promise.all(crew.map((one) => one.end()))
   return tried
 }
 
-/** The embedded store has its volatile kinds in the memory of the process that serves, which is the first. */
-function orderFor({ seed, round }: { readonly seed: number; readonly round: number }, who: number, now: number): Order {
-  const kinds: Job['kinds'] = who === 0 ? ['durable', 'volatile'] : ['durable']
+function orderFor(
+  { seed, round }: { readonly seed: number; readonly round: number },
+  able: Able,
+  { who, now }: { readonly who: number; readonly now: number },
+): Order {
   const jobs = Array.from({ length: islandsAtOnce }, (_, island): Job => {
-    return {
-      island: `${round}.${island}`,
-      seed: seed * 1000 + island * 10 + who,
-      callers: 2,
-      calls: 5,
-      kinds,
-      wide: who === 0,
-    }
+    return { island: `${round}.${island}`, seed: seed * 1000 + island * 10 + who, callers: 2, calls: 5, ...able }
   })
   return { now, what: 'work', jobs }
 }

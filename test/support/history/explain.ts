@@ -25,9 +25,11 @@ export function unexplained(operations: readonly Operation[]): string | undefine
   for (const [, what, index] of momentsOf(operations)) {
     if (what === 'start') open.add(index)
     else {
-      const before = what === 'end' ? happeningBy(ways, index, operations, open) : ways
+      // Without an answer both is possible; one that has an answer has happened.
+      const without = what === 'end' ? [] : [...ways.values()]
+      const before = [...without, ...happeningBy(ways, index, operations, open).values()]
       open.delete(index)
-      ways = keyed([...before.values()].map((way) => ({ ...way, happened: minus(way.happened, index) })))
+      ways = keyed(before.map((way) => ({ ...way, happened: minus(way.happened, index) })))
       if (ways.size === 0) return report(operations, index)
     }
   }

@@ -176,10 +176,28 @@ async function asked(store: Store, call: Call, clock: Clocked, to: Recorder): Pr
     answered({ now: [from, clock.to()], end: microseconds(), outcome })
     return outcome
   } catch (error) {
-    if (error instanceof StoreUnavailable) return undefined
-    throw error
+    if (!(error instanceof StoreUnavailable)) throw error
+    await back(store)
+    return undefined
   }
 }
+
+/** Until the store is of use again; each call without an answer makes a history harder to read. */
+async function back(store: Store): Promise<void> {
+  const until = Date.now() + PATIENCE
+  for (;;) {
+    const failure = await store.check().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (failure === undefined) return
+    if (Date.now() > until) throw failure
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Milliseconds that a store may be away. */
+const PATIENCE = 60_000
 
 /** Makes random calls at one store, several at once. */
 export async function work(store: Store, job: Job, clock: Clocked, to: Recorder): Promise<void> {

@@ -1,13 +1,20 @@
 import { createInterface } from 'node:readline'
 import { openEmbedded } from '../../../src/store/embedded.ts'
+import type { RedisOptions } from '../../../src/store/redis/store.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { clockAt, type Job, lookAround, type Recorder, work } from './work.ts'
 
 /* A process that makes random calls at a store as it is told on standard input, and says on standard output what it calls before it does so. */
 
-/** The store to open: the embedded one's file and mode. */
-export interface Opening {
-  readonly path: string
-  readonly mode: 'serve' | 'command'
+/** The store to open: the embedded one's file and mode, or a Redis store and the key that conceals what is in it, in hexadecimal. */
+export type Opening =
+  | { readonly path: string; readonly mode: 'serve' | 'command' }
+  | { readonly redis: Omit<RedisOptions, 'derive' | 'now' | 'log'>; readonly secret: string }
+
+async function opened(opening: Opening, now: () => number): Promise<Store> {
+  if ('path' in opening) return await openEmbedded({ ...opening, now })
+  const { openRedis } = await import('../../../src/store/redis/store.ts')
+  return await openRedis({ ...opening.redis, derive: () => Buffer.from(opening.secret, 'hex'), now })
 }
 
 export interface Order {
@@ -28,7 +35,7 @@ if (import.meta.main) await obey()
 async function obey(): Promise<void> {
   const opening = JSON.parse(process.argv[2] ?? '') as Opening // of crew.ts
   let now = 0
-  const store = await openEmbedded({ ...opening, now: () => now })
+  const store = await opened(opening, () => now)
   // A pipe is written to at once: what was said is heard also where the process is killed with its next step.
   const say = (line: Line) => void process.stdout.write(`${JSON.stringify(line, infinite)}\n`)
   let count = 0
