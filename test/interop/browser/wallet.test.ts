@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import decodeQR from 'qr/decode.js'
-import { answerFor, startWalletWorld, via, type WalletWorld } from '../../flows/wallet-world.ts'
+import { answerFor, employee, startWalletWorld, via, type WalletWorld } from '../../flows/wallet-world.ts'
 import { CALLBACK } from '../../support/sign-in.ts'
 import { encrypt, present, readClaims, send } from '../../support/wallet.ts'
 import { type Chrome, startChrome } from './chrome.ts'
@@ -20,8 +20,20 @@ after(async () => {
 })
 
 const languages = [
-  ['en', 'en-GB', 'Open the wallet on this device', 'Nobody waits for a wallet here any more'],
-  ['de', 'de-DE', 'Wallet auf diesem Gerät öffnen', 'Hier wartet niemand mehr auf eine Wallet'],
+  [
+    'en',
+    'en-GB',
+    'Open the wallet on this device',
+    'Nobody waits for a wallet here any more',
+    'Your credential is no longer valid',
+  ],
+  [
+    'de',
+    'de-DE',
+    'Wallet auf diesem Gerät öffnen',
+    'Hier wartet niemand mehr auf eine Wallet',
+    'Ihr Nachweis gilt nicht mehr',
+  ],
 ] as const
 
 const begin = async (page: Page, connector: string) => {
@@ -36,7 +48,7 @@ const told = (page: Page) =>
 const linkIn = async (page: Page, name: string) =>
   (await page.getByRole('link', { name }).getAttribute('href')) ?? assert.fail('no link')
 
-for (const [language, locale, open, over] of languages) {
+for (const [language, locale, open, over, gone] of languages) {
   test(`somebody signs in with a wallet on the same device, ${language}`, async () => {
     await chrome.as({ locale }, async ({ page }) => {
       await begin(page, 'gaiax')
@@ -72,6 +84,19 @@ for (const [language, locale, open, over] of languages) {
       const answer = told(page)
       assert.deepEqual((await send(read, vpToken)).body, {})
       assert.equal((await answer).has('code'), true)
+    })
+  })
+
+  test(`somebody whose credential was revoked is told so, ${language}`, async () => {
+    world.statuses.set(3, 1)
+    const revoked = employee(world.corp, world.ada, { status: world.statuses.reference(3) })
+    await chrome.as({ locale }, async ({ page }) => {
+      await begin(page, 'gaiax')
+      const { read, vpToken } = await answerFor({ ...world, held: revoked }, await linkIn(page, open))
+      const response = await page.goto((await send(read, vpToken)).body['redirect_uri'] ?? '')
+      assert.equal(response?.status(), 403)
+      await page.getByRole('heading', { name: gone }).waitFor()
+      await examine(page, `wallet, revoked ${language}`)
     })
   })
 
