@@ -76,6 +76,9 @@ const paths = [
     '/jwks/x',
     '/callback/corp',
     '/callback/%00',
+    '/wallet/wait/a',
+    '/wallet/request/a',
+    '/wallet/response/a',
     '/login/a',
     '/login/a/finish',
     '/login/a/leave',
@@ -133,7 +136,12 @@ const bodies = [
   ...['grant_type=client_credentials&client_id=kubectl', `client_id=kubectl&scope=${'x%20'.repeat(3000)}`],
   ...['client_id=kubectl&code_challenge=a&code_challenge=b&code_challenge_method=S256', `${assertion}a.b.c`],
   ...['client_id=kubectl&code_challenge=a&code_challenge_method=plain', `${assertion}&grant_type=client_credentials`],
-  ...['xsrf=a&user_code=AAAA&confirm=yes', 'state=%ED%A0%80&code=x', 'token=%00&client_id=kubectl&token_type_hint=x'],
+  ...[
+    'xsrf=a&user_code=AAAA&confirm=yes',
+    'state=%ED%A0%80&code=x',
+    'response=x&state=%ED%A0%80&wallet_nonce=%00',
+    'token=%00&client_id=kubectl&token_type_hint=x',
+  ],
   ...['client_id=kubectl&resource=http://[&grant_type=refresh_token&refresh_token=x', `${ask}&request=%7B`],
 ]
 const authorizations = [
