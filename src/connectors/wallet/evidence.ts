@@ -2,11 +2,10 @@ import { LoginError } from '../../core/errors.ts'
 import type { Check } from '../../core/ports.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import type { Evidence } from './credential.ts'
-import { loireVc } from './credentials/loire.ts'
-import { noteDeviations } from './credentials/presented.ts'
 import type { WalletConfig } from './options.ts'
 import type { VerifyPorts } from './ports.ts'
-import { refusal } from './refusal.ts'
+import { printable } from './refusal.ts'
+import type { Read } from './tagus/evidence.ts'
 
 /** The operator's evidence about organisations, after its signatures were checked. */
 export interface EvidenceShelf {
@@ -26,30 +25,38 @@ export interface EvidenceShelf {
 const EVERY = 3600
 const SOONER = 60
 const LONGEST = 86_400
-/** Credentials in one document. */
-const MOST = 1000
 
 interface Document {
   readonly name: string
   readonly text: string
-  last?: { readonly at: number; readonly evidence: readonly Evidence[] } | undefined
-  asked?: 'in vain' | undefined
+  /** `whole` is not what has credentials in it about which nobody could be asked. */
+  last?: { readonly at: number; readonly evidence: readonly Evidence[]; readonly whole: boolean }
 }
 
 /** @param verify by what signatures are verified at that moment */
 export function openEvidence(
-  config: Pick<WalletConfig, 'id' | 'evidence'>,
+  config: Pick<WalletConfig, 'id' | 'evidence' | 'contexts'>,
   verify: () => VerifyPorts,
   { now, log }: Pick<ConnectorPorts, 'now' | 'log'>,
 ): EvidenceShelf {
   const documents = config.evidence.map((text, index): Document => ({ name: `evidence[${index}]`, text }))
+  // Reading JSON-LD takes a library that a gateway without such files does not load.
+  const reader = () =>
+    import('./tagus/evidence.ts').then(({ openEvidenceReader }) => openEvidenceReader(config.contexts))
+  let reading: ReturnType<typeof reader> | undefined
   let next = 0
   let looking: Promise<readonly Check[]> | undefined
   const look = () => {
     next = now() + EVERY
-    looking ??= Promise.all(documents.map((each) => lookAt(each, verify(), now()))).finally(() => {
-      looking = undefined
-    })
+    reading ??= reader()
+    looking ??= reading
+      .then((read) => Promise.all(documents.map((each) => lookAt(each, (text) => read(text, verify()), now()))))
+      .catch((error: Error): readonly Check[] => [
+        { check: 'contexts', ok: false, found: printable(error.message, 300) },
+      ])
+      .finally(() => {
+        looking = undefined
+      })
     return looking.then((checks) => {
       for (const { check, ok, found } of checks)
         if (!ok) log('warn', 'evidence about an organisation does not count', { connector: config.id, check, found })
@@ -66,42 +73,27 @@ export function openEvidence(
     tend() {
       if (documents.length > 0 && next <= now()) void look()
     },
-    unread: () => documents.find(({ asked, last }) => asked === 'in vain' && last === undefined)?.name,
+    unread: () => documents.find(({ last }) => last?.whole === false)?.name,
     review: () => look(),
   }
 }
 
 /** Reads one document. What is refused no longer counts; what cannot be asked about counts for a day more. */
-async function lookAt(document: Document, ports: VerifyPorts, at: number): Promise<Check> {
+async function lookAt(document: Document, read: (text: string) => Promise<Read>, at: number): Promise<Check> {
   const check = document.name
   try {
-    const evidence = await evidenceIn(document.text, ports)
-    document.last = { at, evidence }
-    document.asked = undefined
+    const { evidence, failed } = await read(document.text)
+    const whole = !failed.some(({ code }) => code === 'upstream_unavailable')
+    const borne = !whole && document.last?.whole === true && document.last.at > at - LONGEST
+    if (!borne) document.last = { at, evidence, whole }
     const about = evidence.map(
-      ({ types, subject, issuer }) => `${types.join(' ')} about ${subject ?? 'nobody'}, from ${issuer.id}`,
+      ({ types, subject, issuer }) => `${types.join(' ')} about ${subject ?? 'several'}, from ${issuer.id}`,
     )
-    return { check, ok: true, found: about.join('; ') }
+    const found = [...about, ...failed.map(({ message }) => message)].map((each) => printable(each, 500))
+    return { check, ok: failed.length === 0, found: found.join('; ') }
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
-    const borne =
-      error.code === 'upstream_unavailable' && document.last !== undefined && document.last.at > at - LONGEST
-    if (!borne) document.last = undefined
+    document.last = { at, evidence: [], whole: true }
     return { check, ok: false, found: error.message }
   }
-}
-
-/**
- * The credentials in a document of the operator: VC-JWTs of Gaia-X Loire, one a line.
- * @throws {LoginError} `upstream_rejected` where one of them is no good, `upstream_unavailable`
- */
-async function evidenceIn(text: string, ports: VerifyPorts): Promise<readonly Evidence[]> {
-  const lines = text.split(/\s+/).filter(Boolean)
-  if (lines.length === 0 || lines.length > MOST) throw refusal(`it holds ${lines.length} credentials`)
-  return await Promise.all(
-    lines.map(async (line): Promise<Evidence> => {
-      const { evidence } = await loireVc(line, { ports, deviations: noteDeviations(ports.lenient) })
-      return { format: 'vp+jwt', ...evidence }
-    }),
-  )
 }

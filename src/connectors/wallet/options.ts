@@ -210,6 +210,17 @@ export const walletOptions = {
     .max(1000)
     .default([])
     .describe('Credentials about organisations that the operator brought: Gaia-X Tagus (JSON-LD) or Loire (JWT).'),
+  contexts: z
+    .record(
+      z
+        .string()
+        .regex(/^https:\/\/[\x21\x22\x24-\x7e]{1,500}#?$/, 'not an address; write https://… as documents have it'),
+      secretReference(),
+    )
+    .default({})
+    .describe(
+      'JSON-LD contexts of Tagus evidence by their addresses, as `{ file }`: those of Gaia-X. Nothing is fetched for them; those of the W3C are there.',
+    ),
   lenient: z
     .array(z.enum(Object.keys(leniencies) as [Leniency, ...Leniency[]]))
     .default([])

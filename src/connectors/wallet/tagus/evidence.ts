@@ -6,7 +6,7 @@ import { noteDeviations } from '../credentials/presented.ts'
 import { typesOf } from '../credentials/vc.ts'
 import type { VerifyPorts } from '../ports.ts'
 import { refusal } from '../refusal.ts'
-import type { Contexts } from './canonical.ts'
+import { type Contexts, openContexts } from './canonical.ts'
 import { tagusCredential } from './tagus.ts'
 
 /** What a file says about organisations, each credential by itself. */
@@ -14,6 +14,16 @@ export interface Read {
   readonly evidence: readonly Evidence[]
   /** Why others do not count: `upstream_unavailable` where a later reading may be better. */
   readonly failed: readonly LoginError[]
+}
+
+/**
+ * What reads the operator's files.
+ * @param contexts JSON texts of JSON-LD contexts by their addresses
+ * @throws {Error} where one of them is none
+ */
+export function openEvidenceReader(contexts: Readonly<Record<string, string>>) {
+  const known = openContexts(contexts)
+  return (text: string, ports: VerifyPorts): Promise<Read> => evidenceIn(text, known, ports)
 }
 
 /** Credentials of one file, at most. */
