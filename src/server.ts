@@ -17,6 +17,8 @@ export interface Listener {
   readonly url: string
   /** Reads certificate files again where they changed; a pair that does not fit keeps the one that did, and is logged once. */
   refresh(): Promise<void>
+  /** Makes each answer the last of its connection, so that whoever asks again may reach another process; still takes new ones. */
+  drain(): void
   /** Takes no new connections, finishes what was accepted, and cuts what is left after `patience` milliseconds. */
   close(patience: number): Promise<void>
 }
@@ -82,7 +84,7 @@ function refresher(server: Server, tls: Pem, first: string, log: Log): () => Pro
 }
 
 /** Knows which answers are under way, so that closing lets each end its connection instead of keeping it alive. */
-function closer(server: Server): (patience: number) => Promise<void> {
+function closer(server: Server): Pick<Listener, 'drain' | 'close'> {
   const answering = new Set<ServerResponse>()
   let closing = false
   const last = (response: ServerResponse) => {
@@ -97,16 +99,20 @@ function closer(server: Server): (patience: number) => Promise<void> {
       if (closing) setImmediate(() => server.closeIdleConnections())
     })
   })
-  return (patience) =>
+  const drain = () => {
+    closing = true
+    for (const response of answering) last(response)
+  }
+  const close: Listener['close'] = (patience) =>
     new Promise((resolve) => {
-      closing = true
-      for (const response of answering) last(response)
+      drain()
       const cut = setTimeout(() => server.closeAllConnections(), patience)
       server.close(() => {
         clearTimeout(cut)
         resolve()
       })
     })
+  return { drain, close }
 }
 
 async function bound(server: Server, { address, port }: Listen): Promise<string> {
@@ -132,12 +138,13 @@ export async function listen(where: Listen, handle: RequestListener, log: Log): 
   const server: Server = pair
     ? https.createServer({ ...LIMITS, ...pair, minVersion: 'TLSv1.2' }, handle)
     : http.createServer(LIMITS, handle)
-  const close = closer(server)
+  const { drain, close } = closer(server)
   const place = await bound(server, where)
   server.on('error', (error) => log('error', 'the listener failed', { error: error.message }))
   return {
     url: `${pair ? 'https' : 'http'}://${place}`,
     refresh: tls && stamp ? refresher(server, tls, stamp, log) : async () => {},
+    drain,
     close,
   }
 }

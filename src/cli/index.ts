@@ -14,6 +14,11 @@ export const commands: readonly Entry[] = [
   { name: 'explain', summary: 'say what the rules give to somebody, and why', load: () => import('./explain.ts') },
   ...workstation,
   { name: 'sessions', summary: 'list who is signed in, and what each holds', load: () => import('./sessions.ts') },
+  {
+    name: 'processes',
+    summary: 'list the processes that serve, and what each runs on',
+    load: () => import('./processes.ts'),
+  },
   { name: 'revoke', summary: 'end what people and clients hold', load: () => import('./revoke.ts') },
   {
     name: 'reconcile',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type App, openApp } from '../app.ts'
 import { type AuditLog, openAudit } from '../audit-log.ts'
 import type { Loaded } from '../config/load.ts'
@@ -18,6 +19,9 @@ import { version } from './version.ts'
 
 /** Milliseconds that requests in flight may take once the process was asked to end; those of operators a tenth. */
 const PATIENCE = 10_000
+
+/** Seconds for which requests are still taken after readiness says no: nobody else could take them where the store is embedded. */
+const drainOf = ({ listen: { drain }, store }: Loaded['config']) => drain ?? (store.kind === 'embedded' ? 0 : 5)
 
 /** Milliseconds that standard output may take for audit lines, before what they tell of fails (law 4). */
 const AUDIT_PATIENCE = 1000
@@ -96,6 +100,9 @@ async function serve({ io, path, read, first, opened }: Start): Promise<void> {
   await stopped(io.stop)
   serving.now = false
   log('info', 'stopping', { reason: String(io.stop.reason) })
+  // Whoever sends people here hears of it first; meanwhile nobody is turned away.
+  for (const each of listeners) each.drain()
+  await delay(1000 * drainOf(config))
 }
 
 /** SIGHUP is what log rotation and `systemctl reload` send: the audit file first, so that the reload stands in the new one. */

@@ -87,6 +87,11 @@ export const serverFields = {
         })
         .optional()
         .describe('PEM files; read again when they change.'),
+      drain: duration()
+        .optional()
+        .describe(
+          'How long a process that was asked to end still takes requests after `/readyz` says no: longer than the load balancer takes to notice. 5s where several processes can serve (`store.kind: redis`), 0s otherwise.',
+        ),
     })
     .describe('Where the gateway listens: plain HTTP behind a reverse proxy, or TLS by itself.'),
   operations: z.strictObject(address).optional().describe('A second listener for /healthz, /readyz and /metrics.'),

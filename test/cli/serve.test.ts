@@ -183,6 +183,22 @@ test('asked to end, it finishes what it accepted, ends idle connections, takes n
     assert.match(gateway.out(), /"process\.stopped"\}\n$/)
   }))
 
+test('with a time to drain it says first that it is not ready, and takes requests until the others have heard', () =>
+  alone(
+    async (at, gateway) => {
+      await gateway.logged('serving')
+      gateway.child.kill('SIGTERM')
+      await gateway.logged('stopping')
+      assert.equal((await fetch(`${at.operations}/readyz`)).status, 503)
+      const answer = await fetch(`${at.issuer}/jwks`)
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('connection'), 'close')
+      assert.equal(typeof (await robotGroups(at)), 'object')
+      assert.equal(await gateway.ended(), 0)
+    },
+    (at) => at.change(`listen: { port: ${at.ports[0]} }`, `listen: { port: ${at.ports[0]}, drain: 3s }`),
+  ))
+
 test('a second signal ends it at once', () =>
   alone(async (at, gateway) => {
     await gateway.logged('serving')
