@@ -1,4 +1,5 @@
-import Provider, { type Configuration, errors, interactionPolicy } from 'oidc-provider'
+import type Provider from 'oidc-provider'
+import { type Configuration, errors, interactionPolicy } from 'oidc-provider'
 import type { ClientConfig } from '../config/clients.ts'
 import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
@@ -23,6 +24,7 @@ import {
 import type { Parts } from './parts.ts'
 import { type Context, type Proofs, proofIdOf, reachesAny, type SignedIn } from './proofs.ts'
 import { renderOAuthError } from './render.ts'
+import { openProvider } from './request-context.ts'
 import { resourceIndicators, SCOPES, scopedTargets, targetByResource, wantedTargets } from './resources.ts'
 import { stepUpFor } from './step-up.ts'
 
@@ -236,7 +238,7 @@ function configuration(parts: Parts, proofs: Proofs, successor: (jti: string) =>
  */
 export function buildProvider(parts: Parts, proofs: Proofs): Provider {
   const successor = successorOf(parts.root.derive('refresh-successor'))
-  const provider = new Provider(parts.issuer.origin, configuration(parts, proofs, successor))
+  const provider = openProvider(parts.issuer.origin, configuration(parts, proofs, successor))
   provider.proxy = true // the headers that this trusts were written by pinOrigin
   provider.silent = true // errors are logged by the boundary
   pinUrls(provider)
