@@ -1,25 +1,31 @@
 import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
+import type { RedisConfig } from '../config/store.ts'
 import type { Check } from '../core/ports.ts'
 import { possibleGrants } from '../core/possible.ts'
 import { createFetcher } from '../fetcher.ts'
 import { clusterAccess, keptCluster } from '../live-targets.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { openConnector } from '../upstreams.ts'
 import { GATEWAY, probeGateway } from './check-gateway.ts'
 import { exit, type Io, UsageError } from './command.ts'
 import { portsAlone } from './connector-alone.ts'
+import { redisOptions } from './open-store.ts'
 import { printable } from './table.ts'
+
+/** By which name the store is asked, where it is one that can be. */
+const STORE = 'store'
 
 /** Bytes of a target's answer, and milliseconds that it may take: the first answer of a Keystone that was just started is slow. */
 const ANSWER_LIMIT = 4 * 1024 * 1024
 const PATIENCE_MS = 15_000
 
 /**
- * Asks the gateway from outside, and the upstreams and targets of a configuration, all at once, and prints what each said, in the order
+ * Asks the gateway from outside, its store, and the upstreams and targets of a configuration, all at once, and prints what each said, in the order
  * of the file.
- * @param only the id of one connector or target, or of one of both, or `gateway`; all where absent
+ * @param only the id of one connector or target, or of one of both, `gateway` or `store`; all where absent
  * @returns whether something is wrong, as an exit code
  * @throws {UsageError} where there is no such one
  */
@@ -32,14 +38,23 @@ export async function checkLive(loaded: Loaded, only: string | undefined, io: Io
     (target) => named(target) && (only !== undefined || probeOf(target) || keptCluster(target)),
   )
   const itself = [{ id: GATEWAY }].filter(named)
-  if (itself.length + connectors.length + targets.length === 0) {
-    const known = [{ id: GATEWAY }, ...config.connectors, ...config.targets].map(({ id }) => id).join(', ')
+  const stores = config.store.kind === 'redis' ? [{ id: STORE, store: config.store }].filter(named) : []
+  if (itself.length + stores.length + connectors.length + targets.length === 0) {
+    const known = [
+      { id: GATEWAY },
+      ...(config.store.kind === 'redis' ? [{ id: STORE }] : []),
+      ...config.connectors,
+      ...config.targets,
+    ]
+      .map(({ id }) => id)
+      .join(', ')
     throw new UsageError(
       `no connector or target ${JSON.stringify(only)}; there is ${known}. With --live the file is named by --config`,
     )
   }
   const found = await Promise.all([
     ...itself.map(async ({ id }) => ({ id, checks: await askGateway(config, io) })),
+    ...stores.map(async ({ id, store }) => ({ id, checks: await askStore(store, io) })),
     ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, config, io) })),
     ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, loaded, io) })),
   ])
@@ -85,6 +100,16 @@ async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io)
     return (await connector.probe?.()) ?? [nothingToAsk]
   } catch (error) {
     return [notOpened(error)]
+  }
+}
+
+async function askStore(store: RedisConfig, { now }: Io): Promise<readonly Check[]> {
+  const { probeRedis } = await import('../store/redis/store.ts')
+  try {
+    return await probeRedis({ ...redisOptions(store), now })
+  } catch (error) {
+    const found = error instanceof StoreUnavailable ? error.detail : String(error)
+    return [{ check: 'reached', ok: false, found }]
   }
 }
 

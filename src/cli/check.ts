@@ -6,18 +6,19 @@ import { count } from './table.ts'
 
 /** `lotse check`: reads the configuration as `serve` would, and says all that is wrong with it. */
 export const command: Command = {
-  usage: '[--live [gateway|CONNECTOR|TARGET]] [--config FILE]',
+  usage: '[--live [gateway|store|CONNECTOR|TARGET]] [--config FILE]',
   details: `Reads the configuration with everything that it names: tables, secrets, tenants' files. Runs its tests.
 Each problem is one line, \`file:line:column path: what is wrong, what to write instead\`. Opens no connection.
 A problem in a tenant's file disables that tenant alone; check still exits with 1. Metadata of SAML upstreams that lies in files
 is read too: whether it and its signature are good, and until when its certificates are. So are certificates, anchors and lists of wallets.
---live then asks the gateway by its public address, each upstream, each Keystone and each cluster with apply, or the one named,
-what can be asked without a person. The gateway: whether a proxy in front lets keys be kept for too long. Upstreams: whether
-they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new
-enough, whether anybody can forge claims to them, and whether the web server in front guards what it has to and sends people
-here. Clusters: whether the gateway's account may do what it needs there. \`bad\` is why sign-ins fail, or a hole, and exits
+--live then asks the gateway by its public address, a Redis store, each upstream, each Keystone and each cluster with apply, or
+the one named, what can be asked without a person. The gateway: whether a proxy in front lets keys be kept for too long. The
+store: version, eviction, persistence, replicas and clock of its primary. Upstreams: whether they are there and themselves, have
+keys that are taken here, and offer logout and refresh. Keystones: whether they are new enough, whether anybody can forge claims
+to them, and whether the web server in front guards what it has to and sends people here. Clusters: whether the gateway's account
+may do what it needs there. \`bad\` is why sign-ins fail, or a hole, and exits
 with 1; \`note\` is worth knowing.`,
-  options: { ...configOption, live: { help: 'then ask the gateway, upstreams, Keystones and clusters' } },
+  options: { ...configOption, live: { help: 'then ask the gateway, its store, upstreams, Keystones and clusters' } },
   run: async (args, io) => {
     const live = args.flag('live')
     const path = live ? configPath(args, io) : fileOf(args, io)

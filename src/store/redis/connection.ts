@@ -30,9 +30,10 @@ export interface Connection {
   readonly destroy: () => void
 }
 
-/** Milliseconds for the connection, and without any answer while one is due. A command that waits for replicas takes less. */
+/** Milliseconds for the connection, and without any answer while one is due: `WAIT` takes less. What a busy process gets on top. */
 const CONNECT = 500
-const SILENCE = 500
+const SILENCE = 450
+const BENEFIT = 100
 
 /**
  * Connects, signs in and chooses the database.
@@ -61,7 +62,7 @@ export async function openConnection(address: Address, access: Access): Promise<
   const why = () => lost
   const gone = (cause: unknown) =>
     new StoreUnavailable(`redis ${textOf(address)}: ${(why() ?? (cause as Error)).message}`, { cause })
-  const watch = silence(() => lose(new Error(`no answer within ${SILENCE} ms`)))
+  const watch = silence(() => lose(new Error(`no answer within ${SILENCE + BENEFIT} ms`)))
   client.on('error', lose)
   const within = setTimeout(() => lose(new Error(`no connection within ${CONNECT} ms`)), CONNECT)
   try {
@@ -105,12 +106,12 @@ function silence(tell: () => void) {
   let timer: NodeJS.Timeout | undefined
   const late = () => {
     const before = heard
-    // Where this process itself stood still, the answers may be there and only unread: one more turn of the event loop.
-    setImmediate(() => {
+    // Where this process itself stood still, the question may have been sent only now.
+    setTimeout(() => {
       if (due === 0) return
       if (heard === before) tell()
       else timer?.refresh()
-    })
+    }, BENEFIT).unref()
   }
   return {
     asked() {

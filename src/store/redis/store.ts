@@ -1,16 +1,17 @@
-import type { Clock, Log } from '../../core/ports.ts'
+import type { Check, Clock, Log } from '../../core/ports.ts'
 import type { Mover } from '../move.ts'
-import type { Store, StoreUnavailable } from '../store.ts'
+import { type Store, StoreUnavailable } from '../store.ts'
 import { type Client, openClient } from './client.ts'
 import { concealer } from './conceal.ts'
-import { type Access, textOf } from './connection.ts'
+import { openConnection, textOf } from './connection.ts'
 import { openMemory } from './epoch.ts'
+import { inspect, refusal } from './inspect.ts'
 import { type Locator, openLocator, type Place } from './locate.ts'
 import { moverOf } from './move.ts'
+import type { Session } from './session.ts'
 import { verbsOn } from './verbs.ts'
 
 export interface RedisOptions extends Pick<Place, 'topology' | 'servers' | 'primary' | 'sentinelAccess' | 'access'> {
-  readonly access: Access
   /** What all keys of this installation begin with. */
   readonly prefix: string
   /** How many replicas have to hold a write before it is told of; 0 where there are none. */
@@ -34,7 +35,8 @@ const EVERY = 1000
 export async function openRedis(options: RedisOptions): Promise<Store> {
   const { client, hidden, locator } = await connected(options)
   const verbs = verbsOn(client, hidden, options.now)
-  const stop = options.mode === 'command' ? () => {} : everySecond(() => lookAfter(client, locator, verbs))
+  const tell = (session: Session) => tellWeaknesses(session, options)
+  const stop = options.mode === 'command' ? () => {} : everySecond(lookingAfter({ client, locator, verbs, tell }))
   return {
     ...verbs,
     async close() {
@@ -61,7 +63,8 @@ async function connected(options: RedisOptions, importing?: true) {
   const locator = openLocator({ ...options, key: `${tagged}state` })
   const client = openClient({ access, prefix: tagged, replicas, memory, log, locator })
   try {
-    await first(client)
+    const session = await first(client)
+    if (options.mode !== 'command') await tellWeaknesses(session, options, 'first')
   } catch (error) {
     client.close()
     throw error
@@ -69,11 +72,12 @@ async function connected(options: RedisOptions, importing?: true) {
   return { client, hidden, locator, tagged }
 }
 
-async function first(client: Client): Promise<void> {
+/** @returns the first session */
+async function first(client: Client): Promise<Session> {
   const until = performance.now() + START
   for (;;) {
     try {
-      return void (await client.reach())
+      return await client.reach()
     } catch (error) {
       const refusal = client.refusal()
       if (refusal || performance.now() > until) throw refusal ?? error
@@ -82,21 +86,66 @@ async function first(client: Client): Promise<void> {
 }
 
 /**
+ * Logs what weakens the promise of a server.
+ * @throws {StoreUnavailable} where the store must not be opened on it
+ */
+async function tellWeaknesses(
+  session: Session,
+  { topology, replicas, now, log = () => {} }: RedisOptions,
+  time: 'first' | 'later' = 'later',
+): Promise<void> {
+  const checks = await inspect(session.command, { topology, replicas, now: now() })
+  const refused = refusal(checks)
+  if (refused && time === 'first') throw new StoreUnavailable(`redis ${textOf(session.address)}: ${refused}`)
+  for (const { check, ok, note, found } of checks)
+    if (!ok || note) log(ok ? 'warn' : 'error', 'the store promises less than it could', { check, found })
+}
+
+/**
+ * Asks the server that a configuration names, without writing anything there.
+ * @throws {StoreUnavailable} where no primary is found
+ */
+export async function probeRedis(options: Omit<RedisOptions, 'derive'>): Promise<readonly Check[]> {
+  const { access, topology, replicas, now } = options
+  const locator = openLocator({ ...options, key: `{${options.prefix}}:state` })
+  try {
+    const address = await locator.locate()
+    const connection = await openConnection(address, access)
+    const checks = await inspect(connection.call, { topology, replicas, now: now() }).finally(connection.destroy)
+    return [{ check: 'primary', ok: true, found: textOf(address) }, ...checks]
+  } finally {
+    locator.close()
+  }
+}
+
+interface Looked {
+  readonly client: Client
+  readonly locator: Locator
+  readonly verbs: Pick<Store, 'check'>
+  readonly tell: (session: Session) => Promise<void>
+}
+
+/**
  * Finds out early what a request would find out late: that another server is the primary now, that this one is cut off from its
  * replicas and so may be the primary no more, or that it is not what it was.
  */
-async function lookAfter(client: Client, locator: Locator, verbs: Pick<Store, 'check'>): Promise<void> {
-  const session = await client.reach()
-  const elsewhere = await locator.locate().then(
-    (address) => textOf(address) !== textOf(session.address),
-    () => false, // sentinels that are away say nothing about the primary
-  )
-  if (elsewhere) return session.destroy()
-  await session.look()
-  await verbs.check().then(
-    () => client.doubt(undefined),
-    (error) => client.doubt(error as StoreUnavailable),
-  )
+function lookingAfter({ client, locator, verbs, tell }: Looked): () => Promise<void> {
+  let known: Session | undefined
+  return async () => {
+    const session = await client.reach()
+    const elsewhere = await locator.locate().then(
+      (address) => textOf(address) !== textOf(session.address),
+      () => false, // sentinels that are away say nothing about the primary
+    )
+    if (elsewhere) return session.destroy()
+    await session.look()
+    await verbs.check().then(
+      () => client.doubt(undefined),
+      (error) => client.doubt(error as StoreUnavailable),
+    )
+    if (known && known !== session) await tell(session)
+    known = session
+  }
 }
 
 /** Does something once a second and never twice at once; what it finds is told by the operations that fail. */
