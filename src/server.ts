@@ -85,17 +85,18 @@ function refresher(server: Server, tls: Pem, first: string, log: Log): () => Pro
 
 /** Knows which answers are under way, so that closing lets each end its connection instead of keeping it alive. */
 function closer(server: Server): Pick<Listener, 'drain' | 'close'> {
-  const answering = new Set<ServerResponse>()
+  // No Set: the table that one outgrows points to its successor, so that each that V8 keeps for long keeps all answers after it.
+  const answering: ServerResponse[] = []
   let closing = false
   const last = (response: ServerResponse) => {
     if (!response.headersSent) response.setHeader('Connection', 'close')
   }
   // First of all listeners: a request on a connection that was accepted before is still answered, and is its last.
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
-    answering.add(response)
+    answering.push(response)
     if (closing) last(response)
     response.once('close', () => {
-      answering.delete(response)
+      answering.splice(answering.indexOf(response), 1)
       if (closing) setImmediate(() => server.closeIdleConnections())
     })
   })
