@@ -124,8 +124,9 @@ function keyOf(jwk: JWK): KeyObject | undefined {
   }
 }
 
-interface Signed {
-  readonly text: string
+/** A text, or bytes, and what is said to be its signature. */
+export interface Signed {
+  readonly text: string | Uint8Array
   readonly signature: Buffer
 }
 
@@ -135,5 +136,5 @@ function verifies({ kty, hash, pss }: Shape, key: KeyObject, { text, signature }
     ...(kty === 'EC' && { dsaEncoding: 'ieee-p1363' as const }),
     ...(pss && { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }),
   }
-  return verify(hash, Buffer.from(text), { key, ...how }, signature)
+  return verify(hash, typeof text === 'string' ? Buffer.from(text) : text, { key, ...how }, signature)
 }
