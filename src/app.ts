@@ -156,7 +156,11 @@ function openLifecycle(ports: AppPorts, meter: Metrics, { connector, hears, leas
   const lines = openLines(ports.store, ports.audit)
   const touched: Leases['mark'] = (sub, delay) => leases.mark(sub, delay)
   const ends = openEnds({ ...ports, proofs, lines, touched, refuseFor: REFUSE, hears })
-  const gone = async (id: string) => void (await ends.end({ kind: 'proof', id }, 'recheck', { reference: 'recheck' }))
+  const gone = async (id: string, why?: string) =>
+    void (await ends.end({ kind: 'proof', id }, 'recheck', {
+      reference: 'recheck',
+      ...(why === undefined ? {} : { why }),
+    }))
   const renewed: Leases['renewed'] = (before, after) => leases.renewed(before, after)
   const rechecks = openRechecks({ ...ports, proofs, connector, gone, renewed })
   const leases = openLeases({ ...ports, proofs, rechecks, lines, meter, world })

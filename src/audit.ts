@@ -38,6 +38,8 @@ export type AuditEvent =
   | {
       event: 'session.ended'
       cause: EndCause
+      /** Where the upstream said more than that: what became of what the sign-in rested on. */
+      why?: string
       /** Equal in two lines about one sign-in, as a crash may leave them. */
       signIn?: string
       connector?: string

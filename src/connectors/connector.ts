@@ -76,6 +76,13 @@ export type Relayed =
   | { readonly kind: 'redirect'; readonly query: string; readonly to: URL }
   | { readonly kind: 'form'; readonly form: URLSearchParams; readonly to: URL }
 
+/** A person who is gone, where more can be said of it than that. */
+export interface Gone {
+  readonly kind: 'gone'
+  /** For the audit log: of what, never of whom. */
+  readonly why: string
+}
+
 /** What an upstream ended: one of its sessions, all of a person, or one of a person. At least one of `session` and `id` is there. */
 export interface Heard {
   /** As `Proof.upstreamSession`. */
@@ -123,7 +130,7 @@ export interface Connector {
    *   cannot be asked about this proof, which then lives until its `goodUntil`
    * @throws {LoginError} `upstream_unavailable`: the upstream is down, for everybody; another code: nothing was learnt about this person
    */
-  recheck?(proof: Proof): Promise<Proof | 'gone' | 'unknown'>
+  recheck?(proof: Proof): Promise<Proof | Gone | 'gone' | 'unknown'>
   /**
    * Where to send the browser to end the upstream's session too; undefined where the upstream has no such place.
    * @param back the upstream sends the browser to `returnTo` afterwards, with `state` in its query

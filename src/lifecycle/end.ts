@@ -30,6 +30,8 @@ export interface By {
   readonly reference: string
   readonly client?: string
   readonly address?: string
+  /** Of `recheck`: as `Gone.why`. */
+  readonly why?: string
 }
 
 /** An end as it stands in the store until all of it has happened. */

@@ -276,6 +276,7 @@ function signInLine(
   const event = {
     event: 'session.ended',
     cause,
+    ...(by.why === undefined ? {} : { why: by.why }),
     signIn: id,
     connector: subject.connector,
     ...(by.client === undefined ? {} : { client: by.client }),

@@ -24,7 +24,7 @@ export interface RecheckPorts {
   /** A connector of the configuration as it is now; undefined where it is gone. */
   readonly connector: (id: string) => Recheckable | undefined
   /** Ends what rests on a proof that the upstream takes back. */
-  readonly gone: (id: string) => Promise<void>
+  readonly gone: (id: string, why?: string) => Promise<void>
   /**
    * Told of each renewed proof, when it is stored: who keeps leases looks at what the rules say about it now.
    * @param before undefined where it did not count any more, since its upstream had not answered for too long
@@ -149,8 +149,9 @@ async function renew(
     return current
   }
   // What comes back must be the same person: anything else is somebody else's proof (law 2).
-  if (answer === 'gone' || accountId(answer.subject) !== accountId(current.subject)) {
-    await ports.gone(id)
+  const gone = answer === 'gone' || 'why' in answer
+  if (gone || accountId(answer.subject) !== accountId(current.subject)) {
+    await ports.gone(id, gone && answer !== 'gone' ? answer.why : undefined)
     news?.()
     return undefined
   }

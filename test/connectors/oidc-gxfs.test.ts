@@ -101,7 +101,7 @@ test('a recheck holds a person to the same', async () => {
   rogue.scheme.userinfo = () => ({ ...ada, email: 'ada@corp.test' })
   const { connector, proof } = await signIn()
   const again = await connector.recheck?.(proof)
-  assert.ok(again && typeof again === 'object')
+  assert.ok(again && typeof again === 'object' && 'subject' in again)
   assert.equal(again.subject.claims['email'], undefined)
   rogue.scheme.userinfo = () => ({ ...ada, iss: 'https://self-issued.me/v2' })
   await refused(Promise.resolve(connector.recheck?.(proof)), 'upstream_rejected', /SIOP/)

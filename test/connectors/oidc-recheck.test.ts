@@ -51,7 +51,7 @@ const recheck = ({ connector }: Connected, proof: Proof) => connector.recheck!(p
 
 async function renewed(connected: Connected, proof: Proof): Promise<Proof> {
   const found = await recheck(connected, proof)
-  assert.ok(typeof found === 'object', String(found))
+  assert.ok(typeof found === 'object' && 'subject' in found, String(found))
   return found
 }
 

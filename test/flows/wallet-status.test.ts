@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { kinds } from '../../src/store/kinds.ts'
 import { claimsIn, fakeClock, forgetEnds, passTime } from '../support/gateway.ts'
 import { person, redeem, refresh, toldAt } from '../support/sign-in.ts'
 import { open, present, send } from '../support/wallet.ts'
-import { employee, linkOf, startWalletWorld, via, type WalletWorld, waiting } from './wallet-world.ts'
+import { employee, linkOf, startWalletWorld, VCT, via, type WalletWorld, waiting } from './wallet-world.ts'
 
 const PLACE = 7
 
@@ -73,10 +74,11 @@ test('a credential that is revoked ends the person’s refresh at its next use, 
   const third = await refresh(world.gateway, 'kubectl', second['refresh_token'] ?? '')
   assert.deepEqual([third.status, third.body['error']], [400, 'invalid_grant'])
   await passTime(world.gateway.app, clock, 2)
-  const line = world.gateway.logs.findLast(({ message }) => message.startsWith('a person is gone'))
-  assert.match(line?.message ?? '', /employee is revoked by its issuer/)
-  const ended = world.gateway.events.findLast((each) => 'cause' in each && each.cause === 'recheck')
-  assert.ok(ended, JSON.stringify(world.gateway.events.slice(-3)))
+  const line = world.gateway.logs.findLast(({ message }) => message.includes('does not count any more'))
+  assert.match(String(line?.fields['detail']), /employee is revoked by its issuer/)
+  const ended = lastLine('session.ended')
+  assert.ok(ended?.event === 'session.ended')
+  assert.deepEqual([ended.cause, ended.why], ['recheck', `${VCT} is revoked by its issuer`])
   // And not by another sign-in with the same credential either.
   assert.equal((await come()).end.status, 403)
 })
@@ -89,6 +91,12 @@ test('a credential that stays valid keeps its person signed in, with the time at
   assert.equal(second.status, 200)
   assert.ok(world.statuses.asked() > asked)
   const [before, then] = [claimsIn(first['id_token'] ?? ''), claimsIn(second.body['id_token'] ?? '')]
+  // And so does what the rules judge.
+  const [proof] = (await world.gateway.store.list(kinds.Proof, 1000))
+    .map(({ value }) => JSON.parse(value) as { provenAt: number; subject: { authTime: number } })
+    .sort((a, b) => b.provenAt - a.provenAt)
+  assert.equal(proof?.provenAt, Math.floor(Date.now() / 1000))
+  assert.equal(proof?.subject.authTime, before['auth_time'])
   assert.deepEqual(
     [then['auth_time'], then['sub'], then['groups']],
     [before['auth_time'], before['sub'], before['groups']],

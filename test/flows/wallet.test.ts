@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { browser } from '../support/browser.ts'
 import { claimsIn } from '../support/gateway.ts'
@@ -205,7 +205,12 @@ test('a response code cannot be guessed: it is 256 bits, and neither state nor a
   const code = new URL(sent.body['redirect_uri'] ?? '').searchParams.get('ticket') ?? ''
   assert.equal(Buffer.from(code, 'base64url').length, 32)
   const known = [read.state, read.nonce, new URL(read.responseUri).pathname.split('/').at(-1)]
-  for (const guess of [...known, randomBytes(32).toString('base64url'), ''])
+  const digests = known.map((text) =>
+    createHash('sha256')
+      .update(text ?? '')
+      .digest('base64url'),
+  )
+  for (const guess of [...known, ...digests, randomBytes(32).toString('base64url'), ''])
     assert.equal((await at.who.get(`${world.gateway.issuer}/callback/gaiax?ticket=${guess}`)).status, 400)
 })
 
