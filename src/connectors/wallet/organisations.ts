@@ -74,8 +74,13 @@ function listedIn({ claims }: Evidence): readonly string[] {
   ].flat()
   return entries.flatMap((each) => {
     if (typeof each !== 'object' || each === null) return []
-    const { 'gx:digestSRI': prefixed, digestSRI, 'gx:integrity': tagus } = each as { readonly [name: string]: Json }
-    return [prefixed, digestSRI, tagus].flatMap((text) => (typeof text === 'string' ? digestsIn(text) : []))
+    const {
+      'gx:digestSRI': prefixed,
+      digestSRI,
+      'gx:integrity': tagus,
+      integrity,
+    } = each as { readonly [name: string]: Json }
+    return [prefixed, digestSRI, tagus, integrity].flatMap((text) => (typeof text === 'string' ? digestsIn(text) : []))
   })
 }
 

@@ -86,7 +86,7 @@ test('a Tagus credential is evidence, known by its digests, alone, in a list and
       status: [],
       leniencies: [],
     })
-    assert.equal(digests?.length, 2)
+    assert.equal(digests?.length, 3)
   }
 })
 
@@ -261,6 +261,21 @@ test('Gaia-X lab, Tagus: 29 proofs verify and 9 do not', { skip: tagus.skip }, a
   }
   assert.deepEqual([good, bad], [29, 9])
   t.diagnostic(`${good} proofs verified, ${bad} did not`)
+})
+
+test('Gaia-X lab, Tagus: a compliance credential names those beside it by digests that are known here', {
+  skip: tagus.skip,
+}, async () => {
+  const lab = openContexts({ [TRUSTFRAMEWORK]: readFileSync(join(tagus.path, 'context_trustframework.json'), 'utf8') })
+  const text = readFileSync(join(tagus.path, 'gxcompliance_service-offering-sd.json'), 'utf8')
+  const { evidence } = await evidenceIn(text, lab, labPorts())
+  const known = new Set(evidence.flatMap(({ digests }) => digests ?? []))
+  const named = [...text.matchAll(/"integrity":\s*"sha256-([0-9a-f]{64})"/g)].map(([, digest = '']) => digest)
+  assert.equal(named.length, 4)
+  assert.deepEqual(
+    named.filter((digest) => !known.has(digest)),
+    [],
+  )
 })
 
 test('XFSC federated catalogue, Tagus: two compliance credentials verify, one has a key that is not public', {

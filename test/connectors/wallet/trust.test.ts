@@ -354,6 +354,40 @@ test('a label that lists what it was given for is held to the digest of what the
   assert.deepEqual(unlisted.organisation?.facts, { label: ['L1'] })
 })
 
+test('a Tagus compliance credential counts for the organisation whose own credential is on its list', () => {
+  const config = walletConfig([
+    person,
+    { ...labelled, id: 'compliance', types: ['compliance'], from: 'operator' },
+    {
+      ...labelled,
+      id: 'participant',
+      types: ['LegalParticipant'],
+      issuedBy: ['itself'],
+      from: 'operator',
+      need: 'optional',
+    },
+  ])
+  const digest = '12'.repeat(32)
+  const listed = [{ id: 'https://corp.example/participant.json', 'gx:integrity': `sha256-${digest}` }]
+  const { subject: _, ...compliance } = label({
+    format: 'tagus',
+    types: ['gx:compliance'],
+    claims: { credentialSubject: listed },
+  })
+  const own = label({
+    format: 'tagus',
+    types: ['gx:LegalParticipant'],
+    issuer: { id: CORP, by: 'did' },
+    digests: [digest],
+  })
+  const member = found(config, 'member', credential())
+  assert.equal(judge(policy(config, { evidence: [compliance, own] }), [member], NOW).organisation?.by.length, 2)
+  assert.match(
+    refusal(() => judge(policy(config, { evidence: [compliance] }), [member], NOW)),
+    /compliance is required/,
+  )
+})
+
 test('a deviation from the standards is taken by its name alone', () => {
   const answer = (config: typeof alone) => [
     found(config, 'member', credential({ leniencies: ['header-milliseconds'] })),

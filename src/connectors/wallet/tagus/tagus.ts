@@ -32,7 +32,8 @@ export async function tagusCredential(vc: JsonObject, contexts: Contexts, checki
   return {
     format: 'tagus',
     ...saidIn(document, what),
-    digests: [vc, given].map((each) => hash('sha256', canonicalJson(each), 'hex')),
+    // The compliance services of 22.10 hashed first what `JSON.stringify` made of a credential, later its canonical form.
+    digests: [JSON.stringify(vc), canonicalJson(vc), canonicalJson(given)].map((text) => hash('sha256', text, 'hex')),
     issuer: { id: issuer, by: 'did', ...(await certificateOf(key, ports)) },
     leniencies: [...deviations.taken],
   }
