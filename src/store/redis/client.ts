@@ -96,7 +96,7 @@ export function openClient(options: ClientOptions): Client {
   }
 }
 
-/** What a server says to whom it will not serve later either. */
+/** What is said to whom will not be served later either. */
 const final = /WRONGPASS|NOAUTH|NOPERM|with another root secret|a newer version|an import into/
 
 const detailOf = (error: unknown) =>
