@@ -76,14 +76,15 @@ test('a document that is about another did is refused, also one that is read at 
   await refused(credential(), { [address]: document({ id: 'did:web:evil.example' }) }, /not about this did/)
   const root = 'did:web:corp.example'
   const rootMethod = { id: `${root}#k1`, controller: root, publicKeyJwk: publicOf(key) }
-  const web = { 'https://corp.example/.well-known/did.json': JSON.stringify({ id: root, verificationMethod: [rootMethod] }) }
+  const web = {
+    'https://corp.example/.well-known/did.json': JSON.stringify({ id: root, verificationMethod: [rootMethod] }),
+  }
   const world = worldOf(web, { lenient: ['kid-unknown'] })
   await presented('dc+sd-jwt', credential({ kid: '#k1' }, key, root), binding, world)
   const twin = `${root}:.well-known`
   await assert.rejects(presented('dc+sd-jwt', credential({ kid: `${twin}#k1` }, key, twin), binding, world), {
     message: /about another did/,
   })
-})
 })
 
 test('a key that the document lists for another did or controller is not taken', async () => {
@@ -97,14 +98,14 @@ test('a key that the document lists for another did or controller is not taken',
 })
 
 test('a key that is not for assertions signs no credential', () =>
-  refused(credential(), { [address]: document(assertionMethod: [], authentication: [`$did#k1`] }) }, /not signed/))
+  refused(credential(), { [address]: document({ assertionMethod: [], authentication: [`${did}#k1`] }) }, /not signed/))
 
 test('two keys of one name are none', () =>
   refused(
     credential(),
     {
       [address]: document({
-        verificationMethod: [method(`$did#k1`), method(`$did#k1`, { publicKeyJwk: publicOf(holder) })],
+        verificationMethod: [method(`${did}#k1`), method(`${did}#k1`, { publicKeyJwk: publicOf(holder) })],
       }),
     },
     /not signed/,
@@ -112,16 +113,16 @@ test('two keys of one name are none', () =>
 
 test('a kid that the document does not have is taken where the operator says so, by the keys that it has', async () => {
   const web = { [address]: document() }
-  await refused(credential({ kid: `$did#gone` }), web, /kid-unknown/)
-  const [found] = await check(credential({ kid: `$did#gone` }), web, { lenient: ['kid-unknown'] })
+  await refused(credential({ kid: `${did}#gone` }), web, /kid-unknown/)
+  const [found] = await check(credential({ kid: `${did}#gone` }), web, { lenient: ['kid-unknown'] })
   assert.deepEqual(found?.leniencies, ['kid-unknown'])
-  const foreign = credential({ kid: `$did#gone` }, newKey())
+  const foreign = credential({ kid: `${did}#gone` }, newKey())
   await assert.rejects(check(foreign, web, { lenient: ['kid-unknown'] }), { message: /not signed/ })
 })
 
 test('a document that is no longer the one of before is read again where a signature does not fit', async () => {
   let now = 1_790_000_000
-  let current = document({ verificationMethod: [method(`$did#k1`, { publicKeyJwk: publicOf(newKey()) })] })
+  let current = document({ verificationMethod: [method(`${did}#k1`, { publicKeyJwk: publicOf(newKey()) })] })
   const world = worldOf({ [address]: () => new Response(current) }, { now: () => now })
   await assert.rejects(presented('dc+sd-jwt', credential(), binding, world))
   current = document()
@@ -141,7 +142,7 @@ test('a certificate that an anchor backs is noted with the did whose key names i
   ] as const) {
     const jwk = { ...publicOf(key), x5u: chainUrl }
     const web = {
-      [address]: document({ verificationMethod: [method(`$did#k1`, { publicKeyJwk: jwk })] }),
+      [address]: document({ verificationMethod: [method(`${did}#k1`, { publicKeyJwk: jwk })] }),
       [chainUrl]: certificate.pem,
     }
     const [found] = await check(credential(), web, { anchors: { roots: anchor.pem } })
@@ -152,23 +153,23 @@ test('a certificate that an anchor backs is noted with the did whose key names i
 test('did:key and did:jwk are the key that they hold', () => {
   const ed = generateKeyPairSync('ed25519').privateKey
   const bytes = Buffer.concat([Buffer.from('ed01', 'hex'), Buffer.from(publicOf(ed).x, 'base64url')])
-  assert.deepEqual(keyInDid(`did:key:z$to58(bytes)`), { crv: 'Ed25519', kty: 'OKP', x: publicOf(ed).x })
+  assert.deepEqual(keyInDid(`did:key:z${to58(bytes)}`), { crv: 'Ed25519', kty: 'OKP', x: publicOf(ed).x })
   const { crv, kty, x, y } = publicOf(key)
   const compressed = Buffer.concat([
     Buffer.from('8024', 'hex'),
     Buffer.from([2 + (Buffer.from(y, 'base64url').at(-1)! & 1)]),
     Buffer.from(x, 'base64url'),
   ])
-  assert.deepEqual(keyInDid(`did:key:z$to58(compressed)`), { crv, kty, x, y })
+  assert.deepEqual(keyInDid(`did:key:z${to58(compressed)}`), { crv, kty, x, y })
   const jwk = Buffer.from(JSON.stringify({ ...publicOf(key), use: 'sig' })).toString('base64url')
-  assert.deepEqual(keyInDid(`did:jwk:$jwk`), { crv, kty, x, y, use: 'sig' })
+  assert.deepEqual(keyInDid(`did:jwk:${jwk}`), { crv, kty, x, y, use: 'sig' })
   // https://w3c-ccg.github.io/did-key-spec/#example-1
   assert.equal(keyInDid('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK')?.crv, 'Ed25519')
   assert.equal(keyInDid('did:web:corp.example'), undefined)
 })
 
 test('a did:jwk that holds a private key, a shared secret or nonsense is refused', () => {
-  const encode = (value: unknown) => `did:jwk:$Buffer.from(JSON.stringify(value)).toString('base64url')`
+  const encode = (value: unknown) => `did:jwk:${Buffer.from(JSON.stringify(value)).toString('base64url')}`
   const secret = key.export({ format: 'jwk' })
   for (const wrong of [
     encode(secret),
@@ -195,7 +196,7 @@ test('a coordinate that lost its leading zeros is made whole', () => {
 })
 
 test('a document that names no purpose means each of its keys for everything', () => {
-  const { keys } = readDidDocument(JSON.stringify({ id: did, verificationMethod: [method(`$did#k1`)] }), did)
+  const { keys } = readDidDocument(JSON.stringify({ id: did, verificationMethod: [method(`${did}#k1`)] }), did)
   assert.deepEqual([keys.assertionMethod.length, keys.authentication.length], [1, 1])
 })
 
@@ -207,9 +208,9 @@ test('base58 is read as Bitcoin writes it', () => {
 })
 
 function to58(bytes: Uint8Array): string {
-  let value = BigInt(`0x$Buffer.from(bytes).toString('hex')`)
+  let value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
   let text = ''
   for (; value > 0n; value /= 58n)
-    text = `$'123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'[Number(value % 58n)]$text`
+    text = `${'123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'[Number(value % 58n)]}${text}`
   return text
 }
