@@ -213,6 +213,16 @@ test("evidence about another organisation is not this one's, and attached it is 
   )
 })
 
+test('a label that a wallet brings from an issuer that may not issue it is refused, also from the organisation itself', () => {
+  const config = walletConfig([person, { ...labelled, need: 'optional' }])
+  const member = found(config, 'member', credential())
+  for (const id of [CORP, OTHER])
+    assert.match(
+      refusal(() => judge(policy(config), [member, found(config, 'label', label({ issuer: { id, by: 'did' } }))], NOW)),
+      new RegExp(`${id} .* may not issue label`),
+    )
+})
+
 test('a missing label is refused where it is required, whoever should have brought it', () => {
   const config = walletConfig([person, labelled])
   const member = found(config, 'member', credential())
