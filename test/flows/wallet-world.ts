@@ -63,11 +63,12 @@ export async function startWalletWorld({ more = '', env = {}, verifier }: Option
     privateKey: { env: KEY }
     credentials:
       - id: employee
+        label: Employee of Corp
         format: dc+sd-jwt
         types: ['${VCT}']
         about: person
         issuedBy: [{ anchor: corp, id: 'https://hr.corp.example' }]
-        claims: [{ path: employee_id }, { path: [roles], values: [developer, operator] }]
+        claims: [{ path: employee_id }, { path: [roles, null], values: [developer, operator] }]
         subject: { claim: employee_id }
         acr: substantial
     anchors: { corp: { env: CORP_ROOT } }

@@ -396,7 +396,7 @@ test('the page says what is asked, by whom and for which program, in both langua
     const { page } = await waiting(world.gateway, 'gaiax', person({ 'accept-language': language }))
     for (const word of [
       ...words,
-      'employee_id',
+      'Employee of Corp <small class="quiet">employee_id, roles</small>',
       'Cloud Nord',
       new URL(world.gateway.issuer).host,
       'http-equiv="refresh"',

@@ -66,7 +66,10 @@ function view(asking: Asking, memo: Answer['memo']): WalletView {
     ...(browser !== undefined && { browser }),
     asked: asking.config.credentials
       .filter(({ from }) => from !== 'operator')
-      .map(({ id, claims }) => ({ label: id, claims: claims.map(({ path }) => path.join('.')) })),
+      .map(({ id, label = id, claims }) => ({
+        label,
+        claims: claims.map(({ path }) => path.filter((name) => name !== null).join(' ')),
+      })),
     until: exchanges.until,
   }
 }

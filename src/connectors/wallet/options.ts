@@ -65,6 +65,7 @@ const issuers = z
 const credential = z
   .strictObject({
     id: word().describe('Its name here and in the query.'),
+    label: z.string().min(1).max(80).optional().describe('What people read who are asked for it; the id where absent.'),
     format: z
       .enum(['dc+sd-jwt', 'jwt_vc_json', 'vp+jwt'], {
         error: (issue) =>
