@@ -17,6 +17,8 @@ import {
 } from '../support/wallet.ts'
 
 export const VCT = 'https://credentials.corp.example/employee'
+export const BADGE = 'https://credentials.corp.example/badge'
+export const COMPANY = 'https://credentials.corp.example/company'
 
 /** Everything that a sign-in by a wallet needs: the gateway with a certificate of its own, an issuer, and a person's wallet. */
 export interface WalletWorld {
@@ -33,6 +35,24 @@ export interface WalletWorld {
 }
 
 const claims = { employee_id: 'ada-1', given_name: 'Ada', roles: ['developer'] }
+
+const fromCorp = "issuedBy: [{ anchor: corp, id: 'https://hr.corp.example' }]"
+
+const employees = `      - id: employee
+        label: Employee of Corp
+        format: dc+sd-jwt
+        types: ['${VCT}']
+        about: person
+        ${fromCorp}
+        claims: [{ path: employee_id }, { path: [roles, null], values: [developer, operator] }]
+        subject: { claim: employee_id }
+        acr: substantial`
+
+/** Two about a person and one about her organisation, none of them by itself enough or needed. */
+const several = `
+      - { id: employee, format: dc+sd-jwt, types: ['${VCT}'], about: person, need: optional, ${fromCorp} }
+      - { id: badge, format: dc+sd-jwt, types: ['${BADGE}'], about: person, need: optional, ${fromCorp} }
+      - { id: company, format: dc+sd-jwt, types: ['${COMPANY}'], about: organisation, need: optional, ${fromCorp} }`
 
 /** A credential of corp's. */
 export const employee = (by: Issuer, to: Holder, more: Partial<typeof claims> & { status?: object } = {}): Held => {
@@ -54,7 +74,7 @@ export async function startWalletWorld({ more = '', env = {}, verifier }: Option
   const corp = issuerOf('https://hr.corp.example', root)
   const statuses = await startStatusList(corp)
   const own = verifier ?? authority('Root of verifiers').issue({ name: 'login.example', dns: ['login.example'] })
-  const connector = (id: string, options = '') => `
+  const connector = (id: string, options = '', credentials = employees) => `
   - id: ${id}
     type: wallet
     label: Wallet ${id}
@@ -62,15 +82,7 @@ export async function startWalletWorld({ more = '', env = {}, verifier }: Option
     certificate: { env: CHAIN }
     privateKey: { env: KEY }
     credentials:
-      - id: employee
-        label: Employee of Corp
-        format: dc+sd-jwt
-        types: ['${VCT}']
-        about: person
-        issuedBy: [{ anchor: corp, id: 'https://hr.corp.example' }]
-        claims: [{ path: employee_id }, { path: [roles, null], values: [developer, operator] }]
-        subject: { claim: employee_id }
-        acr: substantial
+${credentials}
     anchors: { corp: { env: CORP_ROOT } }
 ${options}`
   const gateway = await startGateway({
@@ -88,12 +100,13 @@ connectors:
 ${connector('gaiax', `    ca: { env: CA }\n    allowPrivate: [127.0.0.0/8]\n    recheckAfter: 5m\n    recheckGrace: 30m\n${more}`)}
 ${connector('qr', '    crossDevice: on\n    browserApi: on')}
 ${connector('other')}
+${connector('several', '', several)}
 ${connector('plain', '    clientIdPrefix: redirect_uri\n    response: plain')}
 targets: [{ id: argo, type: oidc, label: Argo CD, audience: https://argo.example }]
 clients: [{ id: kubectl, label: kubectl, native: true, target: argo, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh, device], offlineAccess: true }]
 rules:
   - name: developers
-    from: [gaiax, qr, other, plain]
+    from: [gaiax, qr, other, plain, several]
     each: { claim: roles, pattern: '<role>' }
     give: [{ target: argo, group: 'team-<role>' }]
 `,

@@ -9,6 +9,7 @@ import {
   encrypt,
   fetchRequest,
   holder,
+  issue,
   open,
   present,
   readClaims,
@@ -16,7 +17,17 @@ import {
   type Sent,
   send,
 } from '../support/wallet.ts'
-import { answerFor, employee, startWalletWorld, type Waiting, type WalletWorld, waiting } from './wallet-world.ts'
+import {
+  answerFor,
+  BADGE,
+  COMPANY,
+  employee,
+  linkOf,
+  startWalletWorld,
+  type Waiting,
+  type WalletWorld,
+  waiting,
+} from './wallet-world.ts'
 
 let world: WalletWorld
 before(async () => {
@@ -254,6 +265,51 @@ test('two presentations where one was asked for are refused: they could be of tw
     return send(read, { employee: both })
   }))
 
+test('credentials of two persons in one answer are refused', () =>
+  refused(
+    /about two persons/,
+    async ({ link }) => {
+      const read = await open(link)
+      const bob = holder()
+      const badge = issue(world.corp, { vct: BADGE, claims: { level: '3' } }, bob)
+      return send(read, { employee: [present(world.held, world.ada, read)], badge: [present(badge, bob, read)] })
+    },
+    'several',
+  ))
+
+test('two credentials of one person in one answer sign her in', async () => {
+  const outcome = await told(async ({ link }) => {
+    const read = await open(link)
+    const badge = issue(world.corp, { vct: BADGE, claims: { level: '3' } }, world.ada)
+    return send(read, {
+      employee: [present(world.held, world.ada, read)],
+      badge: [present(badge, world.ada, read)],
+    })
+  }, 'several')
+  assert.equal(outcome.has('code'), true)
+})
+
+test('a credential about an organisation signs nobody in, whoever holds it', () =>
+  refused(
+    /signs nobody in/,
+    async ({ link }) => {
+      const read = await open(link)
+      const company = issue(world.corp, { vct: COMPANY, claims: { legalName: 'Corp AG' } }, world.ada)
+      return send(read, { company: [present(company, world.ada, read)] })
+    },
+    'several',
+  ))
+
+test('one credential under the name of another is refused', () =>
+  refused(
+    /none of the types/,
+    async ({ link }) => {
+      const read = await open(link)
+      return send(read, { badge: [present(world.held, world.ada, read)] })
+    },
+    'several',
+  ))
+
 test('a presentation to another verifier is refused', () =>
   refused(/is meant for .* and not for this gateway/, async ({ link }) => {
     const read = await open(link)
@@ -409,4 +465,24 @@ test('the page says what is asked, by whom and for which program, in both langua
 test('the page is shown in no other browser', async () => {
   const { page } = await waiting(world.gateway)
   assert.equal((await person().get(page.location)).status, 400)
+})
+
+test('a command line is signed in by a wallet, too', async () => {
+  const { gateway } = world
+  const { body } = await gateway.post('/device/auth', { client_id: 'kubectl', scope: 'openid' })
+  const who = person()
+  const entry = await who.get(body['verification_uri_complete'] ?? '')
+  const chooser = await who.submit(entry, entry.form(), { confirm: 'yes' })
+  const choice = chooser.links.find(({ text }) => text.includes('Wallet gaiax')) ?? assert.fail(chooser.text)
+  const page = await who.follow(chooser, choice)
+  assert.ok(page.text.includes('kubectl wants to know who you are'))
+  const { read, vpToken } = await answerFor(world, linkOf(page))
+  const done = await who.get((await send(read, vpToken)).body['redirect_uri'] ?? '')
+  assert.equal(done.status, 200)
+  const poll = await gateway.post('/token', {
+    grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+    client_id: 'kubectl',
+    device_code: body['device_code'] ?? '',
+  })
+  assert.equal(poll.status, 200, JSON.stringify(poll.body))
 })
