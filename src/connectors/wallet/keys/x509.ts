@@ -32,13 +32,9 @@ export interface Anchors {
   verify(x5c: Json | undefined, now: number): Promise<Certified>
 }
 
-interface Parsed {
-  readonly x509: X509Certificate
-  readonly pki: Certificate
-}
-
-interface Anchor extends Parsed {
+interface Anchor {
   readonly name: string
+  readonly x509: X509Certificate
 }
 
 /** Certificates of a chain, at most. */
@@ -52,7 +48,7 @@ const REMEMBERED = 512
  * @throws {Error} where one of them cannot be read
  */
 export function openAnchors(roots: Readonly<Record<string, string>>): Anchors {
-  const anchors = Object.entries(roots).flatMap(([name, pem]) => certificatesOf(pem).map((each) => ({ name, ...each })))
+  const anchors = Object.entries(roots).flatMap(([name, pem]) => certificatesOf(pem).map((x509) => ({ name, x509 })))
   const known = new Map<string, Certified>()
   return {
     async verify(x5c, now) {
@@ -69,7 +65,7 @@ export function openAnchors(roots: Readonly<Record<string, string>>): Anchors {
 }
 
 /** The certificates in a PEM text. @throws {Error} where there is none */
-function certificatesOf(pem: string): readonly Parsed[] {
+function certificatesOf(pem: string): readonly X509Certificate[] {
   const found = [...pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g)]
   if (found.length === 0) throw new Error('no PEM certificate in it')
   return found.map(([, text = '']) => parse(text.replace(/\s+/g, '')))
@@ -89,19 +85,21 @@ function certificateTexts(x5c: Json | undefined): readonly string[] {
   return texts
 }
 
-function parse(text: string): Parsed {
-  const der = Buffer.from(text, 'base64')
+function parse(text: string): X509Certificate {
   try {
-    return { x509: new X509Certificate(der), pki: Certificate.fromBER(der) }
+    return new X509Certificate(Buffer.from(text, 'base64'))
   } catch (cause) {
     throw refusal('a certificate of its issuer cannot be read', cause)
   }
 }
 
-async function verifyChain(sent: readonly Parsed[], anchors: readonly Anchor[], now: number): Promise<Certified> {
-  const same = (one: Parsed, other: Parsed) => one.x509.raw.equals(other.x509.raw)
+async function verifyChain(
+  sent: readonly X509Certificate[],
+  anchors: readonly Anchor[],
+  now: number,
+): Promise<Certified> {
   const last = sent.at(-1)
-  const anchorSent = last !== undefined && anchors.some((anchor) => same(anchor, last))
+  const anchorSent = last !== undefined && anchors.some(({ x509 }) => x509.raw.equals(last.raw))
   const chain = anchorSent ? sent.slice(0, -1) : sent
   const [leaf] = chain
   // HAIP 1.0, 6.1.1: "The X.509 certificate signing the request MUST NOT be self-signed".
@@ -109,56 +107,64 @@ async function verifyChain(sent: readonly Parsed[], anchors: readonly Anchor[], 
   if (!chain.every((one, index) => index === 0 || issuedBy(chain[index - 1]!, one)))
     // index is within
     throw refusal('x5c is not a chain: each certificate has to be issued by the next')
-  const roots = anchors.filter((anchor) => issuedBy(chain.at(-1)!, anchor)) // chain has a leaf
+  const roots = anchors.filter(({ x509 }) => issuedBy(chain.at(-1)!, x509)) // chain has a leaf
   let why = 'the certificates of its issuer do not chain to an anchor of this connector'
-  for (const root of roots) {
-    const problem = await problemOf([...chain, root], now)
-    if (problem === undefined) return certifiedBy(leaf, [...chain, root], { anchor: root.name, anchorSent })
+  for (const { name, x509 } of roots) {
+    const path = pathOf([...chain, x509])
+    const problem = await problemOf(path, now)
+    if (problem === undefined) return certifiedBy(leaf, path, { anchor: name, anchorSent })
     why = `the certificates of its issuer are refused: ${problem}`
   }
   throw refusal(why)
 }
 
 /** By name, key identifier, key usage and signature, as OpenSSL sees it. */
-function issuedBy(below: Parsed, above: Parsed): boolean {
-  return below.x509.checkIssued(above.x509) && below.x509.verify(above.x509.publicKey)
+function issuedBy(below: X509Certificate, above: X509Certificate): boolean {
+  return below.checkIssued(above) && below.verify(above.publicKey)
+}
+
+/** The library's own reading, which takes ten times as long: of what leads to an anchor alone. */
+function pathOf(certificates: readonly X509Certificate[]): readonly Certificate[] {
+  try {
+    return certificates.map(({ raw }) => Certificate.fromBER(raw))
+  } catch (cause) {
+    throw refusal('a certificate of its issuer cannot be read', cause)
+  }
 }
 
 /** What the library says of the whole path, and before it what the library leaves out. */
-async function problemOf(path: readonly Parsed[], now: number): Promise<string | undefined> {
+async function problemOf(path: readonly Certificate[], now: number): Promise<string | undefined> {
   const { from, until } = validityOf(path)
   if (now < from || now >= until) return 'one of them is expired or not yet valid'
-  const certificates = path.map(({ pki }) => pki)
-  const problem = pathProblem(certificates)
+  const problem = pathProblem(path)
   if (problem !== undefined) return problem
-  const root = certificates.at(-1)!
   const engine = new CertificateChainValidationEngine({
-    trustedCerts: [root],
-    certs: certificates.slice(0, -1).reverse(), // the library takes the last for the leaf
+    trustedCerts: path.slice(-1),
+    certs: path.slice(0, -1).reverse(), // the library takes the last for the leaf
     checkDate: new Date(now * 1000),
   })
   const { result, resultMessage } = await engine.verify()
   return result ? undefined : resultMessage
 }
 
-function validityOf(path: readonly Parsed[]) {
+function validityOf(path: readonly Certificate[]) {
   const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
   return {
-    from: Math.max(...path.map(({ pki }) => seconds(pki.notBefore.value))),
-    until: Math.min(...path.map(({ pki }) => seconds(pki.notAfter.value))),
+    from: Math.max(...path.map(({ notBefore }) => seconds(notBefore.value))),
+    until: Math.min(...path.map(({ notAfter }) => seconds(notAfter.value))),
   }
 }
 
 function certifiedBy(
-  leaf: Parsed,
-  path: readonly Parsed[],
+  leaf: X509Certificate,
+  path: readonly Certificate[],
   found: Pick<Certified, 'anchor' | 'anchorSent'>,
 ): Certified {
-  const jwk = jwkOf(leaf.x509.publicKey)
+  const jwk = jwkOf(leaf.publicKey)
   if (!jwk) throw refusal('the certificate of its issuer has a key of a kind that is not taken')
-  const names = namesOf(leaf.pki)
+  const names = namesOf(path[0]!) // the leaf's
   const texts = (type: number) => names.filter((name) => name.type === type).map(({ value }) => String(value))
   // Node writes one part a line, the outermost first; RFC 4514 writes the innermost first.
-  const subject = leaf.x509.subject.split('\n').reverse().join(',')
+  const subject = leaf.subject.split('\n').reverse().join(',')
   return { ...found, jwk, subject, hosts: texts(2), uris: texts(6), ...validityOf(path) }
 }
