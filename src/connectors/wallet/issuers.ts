@@ -56,16 +56,23 @@ export function maySpeakFor(issuer: Issuer, organisation: string, entry: Named |
   return others === 'anybody' || (others?.includes(organisation) ?? false)
 }
 
-/** What may be fetched, so that no stranger's address is: of dids and https issuers, those whom the configuration trusts for anything. */
+/** Whose keys may be asked for, so that no stranger's address is: of dids and https issuers, those whom the configuration trusts for anything. */
 export function fetchable(config: Pick<WalletConfig, 'credentials'>, lists: Lists): (id: string) => boolean {
-  const entries = config.credentials.flatMap(({ issuedBy }) => issuedBy)
-  const named = new Set(entries.flatMap((entry) => (typeof entry === 'object' ? (entry.id ?? []) : [])))
-  const listed = entries.flatMap((entry) => (typeof entry === 'object' ? (entry.list ?? []) : []))
-  // Which organisations there are is said by credentials that come with the same answer, so that any may have to be asked.
-  const open = entries.some(
-    (entry) => typeof entry === 'string' || (entry.id === undefined && entry.list === undefined),
-  )
+  const entries = config.credentials.flatMap(({ issuedBy }) => issuedBy.filter((entry) => typeof entry === 'object'))
+  const named = new Set(entries.flatMap(({ id }) => id ?? []))
+  const listed = entries.flatMap(({ list }) => list ?? [])
+  const open = config.credentials.some(asksAnybody)
   return (id) => open || named.has(id) || listed.some((list) => lists(list)?.has(id) ?? false)
+}
+
+/**
+ * Whether keys of issuers that nobody wrote down have to be asked for: which organisations there are is said by what comes with the answer,
+ * and a DID's document names the certificate that chains to an anchor. An SD-JWT VC has its certificate with it.
+ */
+export function asksAnybody({ issuedBy, format }: Pick<Asked, 'issuedBy' | 'format'>): boolean {
+  return issuedBy.some((entry) =>
+    typeof entry === 'string' ? true : entry.id === undefined && entry.list === undefined && format !== 'dc+sd-jwt',
+  )
 }
 
 /** Why time does not allow a credential, or the certificate of its key; undefined where it does. @param skew seconds */

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Check } from '../../core/ports.ts'
+import { asksAnybody } from './issuers.ts'
 import type { WalletConfig } from './options.ts'
 import { issuersIn, type Kind, pemIn } from './sources.ts'
 import type { Trusted } from './trusted.ts'
@@ -92,8 +93,8 @@ function open({ credentials, crossDevice, response, lenient }: WalletConfig): re
         ? [note(`credential ${id}`, 'an issuer may make people members of any organisation')]
         : [],
     ),
-    ...(credentials.some(({ issuedBy }) => issuedBy.includes('organisations'))
-      ? [note('issuers', 'DID documents of organisations that nobody listed are read, at public addresses')]
+    ...(credentials.some(asksAnybody)
+      ? [note('issuers', 'DID documents of issuers that nobody wrote down are read, at public addresses')]
       : []),
     ...(crossDevice === 'on' ? [note('crossDevice', 'whoever is sent a QR code of yours may be deceived by it')] : []),
     ...(response === 'plain' ? [note('response', 'answers of wallets are not encrypted')] : []),
