@@ -1,12 +1,12 @@
 import { glob } from 'node:fs/promises'
 import { root, runTests } from '../support/runner.ts'
 import { installPackages } from './group.ts'
-import { installWallet } from './wallet/install.ts'
+import { installPython, installWallet } from './wallet/install.ts'
 
-/** OpenSSL from Debian, and a wallet made of packages that know nothing of the gateway. */
+/** OpenSSL and Python from Debian, and two wallets made of packages, from npm and PyPI, that know nothing of the gateway. */
 export async function install(): Promise<void> {
-  await installPackages({ openssl: 'openssl' })
-  await installWallet()
+  await installPackages({ openssl: 'openssl', python3: 'python3', pip3: 'python3-pip' })
+  await Promise.all([installWallet(), installPython()])
 }
 
 /** Wallets that are not ours sign people in. */

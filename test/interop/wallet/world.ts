@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -9,18 +9,17 @@ import { json } from 'node:stream/consumers'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { selfSigned } from '../../support/certificate.ts'
 import { freePort, startGateway, type TestGateway } from '../../support/gateway.ts'
-import { type Authority, type Certified, openAuthority } from './authority.ts'
-import { placeWallet } from './install.ts'
-
-export const VCT = 'https://corp.example/credentials/employee'
+import { type Certified, openAuthority } from './authority.ts'
+import { type Foreign, type Kind, placeWallet } from './install.ts'
 
 /** What became of a wallet's attempt, as the foreign program tells it. */
 export interface Presented {
   readonly unanswered?: string
   readonly request: Readonly<Record<string, unknown>>
-  /** The client id's prefix, and the version of the protocol that the library took the request for: 100 is 1.0. */
+  /** The client id's prefix. */
   readonly client: string
-  readonly version: number
+  /** The version of the protocol that the library took the request for, where it says one: 100 is 1.0. */
+  readonly version?: number
   readonly encrypted: readonly { readonly alg: string; readonly enc: string }[]
   readonly said: { readonly status: number; readonly body: { readonly redirect_uri?: string; readonly error?: string } }
   readonly vpToken: Readonly<Record<string, readonly string[]>>
@@ -31,23 +30,28 @@ export interface Wallet {
   present(link: string, more?: { readonly encs?: readonly string[] }): Promise<Presented>
 }
 
-/** The gateway, authorities for issuers and for who asks, and a program that is the wallet. */
+/** What a new wallet holds. */
+export interface Holding {
+  /** `dc+sd-jwt` where absent. */
+  readonly format?: 'jwt_vc_json'
+  /** Other than Corp AG. */
+  readonly by?: Certified
+  /** Its place in the status list; 0 where absent. */
+  readonly status?: number
+}
+
+/** The gateway, authorities for issuers and for who asks, and a program that is issuer and wallet. */
 export interface World {
+  readonly kind: Kind
   readonly gateway: TestGateway
-  readonly issuers: Authority
-  /** Corp AG's own certificate. */
-  readonly corp: Certified
-  /** A new wallet with one credential. @param by other than Corp AG */
-  wallet(
-    claims: Readonly<Record<string, unknown>>,
-    more?: { readonly by?: Certified; readonly status?: number },
-  ): Promise<Wallet>
-  /** From now on, what Corp AG's status list says. */
+  wallet(claims: Readonly<Record<string, unknown>>, holding?: Holding): Promise<Wallet>
+  /** From now on, what Corp AG's status lists say. */
   say(statuses: readonly number[]): Promise<void>
   close(): Promise<void>
 }
 
-const configuration = `
+/** Connectors: `gaiax` asks for an SD-JWT VC, `vc` for a VC-JWT. */
+const configuration = (did: string) => `
 connectors:
   - id: gaiax
     type: wallet
@@ -63,11 +67,25 @@ connectors:
     credentials:
       - id: employee
         format: dc+sd-jwt
-        types: [${VCT}]
+        types: ['${types.sdJwt}']
         about: person
         acr: substantial
         issuedBy: [{ anchor: issuers }]
         claims: [{ path: given_name }, { path: role, values: [developer, lead] }]
+  - id: vc
+    type: wallet
+    label: Wallet with VC-JWTs
+    domain: vc
+    certificate: { env: RP_CERTIFICATE }
+    privateKey: { env: RP_KEY }
+    allowPrivate: [127.0.0.1/32]
+    ca: { env: TLS }
+    credentials:
+      - id: employee
+        format: jwt_vc_json
+        types: ['${types.vcJwt}']
+        about: person
+        issuedBy: [{ id: '${did}' }]
 targets:
   - { id: cloud, type: keystone, url: 'https://keystone.example/v3', audience: keystone }
   - { id: prod, type: kubernetes, server: 'https://10.0.0.1:6443', audience: k8s-prod, alg: ES256 }
@@ -76,7 +94,7 @@ clients:
   - { id: kubelogin, target: prod, auth: client_secret_basic, secret: { env: SECRET }, native: true, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh], alwaysRefresh: true }
 rules:
   - name: developers
-    from: [gaiax]
+    from: [gaiax, vc]
     if: [{ claim: role, is: developer }]
     give:
       - { target: cloud, project: web, roles: [member] }
@@ -84,71 +102,88 @@ rules:
 `
 
 export const SECRET = 'portal-secret-0123456789-0123456789'
+const types = { sdJwt: 'https://corp.example/credentials/employee', vcJwt: 'EmployeeCredential' }
+const formats = [undefined, 'jwt_vc_json'] as const
 
-export async function startWorld(): Promise<World> {
+/** @param kind whose libraries the wallet is made of */
+export async function startWorld(kind: Kind): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'lotse-wallet-'))
   const [issuers, access] = [await openAuthority('Root of issuers'), await openAuthority('Root of relying parties')]
   const [corp, party] = [await issuers.certify('corp.example'), await access.certify('login.example')]
   const tls = selfSigned()
-  await writeFile(join(folder, 'tls.pem'), tls.cert)
+  const ca = join(folder, 'tls.pem')
+  await writeFile(ca, tls.cert)
   setDefaultCACertificates([...getCACertificates('default'), tls.cert])
-  const program = await placeWallet()
-  const order = (what: object) => run(program, join(folder, 'tls.pem'), what)
-
-  let list = ''
-  const lists = createServer(
-    tls,
-    (_, response) => void response.setHeader('content-type', 'application/statuslist+jwt').end(list),
-  )
-  await new Promise<void>((resolve) => lists.listen(0, '127.0.0.1', resolve))
-  const uri = `https://127.0.0.1:${(lists.address() as AddressInfo).port}/status`
+  const program = await placeWallet(kind)
+  const order = (what: object) => run(program, ca, what)
+  const lists = await openLists(tls)
   const say: World['say'] = async (statuses) => {
-    const said = await order({ do: 'statusList', key: corp.jwk, x5c: [corp.der], uri, statuses })
-    list = (said as { list: string }).list
+    for (const format of kind === 'openvc' ? formats : [undefined]) {
+      const uri = lists.uri(format)
+      const said = await order({ do: 'statusList', format, key: corp.jwk, x5c: [corp.der], uri, statuses })
+      lists.publish(uri, (said as { list: string }).list)
+    }
   }
   await say([0, 1, 0, 0, 0, 0, 0, 0])
-
   const gateway = await startGateway({
     port: await freePort(),
     tls,
     env: { RP_CERTIFICATE: party.certificate, RP_KEY: party.key, ISSUERS: issuers.root, TLS: tls.cert, SECRET },
-    config: configuration,
+    config: configuration(didOf(corp.jwk)),
   })
   return {
+    kind,
     gateway,
-    issuers,
-    corp,
     say,
-    async wallet(claims, { by = corp, status = 0 } = {}) {
+    async wallet(claims, { by = corp, status = 0, format } = {}) {
       const holder: JsonWebKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
       const exp = Math.floor(Date.now() / 1000) + 3600
-      const more = { iss: 'https://corp.example', exp, status: { status_list: { uri, idx: status } } }
-      const made = await order({ do: 'issue', key: by.jwk, x5c: [by.der], holder, vct: VCT, claims, more })
-      const { credential } = made as { credential: string }
+      const uri = lists.uri(format)
+      const more = format
+        ? { list: uri, idx: status }
+        : { iss: 'https://corp.example', exp, status: { status_list: { uri, idx: status } } }
+      const vct = format ? types.vcJwt : types.sdJwt
+      const made = await order({ do: 'issue', format, key: by.jwk, x5c: [by.der], holder, vct, claims, more })
+      const held = { credentials: [(made as { credential: string }).credential], holder, authority: access.root }
       return {
         present: async (link, { encs } = {}) =>
-          (await order({
-            do: 'present',
-            link,
-            credentials: [credential],
-            holder,
-            authority: access.root,
-            ...(encs && { encs }),
-          })) as Presented,
+          (await order({ do: 'present', link, ...held, ...(encs && { encs }) })) as Presented,
       }
     },
     async close() {
-      await gateway.close()
-      await new Promise((resolve) => lists.close(resolve))
-      await Promise.all([issuers.close(), access.close(), rm(program), rm(folder, { recursive: true })])
+      await Promise.all([gateway.close(), lists.close(), program.remove()])
+      await Promise.all([issuers.close(), access.close(), rm(folder, { recursive: true })])
     },
   }
 }
 
+/** `did:jwk` of the public half. */
+function didOf(jwk: JsonWebKey): string {
+  const { kty, crv, x, y } = createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'jwk' })
+  return `did:jwk:${Buffer.from(JSON.stringify({ kty, crv, x, y })).toString('base64url')}`
+}
+
+/** Where an issuer publishes its status lists, one for each format. */
+async function openLists(tls: { readonly key: string; readonly cert: string }) {
+  const published = new Map<string, string>()
+  const server = createServer(tls, ({ url = '' }, response) => {
+    response.setHeader('content-type', url === '/vc' ? 'application/vc+jwt' : 'application/statuslist+jwt')
+    response.end(published.get(url))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.unref() // where a world cannot be started, nothing waits for it
+  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    uri: (format: Holding['format']) => `${origin}${format ? '/vc' : '/status'}`,
+    publish: (uri: string, list: string) => void published.set(new URL(uri).pathname, list),
+    close: () => new Promise((resolve) => server.close(resolve)),
+  }
+}
+
 /** One order to the foreign program. @throws with what it said where it fails */
-async function run(program: string, ca: string, order: object): Promise<unknown> {
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca }
-  const child = spawn(process.execPath, [program], { env, stdio: ['pipe', 'pipe', 'pipe'] })
+async function run({ command, args, env }: Foreign, ca: string, order: object): Promise<unknown> {
+  const trust = { NODE_EXTRA_CA_CERTS: ca, SSL_CERT_FILE: ca }
+  const child = spawn(command, args, { env: { ...process.env, ...env, ...trust }, stdio: 'pipe' })
   child.stdin.end(JSON.stringify(order))
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
