@@ -33,6 +33,7 @@ import { resume } from './resume.ts'
  *   POST /callback/:connector   parks a cross-site answer, which carries no Lax cookie   leaves Parked[ticket]
  *   GET  /callback/:connector   same browser? takes Pending, completes; who is welcome goes back to the client
  *                               else                                         leaves Proven[uid]
+ *   /wallet/…                   where the upstream is a wallet, between the two: see wallet.ts
  *   GET  /login/:uid/finish     takes Proven, decides, hands over to the Provider
  *   GET  /login/:uid/leave      the person goes back to the client with `access_denied`
  */

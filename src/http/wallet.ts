@@ -85,6 +85,8 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
   }
 
   const request = async (ctx: KoaContext, id: string) => {
+    // Who only looks whether it is there does not use it up.
+    if (ctx.method === 'HEAD') throw new LoginError('method_not_allowed', 'a request is fetched by GET or POST')
     const nonce = ctx.method === 'POST' ? await nonceIn(ctx) : undefined
     const turn = await takeTurn(id, 'to fetch')
     const waiting = await arrival.pending(turn.state)

@@ -24,6 +24,7 @@ import {
   employee,
   linkOf,
   startWalletWorld,
+  via,
   type Waiting,
   type WalletWorld,
   waiting,
@@ -485,4 +486,25 @@ test('a command line is signed in by a wallet, too', async () => {
     device_code: body['device_code'] ?? '',
   })
   assert.equal(poll.status, 200, JSON.stringify(poll.body))
+})
+
+test('a strength that is asked for is met by the credential, or the person is told so', async () => {
+  const wanting = async (acr: string) => {
+    const who = person()
+    const page = await who.get(via(world.gateway, 'gaiax', { acr_values: acr }).url)
+    const { read, vpToken } = await answerFor(world, linkOf(page))
+    return who.get((await send(read, vpToken)).body['redirect_uri'] ?? '')
+  }
+  assert.equal(toldAt(await wanting('substantial')).has('code'), true)
+  assert.equal(toldAt(await wanting('low')).has('code'), true)
+  const refused = await wanting('high')
+  assert.equal(refused.status, 403)
+  assert.equal(lastRefusal()?.['code'], 'acr_not_met')
+})
+
+test('who only looks whether a request is there does not use it up', async () => {
+  const { link } = await waiting(world.gateway)
+  const head = await fetch(readLink(link).get('request_uri') ?? '', { method: 'HEAD' })
+  assert.equal(head.status, 405)
+  await open(link)
 })

@@ -1,5 +1,6 @@
 import { LoginError } from '../../core/errors.ts'
-import type { Answer, Challenge, Connector, ConnectorPorts, Proved } from '../connector.ts'
+import type { Proof } from '../../core/subject.ts'
+import type { Answer, Challenge, Connector, ConnectorPorts, Hints, Proved } from '../connector.ts'
 import type { Binding, Credential } from './credential.ts'
 import { presented } from './credentials/presented.ts'
 import { type Answered, answers, matched, queryOf } from './dcql.ts'
@@ -31,7 +32,7 @@ export function openWallet(config: WalletConfig, ports: ConnectorPorts): Connect
   const standing = (credential: Parameters<typeof standingOf>[0]) => standingOf(credential, trusted.ports())
   return {
     id: config.id,
-    begin: async (state) => begin(asking, state),
+    begin: async (state, hints) => begin(asking, state, hints),
     complete: (answer) => complete(wallet, answer),
     recheck: (proof) => recheck(wallet, proof),
     tend: () => trusted.tend(),
@@ -46,8 +47,8 @@ export function openWallet(config: WalletConfig, ports: ConnectorPorts): Connect
   }
 }
 
-function begin(asking: Asking, state: string): Challenge {
-  const exchanges = newExchanges(asking, state)
+function begin(asking: Asking, state: string, hints: Hints): Challenge {
+  const exchanges = newExchanges(asking, state, hints)
   const requests = exchanges.all.map(({ id, way, whole }) => ({ id, way, ...(whole && { whole }) }))
   return { kind: 'wallet', requests, seconds: asking.config.requestTtl, memo: memoOf(asking, exchanges) }
 }
@@ -77,7 +78,7 @@ function view(asking: Asking, memo: Answer['memo']): WalletView {
 async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved> {
   const { asking, trusted } = wallet
   const { config, ports } = asking
-  const { state, until, all } = exchangesIn(asking, memo)
+  const { state, until, acrValues, all } = exchangesIn(asking, memo)
   const exchange = all.find(({ id }) => id === form?.get('request'))
   if (!form || !exchange) throw refusal('it answers no request of this sign-in')
   const at = ports.now()
@@ -90,7 +91,17 @@ async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved>
   const judged = judgeNow(wallet, found, at)
   const revoked = await firstRevoked(wallet, judged)
   if (revoked !== undefined) throw new LoginError('credential_revoked', revoked)
-  return proofOf(wallet, { found, judged, at })
+  const proof = proofOf(wallet, { found, judged, at })
+  strongEnough(proof.subject, acrValues)
+  return proof
+}
+
+/** @throws {LoginError} `acr_not_met` */
+function strongEnough({ acr }: Proof['subject'], wanted: readonly string[]) {
+  const [first] = wanted
+  if (first === undefined || (acr !== undefined && wanted.includes(acr))) return
+  const detail = `the credential means ${acr ?? 'no strength'}, asked was ${wanted.join(' ')}`
+  throw new LoginError('acr_not_met', detail, { facts: { acr: first } })
 }
 
 /** Each presentation by itself; the first that fails ends it. */

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type JsonWebKey, randomBytes } from 'node:crypto'
 import { LoginError } from '../../core/errors.ts'
-import type { ConnectorPorts, Memo } from '../connector.ts'
+import type { ConnectorPorts, Hints, Memo } from '../connector.ts'
 import type { WalletConfig } from './options.ts'
 import type { WalletRequest, WalletWay } from './side.ts'
 import type { Signer } from './signer.ts'
@@ -17,6 +17,8 @@ export interface Exchanges {
   readonly state: string
   /** Unix seconds. */
   readonly until: number
+  /** How strongly the client wants somebody to be authenticated; one of these. */
+  readonly acrValues: readonly string[]
   readonly all: readonly Exchange[]
 }
 
@@ -33,8 +35,12 @@ export interface Asking {
   readonly query: () => object
 }
 
-/** New requests for a sign-in: one for each way in which a wallet may be reached. */
-export function newExchanges({ config, ports, signer }: Asking, state: string): Exchanges {
+/** New requests for a sign-in: one for each way in which a wallet may be reached. A presentation is always made anew, whatever age a client takes. */
+export function newExchanges(
+  { config, ports, signer }: Asking,
+  state: string,
+  { acrValues = [] }: Pick<Hints, 'acrValues'>,
+): Exchanges {
   const ways: readonly WalletWay[] = [
     'here',
     ...(config.crossDevice === 'on' ? ['elsewhere' as const] : []),
@@ -50,7 +56,7 @@ export function newExchanges({ config, ports, signer }: Asking, state: string): 
       key: newKey(),
     }),
   )
-  return { state, until: ports.now() + config.requestTtl, all }
+  return { state, until: ports.now() + config.requestTtl, acrValues, all }
 }
 
 function newKey(): Exchange['key'] {
