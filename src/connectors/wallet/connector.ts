@@ -88,7 +88,7 @@ async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved>
   const answered = answers(config, vpToken)
   await trusted.ready()
   const found = matched(config, await checked(answered, binding, trusted.ports()))
-  const judged = judgeNow(wallet, found, at)
+  const judged = await judgeNow(wallet, found, at)
   const revoked = await firstRevoked(wallet, judged)
   if (revoked !== undefined) throw new LoginError('credential_revoked', revoked)
   const proof = proofOf(wallet, { found, judged, at })

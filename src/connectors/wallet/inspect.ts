@@ -6,8 +6,9 @@ import { presented } from './credentials/presented.ts'
 import { type Answered, answers, matched } from './dcql.ts'
 import type { WalletConfig } from './options.ts'
 import { printable, refusal } from './refusal.ts'
+import { judgeStanding } from './standing.ts'
+import type { Standing } from './status/status.ts'
 import { subjectFrom } from './subject.ts'
-import { judge } from './trust.ts'
 import type { Trusted } from './trusted.ts'
 
 /** What a captured answer is looked at by; `now` in Unix seconds. */
@@ -16,7 +17,7 @@ export interface Inspecting {
   readonly trusted: Trusted
   readonly now: number
   /** What status lists say at this moment of what the answer rests on. */
-  readonly standing: (credential: Pick<Credential, 'issuer' | 'status'>) => Promise<string>
+  readonly standing: (credential: Pick<Credential, 'issuer' | 'status'>) => Promise<Standing>
 }
 
 /**
@@ -42,7 +43,7 @@ export async function inspect(inspecting: Inspecting, { text }: Captured): Promi
     }
     const found = matched(config, all)
     checks.push({ check: 'claims', ok: true, found: 'what was asked for is there, with the values that were wanted' })
-    const judged = judge(trusted.policy(), found, at)
+    const judged = await judgeStanding(trusted.policy(), found, at, inspecting.standing)
     checks.push(...judged.path.map((sentence) => ({ check: 'trust', ok: true, found: sentence })))
     const standing = await Promise.all(judged.rests.map((each) => standingOf(inspecting, each)))
     checks.push(...standing)

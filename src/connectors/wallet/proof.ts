@@ -4,9 +4,10 @@ import type { Found } from './dcql.ts'
 import { keep } from './kept.ts'
 import type { WalletConfig } from './options.ts'
 import type { Asking } from './request.ts'
+import { judgeStanding } from './standing.ts'
 import { standingOf } from './status/status.ts'
 import { subjectFrom } from './subject.ts'
-import { type Judged, judge } from './trust.ts'
+import type { Judged } from './trust.ts'
 import type { Trusted } from './trusted.ts'
 
 /** A connector to wallets: what it asks, and whom it believes. */
@@ -27,9 +28,10 @@ export interface Outcome {
  * Judges by what is trusted at this moment.
  * @throws {LoginError} `upstream_rejected`; `upstream_unavailable` where something could not be read yet that might have spoken for her
  */
-export function judgeNow({ trusted }: Wallet, found: readonly Found[], at: number): Judged {
+export async function judgeNow({ trusted }: Wallet, found: readonly Found[], at: number): Promise<Judged> {
+  const ports = trusted.ports()
   try {
-    return judge(trusted.policy(), found, at)
+    return await judgeStanding(trusted.policy(), found, at, (each) => standingOf(each, ports))
   } catch (cause) {
     const unread = trusted.unread()
     if (unread === undefined || !isRejected(cause)) throw cause

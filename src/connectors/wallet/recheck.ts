@@ -20,7 +20,7 @@ export async function recheck(wallet: Wallet, proof: Proof): Promise<Proof | Gon
   const found = kept(config, ports.open(proof.sealed, sealContext(config, proof.subject)))
   if (!found) return gone('what was presented is not asked for any more')
   await wallet.trusted.ready()
-  const judged = judgedAgain(wallet, found, at)
+  const judged = await judgedAgain(wallet, found, at)
   if (typeof judged === 'string') return gone('what was presented is not trusted any more', judged)
   const revoked = await firstRevoked(wallet, judged)
   if (revoked !== undefined) return gone(revoked)
@@ -30,9 +30,9 @@ export async function recheck(wallet: Wallet, proof: Proof): Promise<Proof | Gon
 }
 
 /** @returns why, where these credentials would sign nobody in now */
-function judgedAgain(wallet: Wallet, found: readonly Found[], at: number): Judged | string {
+async function judgedAgain(wallet: Wallet, found: readonly Found[], at: number): Promise<Judged | string> {
   try {
-    return judgeNow(wallet, found, at)
+    return await judgeNow(wallet, found, at)
   } catch (error) {
     if (isRejected(error)) return error.message
     throw error
