@@ -24,4 +24,5 @@ ENV LOTSE_CONFIG=/config/gateway.yaml
 ENV LOTSE_READY=http://127.0.0.1:9090/readyz
 EXPOSE 8080 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "-e", "fetch(process.env.LOTSE_READY).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "/app/dist/main.js", "serve"]
+# Of the room that V8 would take for young objects, 128 MB, a quarter: docs/decisions/0007-what-a-sign-in-costs.md.
+CMD ["node", "--max-semi-space-size=16", "/app/dist/main.js", "serve"]

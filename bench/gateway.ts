@@ -1,6 +1,6 @@
 /** The gateway as an operator runs it: built JavaScript, a configuration file, the embedded store and an audit file. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, ready, type StartOptions, serverCore, start } from './process.ts'
 import { type Bench, profiling, type Server } from './servers.ts'
@@ -16,6 +16,12 @@ function built(): string {
   const main = join(root, 'dist/main.js')
   if (!existsSync(main)) throw new Error(`the build left no ${main}`)
   return main
+}
+
+/** Node's flags in `CMD ["node", …flags, "/app/dist/main.js", "serve"]`: what is measured runs as the image does. */
+function flagsOfTheImage(): readonly string[] {
+  const [, words = '[]'] = /^CMD (.*)$/m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8')) ?? []
+  return (JSON.parse(words) as string[]).slice(1, -2)
 }
 
 const configuration = (port: number, upstream: string): string => `
@@ -54,7 +60,7 @@ export async function gatewayPlan({ folder, upstream }: Pick<Bench, 'folder' | '
   writeFileSync(config, configuration(port, upstream))
   const log = join(own, 'gateway.log')
   const options: StartOptions = { log, env: { BENCH_SECRET: secret, NODE_ENV: 'production' } }
-  const words = [process.execPath, ...profiling(), main, 'serve', '--config', config]
+  const words = [process.execPath, ...flagsOfTheImage(), ...profiling(), main, 'serve', '--config', config]
   const origin = `http://127.0.0.1:${port}`
   return { words, options, origin, target: { name: 'gateway', origin, clientId: 'es', secret } }
 }
