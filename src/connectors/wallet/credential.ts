@@ -20,6 +20,8 @@ export interface Issuer {
   readonly id: string
   /** `x5c`: chained to the configured anchor `anchor`; `did` and `metadata`: said by the issuer's own domain, so whoever has that domain. */
   readonly by: 'x5c' | 'did' | 'metadata'
+  /** The thumbprint of the key by which a `did` or `metadata` signed: while it is there, what it signed stands. */
+  readonly key?: string
   /** The configured anchor to which the certificate of its key chains: always with `x5c`, and of a `did` whose key names one. */
   readonly anchor?: string
   /** Unix seconds at which the certificate of its key runs out; absent where it has none. */

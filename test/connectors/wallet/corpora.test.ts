@@ -128,7 +128,7 @@ test('EUDI verifier: an SD-JWT VC of a did:jwk is by its issuer, and its key bin
     { iss, deviations: noteDeviations(new Set()), what: 'it' },
     worldOf(),
   )
-  assert.deepEqual(issuer, { id: iss, by: 'did' })
+  assert.deepEqual([issuer.id, issuer.by], [iss, 'did'])
   const { nonce, aud, iat } = sdJwt.binding!.payload as { nonce: string; aud: string; iat: number }
   const world = worldOf({}, { now: () => iat })
   await assert.rejects(presented('dc+sd-jwt', text!, { nonce, audience: aud }, world), {

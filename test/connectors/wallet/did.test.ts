@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { presented } from '../../../src/connectors/wallet/credentials/presented.ts'
 import { base58, didWebUrl, keyInDid, readDidDocument } from '../../../src/connectors/wallet/keys/did.ts'
-import { publicJwk } from '../../../src/connectors/wallet/keys/jwk.ts'
+import { publicJwk, thumbprint } from '../../../src/connectors/wallet/keys/jwk.ts'
 import { binding, bound, issued, newKey, publicOf, worldOf } from '../../support/credentials.ts'
 import { certify } from '../../support/x509.ts'
 
@@ -31,7 +31,7 @@ const refused = (text: string, web: Parameters<typeof worldOf>[0], message: RegE
 test('a did:web is asked for its key at its host and path', async () => {
   for (const kid of [`${did}#k1`, '#k1', 'k1']) {
     const [found] = await check(credential({ kid }), { [address]: document() })
-    assert.deepEqual(found?.issuer, { id: did, by: 'did' })
+    assert.deepEqual(found?.issuer, { id: did, by: 'did', key: thumbprint(publicOf(key) as never) })
   }
 })
 

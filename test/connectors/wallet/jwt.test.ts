@@ -95,7 +95,7 @@ for (const format of formats) {
       format,
       types: ['gx:NaturalPersonPartyCredential'],
       id: 'urn:vc:1',
-      issuer: { id: iss, by: 'did' },
+      issuer: { id: iss, by: 'did', key: thumbprint(publicOf(key) as never) },
       holder: holderPrint,
       subject: holder,
       claims: person,

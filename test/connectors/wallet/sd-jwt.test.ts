@@ -41,7 +41,7 @@ test('a presentation that is bound to the request is read, with everything that 
   assert.deepEqual(found, {
     format: 'dc+sd-jwt',
     types: ['https://credentials.example/employee'],
-    issuer: { id: iss, by: 'metadata' },
+    issuer: { id: iss, by: 'metadata', key: thumb(publicOf(key)) },
     holder: thumb(publicOf(holder)),
     claims: { given_name: 'Ada', roles: ['developer'] },
     validFrom: NOW - 3600,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateSync, gzipSync } from 'node:zlib'
 import type { Issuer, StatusReference } from '../../../src/connectors/wallet/credential.ts'
+import { thumbprint } from '../../../src/connectors/wallet/keys/jwk.ts'
 import type { Leniency } from '../../../src/connectors/wallet/ports.ts'
 import { bitstringStatus, tokenStatus } from '../../../src/connectors/wallet/status/reference.ts'
 import { standingOf } from '../../../src/connectors/wallet/status/status.ts'
@@ -271,4 +272,38 @@ test('deviations of a list are taken as those of credentials are', async () => {
   await unreadable([bit(1)], list, /vc-typ/)
   const lenient: readonly Leniency[] = ['vc-typ']
   assert.equal(await standing([bit(1)], at(list, { lenient })), 'revoked')
+})
+
+test('a key that an issuer has taken out of its did document takes back what it signed', async () => {
+  let now = NOW
+  let current = document(did, key)
+  const signedBy: Issuer = { ...issuer, key: thumbprint(publicOf(key) as never) }
+  const world = worldOf(
+    { 'https://corp.example/.well-known/did.json': () => new Response(current) },
+    { now: () => now },
+  )
+  assert.equal(await standing([], world, signedBy), 'valid')
+  current = document(did, theirs)
+  now += 301
+  assert.equal(await standing([], world, signedBy), 'revoked')
+  current = document(did, key)
+  now += 301
+  assert.equal(await standing([], world, signedBy), 'valid')
+})
+
+test('a key that an issuer has taken out of its metadata takes back what it signed', async () => {
+  const iss = 'https://issuer.example'
+  const signedBy: Issuer = { id: iss, by: 'metadata', key: thumbprint(publicOf(key) as never) }
+  const metadata = (of: typeof key) => JSON.stringify({ issuer: iss, jwks: { keys: [publicOf(of)] } })
+  const world = (of: typeof key) => worldOf({ [`${iss}/.well-known/jwt-vc-issuer`]: metadata(of) })
+  assert.equal(await standing([], world(key), signedBy), 'valid')
+  assert.equal(await standing([], world(theirs), signedBy), 'revoked')
+})
+
+test('whether a key still stands is not known while its issuer cannot be read, and not asked of whom nobody trusts', async () => {
+  const signedBy: Issuer = { ...issuer, key: thumbprint(publicOf(key) as never) }
+  await assert.rejects(standing([], worldOf(), signedBy), { code: 'upstream_unavailable', message: /key of an issuer/ })
+  const world = worldOf()
+  assert.equal(await standingOf({ issuer: signedBy, status: [] }, { ...world, allowed: () => false }), 'valid')
+  assert.deepEqual(world.asked, [])
 })

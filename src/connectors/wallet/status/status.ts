@@ -1,6 +1,7 @@
 import { LoginError } from '../../../core/errors.ts'
 import type { Credential, Issuer, StatusReference } from '../credential.ts'
 import { noteDeviations } from '../credentials/presented.ts'
+import { isKeyStanding } from '../keys/issuer.ts'
 import type { VerifyPorts } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
 import { readBitstringList } from './bitstring.ts'
@@ -13,7 +14,7 @@ export type Standing = 'valid' | 'suspended' | 'revoked'
 const order: readonly Standing[] = ['valid', 'suspended', 'revoked']
 
 /**
- * Where a credential stands by its status lists; `valid` where it has none. A list counts only where the issuer of the credential signed it,
+ * Where a credential stands by its status lists, `valid` where it has none; and by the key that signed it, which its issuer may have taken back. A list counts only where the issuer of the credential signed it,
  * or who has a certificate of the same anchor; lists are kept for as long as they say, for five minutes at most.
  * @throws {LoginError} `upstream_unavailable` where a list cannot be read or believed; `upstream_rejected` where it has no such place
  */
@@ -21,7 +22,11 @@ export async function standingOf(
   { issuer, status }: Pick<Credential, 'issuer' | 'status'>,
   ports: VerifyPorts,
 ): Promise<Standing> {
-  const found = await Promise.all(status.map((reference) => one(reference, issuer, ports)))
+  const [standing, ...found] = await Promise.all([
+    believable(() => isKeyStanding(issuer, ports), 'the key of an issuer'),
+    ...status.map((reference) => one(reference, issuer, ports)),
+  ])
+  if (!standing) return 'revoked'
   return order.findLast((standing) => found.includes(standing)) ?? 'valid'
 }
 
@@ -36,19 +41,23 @@ async function one(reference: StatusReference, issuer: Issuer, ports: VerifyPort
 }
 
 /** A list that lies says no more than one that is not there: it neither revokes nor clears. */
-async function believed(reference: StatusReference, issuer: Issuer, ports: VerifyPorts) {
+function believed(reference: StatusReference, issuer: Issuer, ports: VerifyPorts) {
   const checking = { ports, deviations: noteDeviations(ports.lenient) }
-  try {
+  return believable(async () => {
     const { list, issuer: signer } = await (reference.kind === 'token'
       ? readTokenList(reference.uri, issuer, checking)
       : readBitstringList(reference, checking))
     if (!isOf(signer, issuer)) throw refusal(`the status list is of another issuer: ${printable(signer.id)}`)
     return list
+  }, 'the status of a credential')
+}
+
+async function believable<T>(read: () => Promise<T>, what: string): Promise<T> {
+  try {
+    return await read()
   } catch (cause) {
     if (!(cause instanceof LoginError)) throw cause
-    throw new LoginError('upstream_unavailable', `the status of a credential cannot be read: ${cause.message}`, {
-      cause,
-    })
+    throw new LoginError('upstream_unavailable', `${what} cannot be read: ${cause.message}`, { cause })
   }
 }
 

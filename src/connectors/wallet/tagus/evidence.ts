@@ -56,7 +56,9 @@ async function one(credential: string | JsonObject, contexts: Contexts, ports: V
     return await tagusCredential(credential, contexts, { ports, deviations })
   const text = isObject(credential) ? enveloped(credential, deviations) : String(credential)
   const { evidence } = await loireVc(text, { ports, deviations })
-  return { format: 'vp+jwt', ...evidence }
+  // Files are verified again every hour, which tells of a key that was taken back, and bears an outage longer than a sign-in would.
+  const { key: _, ...issuer } = evidence.issuer
+  return { format: 'vp+jwt', ...evidence, issuer }
 }
 
 function credentialsIn(text: string): readonly (string | JsonObject)[] {
