@@ -19,24 +19,20 @@ const IV_BYTES = 16
 export function concealer(derive: (purpose: string) => Buffer): Concealer {
   const mac = createSecretKey(derive('redis:mac'))
   const key = createSecretKey(derive('redis:cipher'))
-  const vector = (context: string, text: Buffer): Buffer => {
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(Buffer.byteLength(context))
-    const hash = createHmac('sha256', mac).update(length).update(context).update(text)
-    return hash.digest().subarray(0, IV_BYTES)
-  }
+  // The length says where the context ends.
+  const vector = (context: string, text: string): Buffer =>
+    createHmac('sha256', mac).update(`${context.length}\n${context}${text}`).digest().subarray(0, IV_BYTES)
   return {
     conceal(context, text) {
-      const bytes = Buffer.from(text)
-      const iv = vector(context, bytes)
-      return Buffer.concat([iv, createCipheriv('aes-256-ctr', key, iv).update(bytes)]).toString('base64url')
+      const iv = vector(context, text)
+      return Buffer.concat([iv, createCipheriv('aes-256-ctr', key, iv).update(text, 'utf8')]).toString('base64url')
     },
     reveal(context, concealed) {
       const bytes = Buffer.from(concealed, 'base64url')
       const iv = bytes.subarray(0, IV_BYTES)
       if (iv.length === IV_BYTES) {
-        const text = createDecipheriv('aes-256-ctr', key, iv).update(bytes.subarray(IV_BYTES))
-        if (timingSafeEqual(vector(context, text), iv)) return text.toString()
+        const text = createDecipheriv('aes-256-ctr', key, iv).update(bytes.subarray(IV_BYTES)).toString()
+        if (timingSafeEqual(vector(context, text), iv)) return text
       }
       throw new Error('not concealed with this root secret, changed, or concealed for another place')
     },

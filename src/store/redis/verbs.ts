@@ -106,15 +106,32 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
 
 /** What entries, aliases and groups are called on the server. */
 export function namesOf({ conceal, reveal }: Concealer) {
-  const name = (kind: Kind, id: string) => conceal(`id\n${kind.name}`, id)
+  const named = remembering(conceal)
+  const name = (kind: Kind, id: string) => named(`id\n${kind.name}`, id)
   const value = (kind: Kind, id: string, text: string) => conceal(contextOf(kind, id), text)
   return {
     key: (kind: Kind, id: string): Args => [kind.name, name(kind, id)],
     entry: (kind: Kind, id: string, text: string): Args => [kind.name, name(kind, id), value(kind, id, text)],
     value,
-    alias: (kind: Kind, alias: string) => conceal(`alias\n${kind.name}`, alias),
-    group: (group: string) => conceal('group', group),
+    alias: (kind: Kind, alias: string) => named(`alias\n${kind.name}`, alias),
+    group: (group: string) => named('group', group),
     idIn: (kind: string, concealed: string) => readable(() => reveal(`id\n${kind}`, concealed)),
+  }
+}
+
+/** So many names at most are remembered: one request uses the same ones again and again. */
+const NAMES = 2000
+
+function remembering(conceal: Concealer['conceal']): Concealer['conceal'] {
+  const known = new Map<string, string>()
+  return (context, text) => {
+    const both = `${context}\n${text}` // contexts of names have one line or two, by their first word
+    const found = known.get(both)
+    if (found !== undefined) return found
+    if (known.size >= NAMES) known.clear()
+    const made = conceal(context, text)
+    known.set(both, made)
+    return made
   }
 }
 
