@@ -9,6 +9,8 @@ export interface Tombstones {
   bury(group: string, until: number): void
   /** Groups that were revoked since this was last asked; cheap where no other process wrote. */
   news(): readonly string[]
+  /** What this process revoked itself, and has committed, is no news to it: told again later it would take what was written since. */
+  heard(): void
   /** Forgets tombstones whose time is over. */
   sweepTombstones(now: number): void
   /** A write that changes nothing that anybody reads. */
@@ -112,6 +114,11 @@ export function durableShelf(db: DatabaseSync): Shelf & Tombstones {
       const fresh = s.news.all(seen) as { n: number; grp: string }[]
       seen = fresh.at(-1)?.n ?? seen
       return fresh.map((row) => row.grp)
+    },
+    heard() {
+      const last = (s.last.get() as { n: number }).n
+      // Where another process wrote meanwhile the rows may be its own: all of them are news at the next read, which is at once.
+      if ((s.version.get() as { data_version: number }).data_version === version) seen = Math.max(seen, last)
     },
     sweepTombstones: (now) => void s.sweepRevoked.run(now - graveRest),
     probe: (now) => void s.probe.run(String(now)),

@@ -128,6 +128,7 @@ function storeOn(db: DatabaseSync, { now, bounds = defaultBounds }: EmbeddedOpti
         durable.drop(group)
       })
       memory.drop(group)
+      durable.heard()
     },
     check: () => commits.write(() => durable.probe(now())),
     sweep: () =>

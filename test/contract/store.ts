@@ -370,6 +370,22 @@ function whole(open: () => Promise<OpenedStore>): void {
     await opened.close()
   })
 
+  it('takes nothing again for a revocation that has run out, whatever another handle writes', async () => {
+    const opened = await open()
+    const second = await opened.another()
+    await opened.store.get(volatile, 'c')
+    await opened.store.revoke('brief', 5)
+    await opened.advance(6)
+    for (const kind of [durable, volatile])
+      assert.equal(await opened.store.put(kind, 'c', 'later', 10, { groups: ['brief'] }), true)
+    await second.put(durable, 'elsewhere', 'one', 10)
+    await new Promise(setImmediate)
+    for (const kind of [durable, volatile]) assert.equal((await opened.store.get(kind, 'c'))?.value, 'later')
+    await second.close()
+    await opened.store.close()
+    await opened.close()
+  })
+
   it('proves that it can write, and fails every verb once it is closed', async () => {
     const opened = await open()
     const { store } = opened
