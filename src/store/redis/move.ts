@@ -37,17 +37,26 @@ export function moverOf(within: Within): Mover {
       // All is looked through before anything is written.
       for await (const piece of read()) void argsOf(within, piece)
       await clear(within)
-      let batch: Promise<void>[] = []
-      for await (const piece of read()) {
-        batch.push(written(within, piece))
-        if (batch.length < AT_ONCE) continue
-        await Promise.all(batch)
-        batch = []
-      }
-      await Promise.all(batch)
+      await inBatches(read(), (piece) => written(within, piece))
       await run(within, 'imported', [])
     },
     close: async () => within.client.close(),
+  }
+}
+
+/** Some at once; where one fails, or nothing more can be read, those under way are waited for. */
+async function inBatches<T>(items: AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  let batch: Promise<void>[] = []
+  try {
+    for await (const item of items) {
+      batch.push(work(item))
+      if (batch.length < AT_ONCE) continue
+      await Promise.all(batch)
+      batch = []
+    }
+    await Promise.all(batch)
+  } finally {
+    await Promise.allSettled(batch)
   }
 }
 

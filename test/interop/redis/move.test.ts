@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { openEmbedded, openEmbeddedToMove } from '../../../src/store/embedded.ts'
+import { kinds } from '../../../src/store/kinds.ts'
+import type { Mover, Piece } from '../../../src/store/move.ts'
+import { openRedis, openRedisToMove } from '../../../src/store/redis/store.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { startTopology, type Topology } from './topologies.ts'
+
+/* Everything of a store moves to one of another kind and back, or nothing does. */
+
+const start = 1_800_000_000
+const time = start
+const now = () => time
+const secret = randomBytes(32)
+let topology: Topology
+let folder = ''
+let prefixes = 0
+before(async () => {
+  topology = await startTopology('standalone')
+  folder = await mkdtemp(join(tmpdir(), 'lotse-move-'))
+})
+after(async () => {
+  await topology.close()
+  await rm(folder, { recursive: true })
+})
+
+const options = (prefix: string) => ({ ...topology.place, prefix, derive: () => secret, now })
+
+async function fill(store: Store): Promise<void> {
+  await store.put(kinds.RefreshToken, 'used', 'ü 🛟', 1000, { groups: ['grant:1', 'session:1'] })
+  await store.consume(kinds.RefreshToken, 'used')
+  await store.put(kinds.Session, 'alice', 'x', 1000, { alias: 'uid' })
+  await store.put(kinds.Ring, 'issuer', 'sealed', Infinity)
+  for (let n = 0; n < 450; n++) await store.put(kinds.Grant, `grant ${n}`, 'x', 1000, { groups: ['client:portal'] })
+  await store.revoke('grant:2', 1000)
+}
+
+async function assertFilled(store: Store): Promise<void> {
+  assert.deepEqual(await store.get(kinds.RefreshToken, 'used'), {
+    ...{ id: 'used', value: 'ü 🛟', expiresAt: start + 1000, consumedAt: start },
+  })
+  assert.deepEqual(await store.members('session:1'), [{ kind: 'RefreshToken', id: 'used' }])
+  assert.equal((await store.find(kinds.Session, 'uid'))?.id, 'alice')
+  assert.equal((await store.get(kinds.Ring, 'issuer'))?.expiresAt, Infinity)
+  assert.equal((await store.members('client:portal')).length, 450)
+  assert.equal(await store.put(kinds.Grant, 'late', 'x', 10, { groups: ['grant:2'] }), false)
+}
+
+async function all(mover: Mover): Promise<readonly Piece[]> {
+  const found: Piece[] = []
+  for await (const piece of mover.pieces()) found.push(piece)
+  return found
+}
+
+async function* each(pieces: readonly Piece[]): AsyncIterable<Piece> {
+  yield* pieces
+}
+
+test('from the embedded store to Redis and back, with links, ends and uses', async () => {
+  const [from, back] = [join(folder, 'from.db'), join(folder, 'back.db')]
+  const embedded = await openEmbedded({ path: from, now })
+  await fill(embedded)
+  await embedded.close()
+  const source = await openEmbeddedToMove(from, now)
+  const pieces = await all(source)
+  await source.close()
+  const prefix = `move-${prefixes++}`
+  const into = await openRedisToMove(options(prefix))
+  await into.fill(() => each(pieces))
+  await into.close()
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  await assertFilled(redis)
+  await redis.close()
+  const out = await openRedisToMove(options(prefix))
+  const again = await all(out)
+  await out.close()
+  const target = await openEmbeddedToMove(back, now)
+  await target.fill(() => each(again))
+  await target.close()
+  const store = await openEmbedded({ path: back, now })
+  await assertFilled(store)
+  await store.close()
+})
+
+test('an import that breaks off keeps gateways away, and is done again from its beginning', async () => {
+  const embedded = join(folder, 'broken.db')
+  const filled = await openEmbedded({ path: embedded, now })
+  await fill(filled)
+  await filled.close()
+  const source = await openEmbeddedToMove(embedded, now)
+  const pieces = await all(source)
+  await source.close()
+  const prefix = `move-${prefixes++}`
+  const into = await openRedisToMove(options(prefix))
+  let reads = 0
+  const breaking = async function* () {
+    reads++
+    for (const [index, piece] of pieces.entries()) {
+      if (reads === 2 && index === 300) throw new Error('power cut')
+      yield piece
+    }
+  }
+  await assert.rejects(into.fill(breaking), /power cut/)
+  await into.close()
+  await assert.rejects(openRedis(options(prefix)), { detail: /an import into this store did not come to its end/ })
+  const second = await openRedisToMove(options(prefix))
+  await second.fill(() => each(pieces))
+  await second.close()
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  await assertFilled(redis)
+  await redis.close()
+})
+
+test('nothing is moved while a process serves, into a store that was used, or of a kind that nobody knows', async () => {
+  const prefix = `move-${prefixes++}`
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  await redis.put(kinds.Process, 'host:443-abc', '{}', 20)
+  const mover = await openRedisToMove(options(prefix))
+  await assert.rejects(all(mover), { detail: /a gateway serves from this store: stop host:443-abc/ })
+  await assert.rejects(
+    mover.fill(() => each([])),
+    { detail: /a gateway serves from this store/ },
+  )
+  await redis.delete(kinds.Process, 'host:443-abc')
+  await redis.put(kinds.Session, 'alice', 'x', 100)
+  await assert.rejects(
+    mover.fill(() => each([])),
+    { detail: /something is in this store already/ },
+  )
+  assert.equal((await redis.get(kinds.Session, 'alice'))?.value, 'x')
+  await redis.delete(kinds.Session, 'alice')
+  const unknown: Piece = { entry: { kind: 'Tomorrow', id: 'a', value: 'x', expiresAt: start + 100 } }
+  await assert.rejects(
+    mover.fill(() => each([unknown])),
+    { detail: /a kind "Tomorrow" that this program does not know/ },
+  )
+  await redis.put(kinds.Session, 'bob', 'x', 100)
+  assert.equal((await redis.get(kinds.Session, 'bob'))?.value, 'x', 'a refused import leaves no mark')
+  await mover.close()
+  await redis.close()
+})
