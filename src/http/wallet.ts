@@ -76,11 +76,9 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
     sendPage(ctx, walletPage(model, themeOf(parts, ctx)))
   }
 
-  /** Takes a turn from one stage, so that of several callers one has it. */
-  const takeTurn = async (id: string, stage: WalletTurn['stage']): Promise<WalletTurn> => {
-    if ((await turns.get(id))?.stage !== stage) throw new LoginError('login_expired', `no request waits ${stage}`)
-    const turn = await turns.take(id)
-    if (turn?.stage !== stage) throw new LoginError('login_expired', 'another was faster')
+  const turnOf = async (id: string, stage: WalletTurn['stage']): Promise<WalletTurn> => {
+    const turn = await turns.get(id)
+    if (turn?.stage !== stage) throw new LoginError('login_expired', `no request waits ${stage}`)
     return turn
   }
 
@@ -88,14 +86,16 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
     // Who only looks whether it is there does not use it up.
     if (ctx.method === 'HEAD') throw new LoginError('method_not_allowed', 'a request is fetched by GET or POST')
     const nonce = ctx.method === 'POST' ? await nonceIn(ctx) : undefined
-    const turn = await takeTurn(id, 'to fetch')
+    const turn = await turnOf(id, 'to fetch')
     const waiting = await arrival.pending(turn.state)
     if (!waiting) throw new LoginError('login_expired', 'its sign-in is over')
     const side = await sideOf(waiting)
     const left = side.view(waiting.memo).until - parts.now()
     if (left < 1) throw new LoginError('login_expired', 'it waited for too long')
     const signed = side.request(waiting.memo, { id, ...(nonce === undefined ? {} : { nonce }) })
-    await turns.put(id, { ...turn, stage: 'to answer' }, left)
+    const next = { ...turn, stage: 'to answer' } as const
+    // In one step: of several that fetch it one goes on, and a store that fails here leaves it as it was.
+    if (!(await turns.update(id, (now) => (now?.stage === 'to fetch' ? next : undefined), left))) throw taken()
     ctx.type = 'application/oauth-authz-req+jwt'
     ctx.body = signed
   }
@@ -104,7 +104,8 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
     const form = await readForm(ctx.req, ANSWER_LIMIT)
     if (!form.has('response') && !form.has('vp_token') && !form.has('error'))
       throw new LoginError('bad_request', 'neither an answer nor an error')
-    const { state, way } = await takeTurn(id, 'to answer')
+    const { state, way } = await turnOf(id, 'to answer')
+    if (!(await turns.take(id))) throw taken()
     const waiting = await arrival.pending(state)
     if (!waiting) throw new LoginError('login_expired', 'its sign-in is over')
     const said = form.get('state')
@@ -123,6 +124,8 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
     respond: (ctx, id) => toWallet(parts, ctx, () => respond(ctx, id)),
   }
 }
+
+const taken = () => new LoginError('login_expired', 'another was faster')
 
 /** A wallet that posts nothing has no nonce; a longer one than anybody needs is refused. */
 async function nonceIn(ctx: KoaContext): Promise<string | undefined> {

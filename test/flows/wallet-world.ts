@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Browser, Page } from '../support/browser.ts'
 import { authority, type Certified } from '../support/certificate.ts'
-import { freePort, startGateway, type TestGateway } from '../support/gateway.ts'
+import { freePort, type GatewayOptions, startGateway, type TestGateway } from '../support/gateway.ts'
 import { authorization, loginPath, person } from '../support/sign-in.ts'
 import { type StatusList, startStatusList } from '../support/status-list.ts'
 import {
@@ -64,12 +64,13 @@ export interface Options {
   /** More options of the connector `gaiax`, in YAML. */
   readonly more?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly store?: GatewayOptions['store']
   /** Who signs requests; the gateway's own certificate by default. */
   readonly verifier?: Certified
 }
 
 /** @param options of the connector `gaiax`; there are `plain`, `qr` and `other` beside it */
-export async function startWalletWorld({ more = '', env = {}, verifier }: Options = {}): Promise<WalletWorld> {
+export async function startWalletWorld({ more = '', env = {}, verifier, store }: Options = {}): Promise<WalletWorld> {
   const root = authority('Root of corp')
   const corp = issuerOf('https://hr.corp.example', root)
   const statuses = await startStatusList(corp)
@@ -87,6 +88,7 @@ ${credentials}
 ${options}`
   const gateway = await startGateway({
     port: await freePort(),
+    ...(store && { store }),
     env: {
       CHAIN: own.chain,
       KEY: String(own.key.export({ type: 'pkcs8', format: 'pem' })),
@@ -101,12 +103,13 @@ ${connector('gaiax', `    ca: { env: CA }\n    allowPrivate: [127.0.0.0/8]\n    
 ${connector('qr', '    crossDevice: on\n    browserApi: on')}
 ${connector('other')}
 ${connector('several', '', several)}
+${connector('open', '    response: plain')}
 ${connector('plain', '    clientIdPrefix: redirect_uri\n    response: plain')}
 targets: [{ id: argo, type: oidc, label: Argo CD, audience: https://argo.example }]
 clients: [{ id: kubectl, label: kubectl, native: true, target: argo, redirectUris: ['http://127.0.0.1/cb'], grants: [code, refresh, device], offlineAccess: true }]
 rules:
   - name: developers
-    from: [gaiax, qr, other, plain, several]
+    from: [gaiax, qr, other, plain, several, open]
     each: { claim: roles, pattern: '<role>' }
     give: [{ target: argo, group: 'team-<role>' }]
 `,

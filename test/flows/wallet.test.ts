@@ -508,3 +508,30 @@ test('who only looks whether a request is there does not use it up', async () =>
   assert.equal(head.status, 405)
   await open(link)
 })
+
+test('where no encryption is asked for, a plain answer to a signed request signs in, and an encrypted one is refused', async () => {
+  const outcome = await told(async ({ link }) => {
+    const { read, vpToken } = await answerFor(world, link)
+    assert.deepEqual([read.mode, read.encryption], ['direct_post', undefined])
+    return send(read, vpToken)
+  }, 'open')
+  assert.equal(outcome.has('code'), true)
+  const { jwk } = (await open((await waiting(world.gateway)).link)).encryption ?? assert.fail()
+  await refused(
+    /encrypted, which nobody asked for/,
+    async ({ link }) => {
+      const { read, vpToken } = await answerFor(world, link)
+      return send(read, vpToken, { encryption: { jwk, kid: jwk.kid ?? '' } })
+    },
+    'open',
+  )
+})
+
+test('of twenty that open what the wallet was told at once, in the browser that asked, one signs in', async () => {
+  const at = await waiting(world.gateway)
+  const { read, vpToken } = await answerFor(world, at.link)
+  const sent = await send(read, vpToken)
+  const all = await Promise.all(Array.from({ length: 20 }, () => follow(at.who, sent)))
+  const codes = all.filter(({ headers }) => headers.get('location')?.includes('code='))
+  assert.equal(codes.length, 1)
+})

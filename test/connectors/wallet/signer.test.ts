@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { walletOptions } from '../../../src/connectors/wallet/options.ts'
+import { walletProblems } from '../../../src/connectors/wallet/problems.ts'
 import { openSigner, signerProblem } from '../../../src/connectors/wallet/signer.ts'
 import { authority, selfSigned } from '../../support/certificate.ts'
 import { checked } from '../../support/wallet.ts'
@@ -105,6 +106,13 @@ test('a certificate that cannot be read is refused', () => {
 test('a configuration is checked where its secrets are other words, and what stands for a key is refused when it is used', () => {
   assert.equal(signerProblem(identity({ privateKey: 'x', certificate: 'x' })), undefined)
   refused(/no PEM/, { privateKey: 'x' })
+})
+
+test('a request waits no longer than its sign-in is remembered', () => {
+  const options = { ...identity(), credentials: [], require: [], anchors: {}, lists: {}, evidence: [], sets: undefined }
+  const paths = (requestTtl: number) => walletProblems({ ...options, requestTtl }).map(({ path }) => path.join())
+  assert.equal(paths(600).includes('requestTtl'), false)
+  assert.equal(paths(601).includes('requestTtl'), true)
 })
 
 test('a wallet is opened by its own scheme or by https, and by nothing that a browser runs', () => {
