@@ -112,10 +112,12 @@ interface Assumed {
 function assumptions(presentation: string, now: number): Assumed {
   const jwt = presentation.includes('~') ? presentation.slice(presentation.lastIndexOf('~') + 1) : presentation
   const { nonce, aud, iat } = payloadOf(jwt)
-  const made = typeof iat === 'number' && Number.isSafeInteger(iat) && iat <= now ? iat : now
+  const made = typeof iat === 'number' && Number.isSafeInteger(iat) && iat >= 0 && iat <= now ? iat : now
   const [audience] = [aud].flat()
-  return { binding: { nonce: String(nonce ?? ''), audience: String(audience ?? '') }, at: made }
+  return { binding: { nonce: textOr(nonce), audience: textOr(audience) }, at: made }
 }
+
+const textOr = (value: unknown) => (typeof value === 'string' ? value : '')
 
 function payloadOf(jwt: string): Readonly<Record<string, unknown>> {
   try {

@@ -10,7 +10,8 @@ export function refusal(why: string, cause?: unknown): LoginError {
 }
 
 /** What a log line may hold of another's text. */
-export const printable = (text: unknown, length = 120) =>
-  String(text)
+export const printable = (value: unknown, length = 120) =>
+  // Not by String(), which JSON with a member of the name toString breaks.
+  (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing'))
     .slice(0, length)
     .replace(/[^\x20-\x7e]/g, '?')

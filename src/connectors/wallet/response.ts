@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto'
 import { compactDecrypt } from 'jose'
 import { LoginError } from '../../core/errors.ts'
 import type { WalletConfig } from './options.ts'
+import { printable } from './refusal.ts'
 import { type Exchange, encryptions } from './request.ts'
 
 /** Errors by which a wallet says that nothing was wrong with it: the person declined, or has nothing that was asked for. */
@@ -25,7 +26,7 @@ export async function vpTokenIn(
   if (response === 'encrypted' && encrypted === undefined) throw rejected('it is not encrypted, as was asked')
   if (response === 'plain' && encrypted !== undefined) throw rejected('it is encrypted, which nobody asked for')
   const answer = encrypted === undefined ? { ...plain, state: plain['said'] } : await decrypted(encrypted, exchange)
-  if (answer['error'] !== undefined) throw failed(String(answer['error']))
+  if (answer['error'] !== undefined) throw failed(printable(answer['error'], 100))
   if (answer['state'] !== undefined && answer['state'] !== state)
     throw rejected('its state is not that of this sign-in')
   const token = encrypted === undefined ? parsed(String(answer['vp_token'])) : answer['vp_token']

@@ -212,6 +212,14 @@ for (const format of formats) {
     return refused(format, make({ payload }), /kind that is not known/)
   })
 
+  test(`${format}: a Token Status List in the JWT counts, and another status there is refused`, async () => {
+    const uri = 'https://corp.example/status/1'
+    const [found] = await check(format, make({ payload: { status: { status_list: { idx: 3, uri } } } }))
+    assert.deepEqual(found?.status, [{ kind: 'token', uri, index: 3 }])
+    for (const status of ['revoked', {}, { other: {} }, null])
+      await refused(format, make({ payload: { status } }), /kind that is not known/)
+  })
+
   test(`${format}: a presentation without credentials, with a hundred and one, or with something else is refused`, async () => {
     for (const list of [[], Array(101).fill('x'), [1], [{ type: 'VerifiableCredential' }]])
       await refused(format, make({ list }), /credential/)

@@ -3,7 +3,7 @@ import { signedByIssuer } from '../keys/issuer.ts'
 import { thumbprint } from '../keys/jwk.ts'
 import type { Checking, OneChecking } from '../ports.ts'
 import { refusal } from '../refusal.ts'
-import { bitstringStatus, tokenStatus } from '../status/reference.ts'
+import { bitstringStatus, jwtStatus } from '../status/reference.ts'
 import { boundTo, checkPresentation, type Holder } from './holder.ts'
 import { digestsOf } from './jcs.ts'
 import { isObject, type JsonObject, listOf, readJws, textOf } from './jws.ts'
@@ -69,7 +69,6 @@ export async function jwtVc(text: string, { ports, deviations }: OneChecking): P
   const now = ports.now()
   const window = within(narrower(checkTime(jws.payload, now, 'a credential'), said.window), now, 'a credential')
   const issuer = await signedByIssuer(jws, { iss, deviations, what: 'a credential' }, ports)
-  const token = tokenStatus(isObject(status) ? status['status_list'] : undefined)
   const evidence = {
     types: said.types,
     ...(said.id !== undefined && { id: said.id }),
@@ -78,7 +77,7 @@ export async function jwtVc(text: string, { ports, deviations }: OneChecking): P
     ...(said.subject !== undefined && { subject: said.subject }),
     claims: said.claims,
     ...window,
-    status: [...bitstringStatus(said.status), ...(token ? [token] : [])],
+    status: [...bitstringStatus(said.status), ...jwtStatus(status)],
     leniencies: [...deviations.taken],
   }
   return { evidence, cnf, sentence: sentenceOf(evidence) }

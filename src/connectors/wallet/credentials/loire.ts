@@ -3,7 +3,7 @@ import { signedByIssuer } from '../keys/issuer.ts'
 import { thumbprint } from '../keys/jwk.ts'
 import type { Checking, Deviations, OneChecking } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
-import { bitstringStatus } from '../status/reference.ts'
+import { bitstringStatus, jwtStatus } from '../status/reference.ts'
 import { boundTo, checkPresentation } from './holder.ts'
 import { digestsOf } from './jcs.ts'
 import { isObject, type JsonObject, type Jws, listOf, readJws, textOf } from './jws.ts'
@@ -78,7 +78,7 @@ export async function loireVc(text: string, { ports, deviations }: OneChecking):
     ...(said.subject !== undefined && { subject: said.subject }),
     claims: said.claims,
     ...window,
-    status: bitstringStatus(said.status),
+    status: [...bitstringStatus(said.status), ...jwtStatus(payload['status'])],
     leniencies: [...deviations.taken],
   }
   return { evidence, cnf: payload['cnf'], sentence: sentenceOf(evidence) }

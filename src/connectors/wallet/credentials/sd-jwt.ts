@@ -4,7 +4,7 @@ import { signedByIssuer } from '../keys/issuer.ts'
 import { type PublicJwk, publicJwk, thumbprint } from '../keys/jwk.ts'
 import type { Checking } from '../ports.ts'
 import { printable, refusal } from '../refusal.ts'
-import { tokenStatus } from '../status/reference.ts'
+import { jwtStatus } from '../status/reference.ts'
 import { disclosed, hashOf } from './disclosures.ts'
 import { isObject, isSigned, type JsonObject, type Jws, readJws, secondsOf, textOf } from './jws.ts'
 import { issuerText, spanOf } from './say.ts'
@@ -66,7 +66,7 @@ export function checkKeyBinding({ issued, binding, bound }: SdJwt, expected: Bin
 /** RFC 7800: the key itself, or a did that is a key. @throws {LoginError} `upstream_rejected` */
 export function keyInCnf(cnf: Json | undefined): PublicJwk {
   const { jwk, kid } = isObject(cnf) ? cnf : {}
-  const key = jwk === undefined ? keyInDid(String(kid).replace(/#.*$/, '')) : publicJwk(jwk)
+  const key = jwk === undefined ? keyInDid(textOf(kid)?.replace(/#.*$/, '') ?? '') : publicJwk(jwk)
   if (!key) throw refusal('the credential is bound to no key')
   return key
 }
@@ -114,15 +114,7 @@ export async function presentedSdJwt(
     ...(subject !== undefined && { subject }),
     claims: Object.fromEntries(Object.entries(claims).filter(([name]) => !envelope.has(name))),
     ...window,
-    status: statusOf(payload),
+    status: jwtStatus(payload['status']),
     leniencies: [...deviations.taken],
   }
-}
-
-function statusOf({ status }: JsonObject): readonly StatusReference[] {
-  if (status === undefined) return []
-  const reference = isObject(status) ? tokenStatus(status['status_list']) : undefined
-  // A status of a kind that cannot be read must not count as none.
-  if (!reference) throw refusal('the status of the credential is of a kind that is not known here')
-  return [reference]
 }

@@ -27,7 +27,7 @@ export function publicJwk(value: Json | undefined): PublicJwk | undefined {
   const given = value as { readonly [name: string]: Json }
   const { kty, crv } = given
   if ((kty !== 'EC' && kty !== 'OKP' && kty !== 'RSA') || 'd' in given) return undefined
-  const size = sizes[String(crv)]
+  const size = typeof crv === 'string' && Object.hasOwn(sizes, crv) ? sizes[crv] : undefined
   if (kty !== 'RSA' && (size === undefined || (crv === 'Ed25519') !== (kty === 'OKP'))) return undefined
   const parts = members[kty].map((name) => {
     const part = given[name]

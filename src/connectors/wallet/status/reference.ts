@@ -12,6 +12,15 @@ export function tokenStatus(value: Json | undefined): StatusReference | undefine
   return { kind: 'token', uri: address(uri), index: place(idx) }
 }
 
+/** `status` of a JWT, in which nothing else than a Token Status List is read. @throws {LoginError} */
+export function jwtStatus(status: Json | undefined): readonly StatusReference[] {
+  if (status === undefined) return []
+  const reference = isObject(status) ? tokenStatus(status['status_list']) : undefined
+  // A status of a kind that cannot be read must not count as none.
+  if (!reference) throw refusal('the status of the credential is of a kind that is not known here')
+  return [reference]
+}
+
 /** `credentialStatus` of a VC. @see Bitstring Status List 1.0, section 2.1 @throws {LoginError} */
 export function bitstringStatus(value: Json | undefined): readonly StatusReference[] {
   return listOf(value).flatMap((entry): readonly StatusReference[] => {

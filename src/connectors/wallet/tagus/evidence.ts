@@ -54,7 +54,7 @@ async function one(credential: string | JsonObject, contexts: Contexts, ports: V
   const deviations = noteDeviations(ports.lenient)
   if (isObject(credential) && !isEnvelope(credential))
     return await tagusCredential(credential, contexts, { ports, deviations })
-  const text = isObject(credential) ? enveloped(credential, deviations) : String(credential)
+  const text = typeof credential === 'string' ? credential : enveloped(credential, deviations)
   const { evidence } = await loireVc(text, { ports, deviations })
   // Files are verified again every hour, which tells of a key that was taken back, and bears an outage longer than a sign-in would.
   const { key: _, ...issuer } = evidence.issuer
