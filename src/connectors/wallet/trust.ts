@@ -107,13 +107,24 @@ function evidenceOf(policy: Policy, now: number, sentences: string[]): readonly 
         outOfTime(credential, now, SKEW) ??
         (entry || own ? undefined : `is from ${credential.issuer.id}, which may not issue it`) ??
         (strange && `deviates from its standard, which is not allowed: ${strange}`) ??
-        (lacks && `lacks ${lacks}`)
+        (lacks && `lacks ${lacks}`) ??
+        (policy.evidence.some((other) => replaces(other, credential, now))
+          ? 'has been replaced by a newer one'
+          : undefined)
       if (against === undefined) return [{ asked: each, credential, own }]
       sentences.push(`evidence ${each.id} about ${credential.subject ?? 'nobody'} does not count: it ${against}`)
       return []
     })
   })
 }
+
+/** ICAM: a credential is deprecated once its issuer has made a newer one of the same id. */
+const replaces = (newer: Evidence, { id, issuer, validFrom = 0 }: Evidence, now: number) =>
+  id !== undefined &&
+  newer.id === id &&
+  newer.issuer.id === issuer.id &&
+  (newer.validFrom ?? 0) > validFrom &&
+  outOfTime({ ...newer, validUntil: Number.POSITIVE_INFINITY }, now, SKEW) === undefined
 
 /**
  * Two people's credentials in one answer would give one of them what the other has.

@@ -273,6 +273,23 @@ test('expired evidence does not count, and the trace says so', () => {
   }
 })
 
+test('evidence does not count once its issuer has made a newer one of the same id', () => {
+  const config = walletConfig([person, { ...labelled, need: 'optional' }])
+  const id = 'https://gxdch.example/labels/7'
+  const old = label({ id, validFrom: NOW - 1000, claims: { 'gx:labelLevel': 'L3' } })
+  const level = (newer: Partial<ReturnType<typeof label>>) =>
+    judge(
+      policy(config, { evidence: [old, label({ id, validFrom: NOW - 10, ...newer })] }),
+      [found(config, 'member', credential())],
+      NOW,
+    ).organisation?.facts.label
+  assert.deepEqual(level({}), ['L1'])
+  assert.deepEqual(level({ validUntil: NOW - 100 }), undefined, 'an old one does not come back when the newer one ends')
+  assert.deepEqual(level({ id: 'https://gxdch.example/labels/8' }), ['L3', 'L1'])
+  assert.deepEqual(level({ issuer: { id: OTHER, by: 'did' } }), ['L3'])
+  assert.deepEqual(level({ validFrom: NOW + 1000 }), ['L3'])
+})
+
 test("a person's credential that has expired since is refused, so that a recheck ends her access", () => {
   const answer = [found(alone, 'member', credential({ validUntil: NOW + 10 }))]
   assert.doesNotThrow(() => judge(policy(alone), answer, NOW + 60))
