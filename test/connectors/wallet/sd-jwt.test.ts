@@ -222,6 +222,12 @@ test('metadata about another issuer is refused', async () => {
   await refused(bound(credential(), holder), /not about this issuer/, worldOf(web))
 })
 
+test('two issuers whose names lead to one address are not one', async () => {
+  const world = worldOf(metadata)
+  await check(bound(credential(), holder), world)
+  await refused(bound(credential({ open: { iss: `${iss}/` } }), holder), /not about this issuer/, world)
+})
+
 test('a key that its issuer has exchanged is found by looking once more', async () => {
   let now = NOW
   const old = newKey()

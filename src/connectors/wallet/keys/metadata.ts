@@ -23,21 +23,31 @@ export async function metadataKeys(
     throw refusal(`${printable(iss)} is neither a did nor an https URL of an issuer`)
   const { origin, pathname } = new URL(iss)
   const at = `${origin}/.well-known/jwt-vc-issuer${pathname === '/' ? '' : pathname}`
-  const { keys, uri } = await documents[how](at, issuerMetadata(iss))
+  const { issuer, keys, uri } = await documents[how](at, issuerMetadata)
+  // Several names may lead to one address, and the document is one issuer's.
+  if (issuer !== iss) throw refusal(`the metadata of ${printable(iss)} is not about this issuer`)
   return keys ?? (uri === undefined ? [] : await documents[how](uri, keySet))
 }
 
-const issuerMetadata = (iss: string): Kind<{ readonly keys?: readonly PublicJwkWithId[]; readonly uri?: string }> => ({
+interface Metadata {
+  readonly issuer: string | undefined
+  readonly keys?: readonly PublicJwkWithId[]
+  readonly uri?: string
+}
+
+const issuerMetadata: Kind<Metadata> = {
   accept: 'application/json',
   longest: 131_072,
   parse(text) {
     const metadata = jsonOf(text)
-    if (!isObject(metadata) || metadata['issuer'] !== iss)
-      throw refusal(`the metadata of ${printable(iss)} is not about this issuer`)
-    const { jwks, jwks_uri: uri } = metadata
-    return { ...(isObject(jwks) && { keys: keysIn(jwks['keys']) }), ...(typeof uri === 'string' && { uri }) }
+    const { issuer, jwks, jwks_uri: uri } = isObject(metadata) ? metadata : {}
+    return {
+      issuer: textOf(issuer),
+      ...(isObject(jwks) && { keys: keysIn(jwks['keys']) }),
+      ...(typeof uri === 'string' && { uri }),
+    }
   },
-})
+}
 
 const keySet: Kind<readonly PublicJwkWithId[]> = {
   accept: 'application/jwk-set+json, application/json',
