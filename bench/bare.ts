@@ -1,5 +1,5 @@
 /**
- * `bare.js PORT FILE UPSTREAM`: what the gateway is compared with, oidc-provider as a broker in front of one OIDC upstream with
+ * `bare.js PORT FILE UPSTREAM`, or a Redis URL in the place of the file: what the gateway is compared with, oidc-provider as a broker in front of one OIDC upstream with
  * hardly anything of its own: a plain SQLite adapter (WAL, synchronous=FULL, one transaction per turn of the event loop), openid-client
  * inside the interaction, no rules, no audit, no proof, no pages, upstream signatures unchecked. `npm run bench -- baseline` compares it with
  * the original that it was written after.
@@ -9,6 +9,7 @@ import fs from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import Provider, { type Adapter, type AdapterPayload, type ClientMetadata, errors } from 'oidc-provider'
 import * as oidc from 'openid-client'
+import { createClient } from 'redis'
 
 const [port = '', file = '', upstreamIssuer = ''] = process.argv.slice(2)
 const issuer = `http://127.0.0.1:${port}`
@@ -24,7 +25,8 @@ interface Job {
   readonly done: (value: unknown) => void
 }
 
-const db = new DatabaseSync(file)
+const remote = file.startsWith('redis:')
+const db = new DatabaseSync(remote ? ':memory:' : file)
 db.exec(
   'pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -64000; pragma wal_autocheckpoint = 4000',
 )
@@ -68,7 +70,41 @@ function payloadOf(row: unknown): AdapterPayload | undefined {
   return value
 }
 
-function adapter(model: string): Adapter {
+/** As oidc-provider's own example for Redis: a hash for each entry, a list for each grant, two steps in one `MULTI`. */
+function redisAdapter(client: ReturnType<typeof createClient>): (model: string) => Adapter {
+  return (model) => {
+    const at = (id: string) => `bare:${model}:${id}`
+    const found = async (id: string) => {
+      const { payload, consumed } = await client.hGetAll(at(id))
+      return payloadOf(payload === undefined ? undefined : { payload, consumed: consumed ? Number(consumed) : null })
+    }
+    return {
+      async upsert(id, payload, ttl = 86_400) {
+        const steps = client
+          .multi()
+          .hSet(at(id), { payload: JSON.stringify(payload) })
+          .expire(at(id), ttl)
+        if (payload.grantId)
+          steps.rPush(`bare:grant:${payload.grantId}`, at(id)).expire(`bare:grant:${payload.grantId}`, ttl)
+        if (payload.uid) steps.set(`bare:uid:${payload.uid}`, id, { EX: ttl })
+        await steps.exec()
+      },
+      find: found,
+      findByUid: async (uid) => found((await client.get(`bare:uid:${uid}`)) ?? ''),
+      findByUserCode: async () => undefined,
+      async consume(id) {
+        if ((await client.hSetNX(at(id), 'consumed', String(now()))) !== 1) throw new errors.InvalidGrant('used')
+      },
+      destroy: async (id) => void (await client.del(at(id))),
+      async revokeByGrantId(grantId) {
+        const keys = await client.lRange(`bare:grant:${grantId}`, 0, -1)
+        await client.del([...keys, `bare:grant:${grantId}`])
+      },
+    }
+  }
+}
+
+function sqliteAdapter(model: string): Adapter {
   const put = (id: string, payload: AdapterPayload, ttl = 86_400) =>
     sql.upsert.run(model + id, JSON.stringify(payload), now() + ttl, payload.grantId ?? null, payload.uid ?? null)
   return {
@@ -84,6 +120,8 @@ function adapter(model: string): Adapter {
     revokeByGrantId: (grantId) => write(() => sql.deleteGrant.run(grantId)) as Promise<undefined>,
   }
 }
+
+const adapter = remote ? redisAdapter(await createClient({ url: file }).connect()) : sqliteAdapter
 
 /** The signing keys stand beside the database, so that a restart keeps them. */
 function signingKeys(path: string): object[] {
@@ -102,7 +140,7 @@ const pending = adapter('Pending')
 
 const provider = new Provider(issuer, {
   adapter,
-  jwks: { keys: signingKeys(`${file}.keys`) as never },
+  jwks: { keys: signingKeys(remote ? `/tmp/lotse-bare-${port}.keys` : `${file}.keys`) as never },
   cookies: { keys: ['k'] },
   extraParams: ['idp'],
   scopes: ['openid', 'offline_access'],

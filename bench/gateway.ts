@@ -24,12 +24,12 @@ function flagsOfTheImage(): readonly string[] {
   return (JSON.parse(words) as string[]).slice(1, -2)
 }
 
-const configuration = (port: number, upstream: string): string => `
+const configuration = (port: number, upstream: string, { name, store }: Instance): string => `
 issuer: http://127.0.0.1:${port}
 listen: { address: 127.0.0.1, port: ${port} }
-store: { kind: embedded, path: ./data/lotse.db }
+store: ${store}
 keys: { dir: ./keys, create: true }
-audit: { path: ./audit.log }
+audit: { path: ./audit-${name}.log }
 connectors:
   - { id: up, type: oidc, label: Upstream, issuer: ${upstream}, clientId: broker, clientSecret: { env: BENCH_SECRET },
       emailDomains: [up.example] }
@@ -46,28 +46,37 @@ rules:
       - { target: api, group: '<space><group>' }
 `
 
+/** One of several gateways that may share keys and a store. */
+export interface Instance {
+  readonly name: string
+  /** YAML. */
+  readonly store: string
+}
+
+const alone: Instance = { name: 'gateway', store: '{ kind: embedded, path: ./data/lotse.db }' }
+
 const secret = 'a-secret-of-the-bench-that-is-long-enough'
 let main: string | undefined
 
 /** How to start the gateway on a configuration of its own, and where it will answer; the first start makes its keys. */
-export async function gatewayPlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>) {
+export async function gatewayPlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>, instance = alone) {
   main ??= built()
   const own = join(folder, 'gateway')
   mkdirSync(join(own, 'data'), { recursive: true })
   mkdirSync(join(own, 'keys'), { recursive: true, mode: 0o700 })
   const port = await freePort('127.0.0.1')
-  const config = join(own, 'gateway.yaml')
-  writeFileSync(config, configuration(port, upstream))
-  const log = join(own, 'gateway.log')
+  const config = join(own, `${instance.name}.yaml`)
+  writeFileSync(config, configuration(port, upstream, instance))
+  const log = join(own, `${instance.name}.log`)
   const options: StartOptions = { log, env: { BENCH_SECRET: secret, NODE_ENV: 'production' } }
   const words = [process.execPath, ...flagsOfTheImage(), ...profiling(), main, 'serve', '--config', config]
   const origin = `http://127.0.0.1:${port}`
-  return { words, options, origin, target: { name: 'gateway', origin, clientId: 'es', secret } }
+  return { words, options, origin, target: { name: instance.name, origin, clientId: 'es', secret } }
 }
 
 /** Starts the gateway on the servers' core. */
-export async function startGateway(bench: Bench): Promise<Server> {
-  const { words, options, origin, target } = await gatewayPlan(bench)
+export async function startGateway(bench: Bench, instance = alone): Promise<Server> {
+  const { words, options, origin, target } = await gatewayPlan(bench, instance)
   const child = start(serverCore, words, options)
   await ready(origin, child, options.log)
   return { child, target, log: options.log }

@@ -7,6 +7,7 @@ import { jwks } from './jwks.ts'
 import { metadata } from './metadata.ts'
 import { pinning } from './process.ts'
 import { saml } from './saml.ts'
+import { scale } from './scale.ts'
 import { startBare, startOriginal } from './servers.ts'
 import { coldStart } from './start.ts'
 import { wallet } from './wallet.ts'
@@ -85,6 +86,7 @@ const scenarios: Readonly<Record<string, readonly [about: string, run: Scenario]
   decide:     ['the rules, for a subject with 23 groups',                                                           decide],
   saml:       ['an accepted SAML response, with all checks: at most 1.3 of node-saml’s processor time',              saml],
   wallet:     ['a presentation verified: at most 1.5 of the libraries’ own calls; invalid ones beside sign-ins: 20 ms of p99', wallet],
+  scale:      ['on Redis: one gateway at most 1.25 of the bare library’s CPU time, a second one 5 % more each',         scale],
   baseline:   ['whether the bare library here is as fast as its original (LOTSE_BARE_ORIGINAL)',                    baseline],
 }
 

@@ -91,17 +91,25 @@ export function profiling(): readonly string[] {
 }
 
 /** How to start the bare baseline, and where it will answer. */
-export async function barePlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>) {
+/** @param store a Redis URL; an SQLite file of its own if absent */
+export async function barePlan({ folder, upstream }: Pick<Bench, 'folder' | 'upstream'>, store?: string) {
   const port = await freePort('127.0.0.1')
   const options: StartOptions = { log: join(folder, 'bare.log'), env: { NODE_ENV: 'production' } }
-  const words = [process.execPath, ...profiling(), bareScript(), String(port), join(folder, 'bare.db'), upstream]
+  const words = [
+    process.execPath,
+    ...profiling(),
+    bareScript(),
+    String(port),
+    store ?? join(folder, 'bare.db'),
+    upstream,
+  ]
   const origin = `http://127.0.0.1:${port}`
   return { words, options, origin, target: { name: 'bare', origin, clientId: 'es', secret: 's' } }
 }
 
 /** Starts the bare baseline on the servers' core. @param clientId one whose access tokens are JWTs, or `op` for opaque ones */
-export async function startBare(bench: Bench, clientId = 'es'): Promise<Server> {
-  const { words, options, origin, target: usual } = await barePlan(bench)
+export async function startBare(bench: Bench, clientId = 'es', store?: string): Promise<Server> {
+  const { words, options, origin, target: usual } = await barePlan(bench, store)
   const target = { ...usual, clientId }
   const child = start(serverCore, words, options)
   await ready(origin, child, options.log)
