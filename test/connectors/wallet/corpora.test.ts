@@ -13,6 +13,7 @@ import { checkKeyBinding, readSdJwt } from '../../../src/connectors/wallet/crede
 import { keyInDid, readDidDocument } from '../../../src/connectors/wallet/keys/did.ts'
 import { signedByIssuer } from '../../../src/connectors/wallet/keys/issuer.ts'
 import { jwkOf, thumbprint } from '../../../src/connectors/wallet/keys/jwk.ts'
+import { openAnchors } from '../../../src/connectors/wallet/keys/x509.ts'
 import { unpacked, valueAt } from '../../../src/connectors/wallet/status/list.ts'
 import { standingOf } from '../../../src/connectors/wallet/status/status.ts'
 import { openContexts } from '../../../src/connectors/wallet/tagus/canonical.ts'
@@ -262,6 +263,29 @@ test('DID documents that others published: the key is that of the certificate be
     const leaf = jwkOf(new X509Certificate(at(dids.path, certificate)).publicKey)
     assert.equal(thumbprint(keys.assertionMethod[0]!.jwk), thumbprint(leaf!))
   }
+})
+
+const certificatesIn = (path: string, name: string) =>
+  at(path, name).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+const base64 = (pem: string) => pem.replace(/-----[^-]+-----|\s/g, '')
+
+test('chains that others published: to the root and to an authority below it, and not once they are expired', {
+  skip: dids.skip,
+}, async () => {
+  const tagus = join(dids.path, '..', 'tagus')
+  const [leaf = '', middle = '', root = ''] = certificatesIn(
+    tagus,
+    'compliance.lab.gaia-x.eu_x509CertificateChain_2022.pem',
+  )
+  const [june2022, june2023] = [1_655_251_200, 1_686_787_200]
+  const { hosts, anchor } = await openAnchors({ root }).verify([leaf, middle].map(base64), june2022)
+  assert.deepEqual([hosts, anchor], [['compliance.lab.gaia-x.eu'], 'root'])
+  await openAnchors({ middle }).verify([base64(leaf)], june2022)
+  await assert.rejects(openAnchors({ root }).verify([leaf, middle].map(base64), june2023), /expired/)
+  await assert.rejects(openAnchors({ root }).verify([base64(leaf)], june2022), /do not chain/)
+  const [signer = '', testCa = ''] = certificatesIn(dids.path, 'xfsc-fc_did-server_chain.pem')
+  const { subject } = await openAnchors({ testCa }).verify([base64(signer)], 1_790_000_000)
+  assert.equal(subject, 'CN=FC Test Signer')
 })
 
 const bridge = corpus('gaiax', 'bridge-vp')
