@@ -140,6 +140,14 @@ export function haip(kind: Kind): () => World {
     await others.close()
   })
 
+  test('a wallet that does not know the authority behind the certificate believes no request', async () => {
+    const others = await openAuthority('Root of other relying parties')
+    const { link } = await knock(world)
+    const attempt = (await world.wallet(ada)).present(link, { authority: others.root })
+    await assert.rejects(attempt, /Oauth2JwtVerificationError|did not validate to a trust anchor/)
+    await others.close()
+  })
+
   test('an answer that comes back in another browser signs nobody in there', async () => {
     const { link } = await knock(world)
     const { said } = await (await world.wallet(ada)).present(link)

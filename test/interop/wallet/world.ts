@@ -26,8 +26,12 @@ export interface Presented {
 }
 
 export interface Wallet {
-  /** Answers a link with what fits. */
-  present(link: string, more?: { readonly encs?: readonly string[] }): Promise<Presented>
+  /**
+   * Answers a link with what fits.
+   * @param more `encs`: the only encryptions that it has; `authority`: another root under which it knows who may ask, PEM
+   * @throws where it does not believe the request
+   */
+  present(link: string, more?: { readonly encs?: readonly string[]; readonly authority?: string }): Promise<Presented>
 }
 
 /** What a new wallet holds. */
@@ -139,15 +143,14 @@ export async function startWorld(kind: Kind): Promise<World> {
       const holder: JsonWebKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
       const exp = Math.floor(Date.now() / 1000) + 3600
       const uri = lists.uri(format)
-      const more = format
+      const open = format
         ? { list: uri, idx: status }
         : { iss: 'https://corp.example', exp, status: { status_list: { uri, idx: status } } }
       const vct = format ? types.vcJwt : types.sdJwt
-      const made = await order({ do: 'issue', format, key: by.jwk, x5c: [by.der], holder, vct, claims, more })
+      const made = await order({ do: 'issue', format, key: by.jwk, x5c: [by.der], holder, vct, claims, more: open })
       const held = { credentials: [(made as { credential: string }).credential], holder, authority: access.root }
       return {
-        present: async (link, { encs } = {}) =>
-          (await order({ do: 'present', link, ...held, ...(encs && { encs }) })) as Presented,
+        present: async (link, more = {}) => (await order({ do: 'present', link, ...held, ...more })) as Presented,
       }
     },
     async close() {
