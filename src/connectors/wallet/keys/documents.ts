@@ -10,6 +10,8 @@ export interface Kind<T> {
   readonly parse: (text: string, url: string) => T
   /** Seconds for which it may be kept at the most, by what it says of itself; as long as the headers say where absent. */
   readonly keep?: (document: T, now: number) => number
+  /** Bytes that it takes beside its text. */
+  readonly unpacked?: (document: T) => number
 }
 
 /** What issuers publish, kept for as long as its headers and our limits allow. */
@@ -26,7 +28,7 @@ const LEAST = 15
 const MOST = 3600
 /** Seconds after a failure before the next try. */
 const PAUSE = 5
-/** Requests under way at once; documents; and characters of them all. */
+/** Requests under way at once; documents; and bytes of them all. */
 const AT_ONCE = 16
 const ENTRIES = 512
 const ROOM = 32 * 1024 * 1024
@@ -73,7 +75,12 @@ export function openDocuments({
       const { text, seconds } = await get(fetch, url, kind)
       const value = kind.parse(text, url)
       const most = Math.min(seconds, kind.keep?.(value, now()) ?? MOST)
-      keep(key, { at: now(), until: now() + Math.max(LEAST, most), size: text.length, value })
+      keep(key, {
+        at: now(),
+        until: now() + Math.max(LEAST, most),
+        size: text.length + (kind.unpacked?.(value) ?? 0),
+        value,
+      })
       return value
     } catch (error) {
       const before = kept.get(key)

@@ -36,6 +36,7 @@ const bitstringList: Kind<BitstringList> = {
       ttl: typeof ttl === 'number' && ttl >= 0 ? ttl / 1000 : KEPT, // milliseconds, says section 2.2
     }
   },
+  unpacked: ({ bytes }) => bytes.length,
   keep: ({ ttl }) => Math.min(KEPT, ttl),
 }
 

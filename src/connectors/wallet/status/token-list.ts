@@ -29,6 +29,7 @@ const tokenList: Kind<TokenList> = {
       throw refusal('the status list cannot be read')
     return { jws, list: { bytes: unpacked(lst, 'deflate'), bits, from: 'lowest' } }
   },
+  unpacked: ({ list }) => list.bytes.length,
   keep({ jws }, now) {
     const { ttl, exp } = jws.payload
     const left = (secondsOf(exp, 'exp of the status list') ?? now + KEPT) - now
