@@ -15,6 +15,8 @@ export interface Pending {
   readonly uid: string
   /** The id of the OAuth client for which it was begun. */
   readonly client?: string
+  /** A command line waits for it, which has no page to go back to. */
+  readonly device?: true
   /** sha256 of the sign-in's own cookie. */
   readonly browser: string
   readonly memo: Memo
@@ -67,6 +69,7 @@ export interface Departure {
   readonly uid: string
   readonly connector: ConnectorEntry
   readonly client: string
+  readonly device?: true
   readonly stepUp?: true
 }
 

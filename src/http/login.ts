@@ -132,6 +132,7 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
       uid,
       connector,
       client: String(at.params['client_id']),
+      ...(at.deviceCode === undefined ? {} : { device: true as const }),
       ...(strength === undefined ? {} : { stepUp: true as const }),
     }
     await arrival.depart(ctx, departure, (state) =>
@@ -297,7 +298,9 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
 
   const leave: Login['leave'] = async (ctx, uid) => {
     await details(ctx, uid)
-    return goOn(ctx, { error: 'access_denied', error_description: 'the rules give this person nothing here' })
+    const early = ctx.query['before'] === 'answer' // by a page that only waited
+    const why = early ? 'the person left before the sign-in was over' : 'the rules give this person nothing here'
+    return goOn(ctx, { error: 'access_denied', error_description: why })
   }
 
   return { sendOn, begin, park: arrival.park, callback, finish, leave }

@@ -162,9 +162,9 @@ async function toWallet(parts: Parts, ctx: KoaContext, handle: () => Promise<voi
 /** The ways on from a page that waits: once more, or back to the client. */
 function waysOf(waiting: Pending | undefined): { readonly retryHref?: string; readonly leaveHref?: string } {
   if (!waiting) return {}
-  const { uid, connector } = waiting
+  const { uid, connector, device } = waiting
   return {
     retryHref: `/login/${uid}?${new URLSearchParams({ connector })}`,
-    leaveHref: `/login/${uid}/leave`,
+    ...(device ? {} : { leaveHref: `/login/${uid}/leave?before=answer` }),
   }
 }

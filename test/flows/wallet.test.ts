@@ -477,6 +477,7 @@ test('a command line is signed in by a wallet, too', async () => {
   const choice = chooser.links.find(({ text }) => text.includes('Wallet gaiax')) ?? assert.fail(chooser.text)
   const page = await who.follow(chooser, choice)
   assert.ok(page.text.includes('kubectl wants to know who you are'))
+  assert.ok(!page.text.includes('Back to the program'), 'a command line has no page')
   const { read, vpToken } = await answerFor(world, linkOf(page))
   const done = await who.get((await send(read, vpToken)).body['redirect_uri'] ?? '')
   assert.equal(done.status, 200)

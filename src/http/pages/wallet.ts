@@ -78,7 +78,9 @@ ${text === undefined ? undefined : byCode(text, theme)}
 /** Quieter than the ways on from a page that refuses: the one thing to do here is to open the wallet. */
 function otherWays({ retryHref, leaveHref }: WalletModel, theme: Theme): Html | undefined {
   const { wallet, words } = textsOf(theme)
-  return html`<p class="small under">${retryHref && html`<a href="${retryHref}">${wallet.retry}</a>`} · ${leaveHref && html`<a href="${leaveHref}">${words.back}</a>`}</p>`
+  const again = retryHref === undefined ? undefined : html`<a href="${retryHref}">${wallet.retry}</a>`
+  const back = leaveHref === undefined ? undefined : html`<a href="${leaveHref}">${words.back}</a>`
+  return html`<p class="small under">${again}${again && back && html` · `}${back}</p>`
 }
 
 function claimNames(claims: readonly string[]): Html | undefined {
