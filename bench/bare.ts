@@ -71,7 +71,8 @@ function payloadOf(row: unknown): AdapterPayload | undefined {
 }
 
 /** As oidc-provider's own example for Redis: a hash for each entry, a list for each grant, two steps in one `MULTI`. */
-function redisAdapter(client: ReturnType<typeof createClient>): (model: string) => Adapter {
+async function redisAdapter(url: string): Promise<(model: string) => Adapter> {
+  const client = await createClient({ url }).connect()
   return (model) => {
     const at = (id: string) => `bare:${model}:${id}`
     const found = async (id: string) => {
@@ -121,15 +122,15 @@ function sqliteAdapter(model: string): Adapter {
   }
 }
 
-const adapter = remote ? redisAdapter(await createClient({ url: file }).connect()) : sqliteAdapter
+const adapter = remote ? await redisAdapter(file) : sqliteAdapter
 
-/** The signing keys stand beside the database, so that a restart keeps them. */
-function signingKeys(path: string): object[] {
-  if (fs.existsSync(path)) return JSON.parse(fs.readFileSync(path, 'utf8')) as object[]
+/** The signing keys stand beside the database, where it is a file, so that a restart keeps them. */
+function signingKeys(path: string | undefined): object[] {
+  if (path !== undefined && fs.existsSync(path)) return JSON.parse(fs.readFileSync(path, 'utf8')) as object[]
   const ec = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
   const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const keys = Object.entries({ ES256: ec, RS256: rsa }).map(([alg, jwk]) => ({ ...jwk, alg, use: 'sig', kid: alg }))
-  fs.writeFileSync(path, JSON.stringify(keys))
+  if (path !== undefined) fs.writeFileSync(path, JSON.stringify(keys))
   return keys
 }
 
@@ -140,7 +141,7 @@ const pending = adapter('Pending')
 
 const provider = new Provider(issuer, {
   adapter,
-  jwks: { keys: signingKeys(remote ? `/tmp/lotse-bare-${port}.keys` : `${file}.keys`) as never },
+  jwks: { keys: signingKeys(remote ? undefined : `${file}.keys`) as never },
   cookies: { keys: ['k'] },
   extraParams: ['idp'],
   scopes: ['openid', 'offline_access'],
