@@ -8,7 +8,7 @@ import { type Load, startLoad, type Tally } from '../../support/load.ts'
 import { type Pair, startPair } from '../../support/pair.ts'
 import { rounds } from '../../support/rounds.ts'
 import type { Place } from '../../support/serving.ts'
-import { startTopology, type Topology, type TopologyName } from './topologies.ts'
+import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
 
 /* Two gateways under a steady load of sign-ins, refreshes and device polls, while something breaks. Figures stand beside each test. */
 
@@ -105,7 +105,12 @@ describe('behind Sentinels', () => {
         await primary.kill('SIGKILL')
         await delay(8000)
         await primary.start()
-        await delay(4000)
+        // One failure at a time: whoever goes next has both of the others behind him.
+        await until('all servers are there', async () => {
+          const now = await world.topology.primary()
+          return now !== primary && /connected_slaves:2/.test(String(await now.call('INFO', 'replication')))
+        })
+        await delay(2000)
       }
     })
   })
