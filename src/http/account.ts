@@ -42,13 +42,17 @@ async function proofIdFor(ctx: Context, source: Source | undefined): Promise<str
   return proofIdOf(ctx.oidc.entities.Grant ?? (await ctx.oidc.provider.Grant.find(source.grantId)))
 }
 
-/** What was said of a decision, which is made anew for each request: looked at before a token is consumed, and put into it after. */
-const saidOf = new WeakMap<Decision, Map<string, Readonly<Record<string, unknown>>>>()
+/** What was said of a decision, which is made anew for each request: looked at before a token is consumed, and put into it after. In no WeakMap, as in `proofs.ts`. */
+const SAID = Symbol('said')
+interface Spoken {
+  [SAID]?: Map<string, Readonly<Record<string, unknown>>>
+}
 
 /** The target's words for a decision; a decision that does not fit into a token refuses it, in words that may be told. */
 function said(target: Target, decision: Decision, form: TokenForm): Readonly<Record<string, unknown>> {
-  const before = saidOf.get(decision) ?? new Map<string, Readonly<Record<string, unknown>>>()
-  saidOf.set(decision, before)
+  const spoken = decision as Decision & Spoken
+  spoken[SAID] ??= new Map()
+  const before = spoken[SAID]
   const key = `${form} ${target.id}`
   try {
     const words = before.get(key) ?? target.claims(decision, form)

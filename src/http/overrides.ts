@@ -161,7 +161,7 @@ export function carryProof(provider: Provider): void {
   extend(provider.Grant, ['proof', 'sessionUid', 'sid'])
 }
 
-const unsaved = new WeakMap<object, Promise<unknown>>()
+const UNSAVED = Symbol('unsaved')
 
 /**
  * Writes a grant in one commit with the session that names it, which the library saves last: each commit waits for the disk.
@@ -170,7 +170,7 @@ const unsaved = new WeakMap<object, Promise<unknown>>()
 export function saveWith(session: object, grant: { save(): Promise<unknown> }): void {
   const saved = grant.save()
   saved.catch(() => {}) // whoever saves the session hears of it
-  unsaved.set(session, saved)
+  Object.assign(session, { [UNSAVED]: saved })
 }
 
 /** No answer leaves before what `saveWith` was given is written. */
@@ -178,7 +178,10 @@ export function saveTogether(provider: Provider): void {
   const { prototype } = provider.Session as unknown as { prototype: { save(ttl: number): Promise<unknown> } }
   const { save } = prototype
   prototype.save = async function (ttl) {
-    const [value] = await Promise.all([save.call(this, ttl), unsaved.get(this)])
+    const [value] = await Promise.all([
+      save.call(this, ttl),
+      (this as { readonly [UNSAVED]?: Promise<unknown> })[UNSAVED],
+    ])
     return value
   }
 }

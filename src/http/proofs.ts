@@ -32,7 +32,10 @@ export interface Proofs {
 
 /** The proof, not the verdict, is stored: a changed rule acts at the next token. */
 export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 'now' | 'decide'>): Proofs {
-  const bound = new WeakMap<object, Bound>()
+  // Not in a WeakMap: quick collections take what its values refer to for used, so that these end with a full one.
+  const BOUND = Symbol('bound')
+  const seen = (ctx: object) => (ctx as { readonly [BOUND]?: Bound })[BOUND]
+  const bindTo = (ctx: object, found: Bound) => Object.assign(ctx, { [BOUND]: found })
 
   const bind = (id: string, proof: StoredProof): Bound | undefined => {
     const now = parts.now()
@@ -43,17 +46,17 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
 
   return {
     async of(ctx, id, how) {
-      const before = bound.get(ctx)
+      const before = seen(ctx)
       if (before && before.id === id) return before
       if (id === undefined) return undefined
       const stored = await parts.proofs.get(id)
       if (!stored || stored.goodUntil <= parts.now()) return undefined
       const proof = how === 'fresh' ? await parts.rechecks.fresh(id, stored) : stored
       const found = proof && bind(id, proof)
-      if (found) bound.set(ctx, found)
+      if (found) bindTo(ctx, found)
       return found
     },
-    seen: (ctx) => bound.get(ctx),
+    seen,
     async keep(ctx, id, proof, { begunAt, ...via }) {
       const stored = { ...proof, signedInAt: proof.provenAt, via }
       if (!(await parts.proofs.put(id, stored))) return false
@@ -63,7 +66,7 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
         return false
       }
       const made = bind(id, stored)
-      if (made) bound.set(ctx, made)
+      if (made) bindTo(ctx, made)
       return true
     },
   }
