@@ -118,7 +118,12 @@ function storeOn(db: DatabaseSync, { now, bounds = defaultBounds }: EmbeddedOpti
     take: async (kind, id) => (isKey(id) ? write(kind, (shelf, at) => shelf.take(kind.name, id, at)) : undefined),
     consume: async (kind, id) => (isKey(id) ? write(kind, (shelf, at) => shelf.consume(kind.name, id, at)) : undefined),
     delete: async (kind, id) => (isKey(id) ? write(kind, (shelf) => shelf.delete(kind.name, id)) : undefined),
-    members: async (group) => attempt(() => [...durable.members(group, now()), ...current().members(group, now())]),
+    members: async (group) =>
+      attempt(() => {
+        const found = [...durable.members(group, now()), ...current().members(group, now())]
+        // Another process may have revoked it in the middle of this turn: what memory still has is gone already.
+        return durable.isRevoked([group], now()) ? [] : found
+      }),
     list: (kind, limit) => read(kind, (shelf, at) => shelf.list(kind.name, limit, at)),
     async revoke(group, ttl) {
       checkKey(group)
