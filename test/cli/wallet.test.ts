@@ -54,6 +54,7 @@ before(async () => {
     KEY: String(own.key.export({ type: 'pkcs8', format: 'pem' })),
     CORP_ROOT: root.root,
     CA: statuses.ca,
+    PAST: verifiers.issue({ name: 'old', until: new Date(Date.now() - 60_000) }).chain,
   }
   gateway = await startGateway({ port: await freePort(), config, env })
   at = await operator(gateway, config, env)
@@ -120,6 +121,14 @@ test('the first check that fails is the last that is said, and nobody comes of i
   }
 })
 
+test('an answer of yesterday is looked at as of yesterday, also where its credential has ended since', async () => {
+  const now = Math.floor(Date.now() / 1000)
+  const over = held({}, { iat: now - 7200, exp: now - 1800 })
+  const { code, out } = await explained(token(present(over, ada, asked, { iat: now - 3600 })))
+  assert.equal(code, 0, out)
+  assert.match((await explained(token(present(over, ada, asked)))).out, /^bad /m)
+})
+
 test('a status is asked for now: of what was revoked since, nobody comes', async () => {
   const presentation = present(held({}, { status: statuses.reference(3) }), ada, asked)
   const good = await explained(token(presentation))
@@ -159,6 +168,13 @@ test('check looks at certificates and anchors, and says what is wider than it lo
   )
   const wide = await at.lotse('check', file())
   assert.ok(wide.out.some((line) => /^note +gaiax +credential employee: .* members of any organisation/.test(line)))
+  await at.configure(config.replace('{ env: CORP_ROOT }', '{ env: PAST }'))
+  const past = await at.lotse('check', file())
+  assert.equal(past.code, 1)
+  assert.ok(
+    past.out.some((line) => /^bad +gaiax +anchor corp: CN=old, until .*: over$/.test(line)),
+    past.out.join('\n'),
+  )
   await at.configure(config.replace('{ env: CORP_ROOT }', '{ env: KEY }'))
   const wrong = await at.lotse('check', file())
   assert.equal(wrong.code, 1)

@@ -1,7 +1,6 @@
 import type { Credential, Evidence } from './credential.ts'
 import type { Found } from './dcql.ts'
 import type { WalletConfig } from './options.ts'
-import type { Judged } from './trust.ts'
 
 /** What a proof keeps, sealed, of a presentation: enough to judge it again, and nothing by which it could be presented again. */
 interface Kept {
@@ -9,13 +8,9 @@ interface Kept {
   readonly credential: Evidence
 }
 
-/** The credentials that a wallet brought and that counted, as a text. What the operator brought is read from there again. */
-export function keep({ persons, organisation }: Judged, found: readonly Found[]): string {
-  const counted = new Set<unknown>([...persons, ...(organisation?.by ?? [])].map(({ credential }) => credential))
-  const kept = found.flatMap(({ asked, credential }): readonly Kept[] =>
-    counted.has(credential) ? [{ id: asked.id, credential }] : [],
-  )
-  return JSON.stringify(kept)
+/** The credentials that a wallet brought, as a text: of an answer that was accepted each counted. What the operator brought is read from there again. */
+export function keep(found: readonly Found[]): string {
+  return JSON.stringify(found.map(({ asked, credential }): Kept => ({ id: asked.id, credential })))
 }
 
 /** The same again; undefined where the configuration asks for one of them no longer, so that nothing can be said of it. */

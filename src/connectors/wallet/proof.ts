@@ -62,7 +62,7 @@ export function proofOf({ asking: { config, ports } }: Wallet, { found, judged, 
     subject,
     provenAt: at,
     goodUntil: Math.min(at + config.maxProofAge, validUntil ?? Number.POSITIVE_INFINITY),
-    sealed: ports.seal(keep(judged, found), sealContext(config, subject)),
+    sealed: ports.seal(keep(found), sealContext(config, subject)),
   }
 }
 

@@ -61,3 +61,25 @@ test('a JSON-LD context that is none is told, and stops nothing else', async () 
   assert.deepEqual(documents.current(), [])
   assert.match((await documents.review())[0]?.found ?? '', /no JSON-LD context/)
 })
+
+test('what was read counts for a day while its issuer cannot be asked, and is read again when it can', async () => {
+  const state: { now: number; web: Web } = { now: NOW, web }
+  const documents = openEvidence(
+    { id: 'gaiax', evidence: [vc()], contexts: {} },
+    () => worldOf(state.web, { now: () => state.now }),
+    { now: () => state.now, log: () => {} },
+  )
+  const look = async (seconds: number, known: Web) => {
+    state.now += seconds
+    state.web = known
+    await documents.review()
+    return documents.current().length
+  }
+  assert.equal(await look(0, web), 1)
+  assert.equal(await look(3600, {}), 1)
+  assert.equal(await look(80_000, {}), 1)
+  assert.equal(documents.unread(), undefined)
+  assert.equal(await look(3000, {}), 0)
+  assert.equal(documents.unread(), 'evidence[0]')
+  assert.equal(await look(60, web), 1)
+})
