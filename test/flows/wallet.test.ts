@@ -397,9 +397,10 @@ test('a person who declines at her wallet is sent back to the program, which is 
 
 test('another error of a wallet is told as a refusal, also from within its encryption', async () => {
   await refused(/invalid_request/, async ({ link }) => decline(await open(link), 'invalid_request'))
-  await refused(/vp_formats_not_supported/, async ({ link }) => {
+  await refused(/vp_formats_not_supported: no\?SD-JWT/, async ({ link }) => {
     const read = await open(link)
-    const response = await encrypt({ error: 'vp_formats_not_supported' }, read.encryption?.jwk ?? {})
+    const said = { error: 'vp_formats_not_supported', error_description: 'no\nSD-JWT' }
+    const response = await encrypt(said, read.encryption?.jwk ?? {})
     const answer = await fetch(read.responseUri, { method: 'POST', body: new URLSearchParams({ response }) })
     return { status: answer.status, body: (await answer.json()) as Sent['body'] }
   })

@@ -21,12 +21,12 @@ export async function vpTokenIn(
 ): Promise<Readonly<Record<string, unknown>>> {
   const plain = Object.fromEntries(form)
   // "If a Wallet is unable to generate an encrypted response, it MAY send an error response without encryption".
-  if (plain['error'] !== undefined) throw failed(plain['error'])
+  if (plain['error'] !== undefined) throw failed(plain)
   const encrypted = plain['response']
   if (response === 'encrypted' && encrypted === undefined) throw rejected('it is not encrypted, as was asked')
   if (response === 'plain' && encrypted !== undefined) throw rejected('it is encrypted, which nobody asked for')
   const answer = encrypted === undefined ? { ...plain, state: plain['said'] } : await decrypted(encrypted, exchange)
-  if (answer['error'] !== undefined) throw failed(printable(answer['error'], 100))
+  if (answer['error'] !== undefined) throw failed(answer)
   if (answer['state'] !== undefined && answer['state'] !== state)
     throw rejected('its state is not that of this sign-in')
   const token = encrypted === undefined ? parsed(String(answer['vp_token'])) : answer['vp_token']
@@ -59,10 +59,11 @@ function parsed(text: string): unknown {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const failed = (error: string) =>
-  declined.has(error)
-    ? new LoginError('upstream_declined', `the wallet says ${error}`)
-    : rejected(`the wallet says ${error.slice(0, 100)}`)
+/** What a wallet writes of an error is for the log alone. */
+function failed({ error, error_description: more }: Readonly<Record<string, unknown>>): LoginError {
+  const said = `the wallet says ${printable(error)}${more === undefined ? '' : `: ${printable(more, 300)}`}`
+  return declined.has(String(error)) ? new LoginError('upstream_declined', said) : rejected(said)
+}
 
 const rejected = (why: string, cause?: unknown) =>
   new LoginError('upstream_rejected', `the wallet's answer was refused: ${why}`, cause === undefined ? {} : { cause })
