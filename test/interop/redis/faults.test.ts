@@ -8,6 +8,7 @@ import { type Load, startLoad, type Tally } from '../../support/load.ts'
 import { type Pair, startPair } from '../../support/pair.ts'
 import { rounds } from '../../support/rounds.ts'
 import type { Place } from '../../support/serving.ts'
+import { onceOnly } from './servers.ts'
 import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
 
 /* Two gateways under a steady load of sign-ins, refreshes and device polls, while something breaks. Figures stand beside each test. */
@@ -16,6 +17,8 @@ import { startTopology, type Topology, type TopologyName, until } from './topolo
 const BACK = 10_000
 const LONGEST = 1500
 const long = rounds(0, 1) === 1
+/** Faults that `npm run soak` alone brings about. */
+const thorough = long ? {} : { skip: 'npm run soak -- redis-faults' }
 
 interface World {
   readonly topology: Topology
@@ -91,7 +94,7 @@ async function tell(t: TestContext, load: Load, met: Tally, said: unknown): Prom
   assert.equal(lost, 0)
 }
 
-describe('behind Sentinels', () => {
+describe('behind Sentinels', onceOnly, () => {
   let world: World
   before(async () => {
     world = await startWorld('sentinel')
@@ -115,7 +118,7 @@ describe('behind Sentinels', () => {
     })
   })
 
-  test('the primary stands still for 15 seconds, and goes on as if nothing had been', async (t) => {
+  test('the primary stands still for 15 seconds, and goes on as if nothing had been', thorough, async (t) => {
     await under(world, t, { back: BACK }, async () => {
       const primary = await world.topology.primary()
       primary.pause()
@@ -125,7 +128,7 @@ describe('behind Sentinels', () => {
     })
   })
 
-  test('the memory of the primary is full', async (t) => {
+  test('the memory of the primary is full', thorough, async (t) => {
     await under(world, t, { back: 8000 }, async () => {
       const primary = await world.topology.primary()
       await primary.call('CONFIG', 'SET', 'maxmemory', '1')
@@ -135,7 +138,7 @@ describe('behind Sentinels', () => {
   })
 
   const down = long ? 30_000 : 6000
-  test(`all servers are down for ${down / 1000} seconds`, async (t) => {
+  test(`all servers are down for ${down / 1000} seconds`, thorough, async (t) => {
     await under(world, t, { back: down + BACK }, async () => {
       const primary = await world.topology.primary()
       const nodes = [primary, ...world.topology.nodes.filter((node) => node !== primary)]
@@ -179,7 +182,7 @@ async function restarted({ gateways, places, out, again }: Pair, which: number):
   out(which, 'in')
 }
 
-describe('on one server', () => {
+describe('on one server', onceOnly, () => {
   let world: World
   before(async () => {
     world = await startWorld('standalone')
@@ -188,7 +191,7 @@ describe('on one server', () => {
 
   for (const where of ['command', 'answer'] as const) {
     const when = where === 'command' ? 'within a command' : 'between a command and its answer'
-    test(`connections are cut ${when}`, async (t) => {
+    test(`connections are cut ${when}`, where === 'command' ? thorough : {}, async (t) => {
       await under(world, t, { back: 3000 }, async () => {
         world.cutter?.cut(where)
         await delay(long ? 20_000 : 5000)

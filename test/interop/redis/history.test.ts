@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Able, chaos } from '../../support/history/crew.ts'
 import { rounds } from '../../support/rounds.ts'
+import { onceOnly } from './servers.ts'
 import { startTopology, type Topology, topologies } from './topologies.ts'
 
 /* Whatever two processes were told by a Redis store, over their own deaths and those of its primary, the promises of the port explain it. */
@@ -27,7 +28,7 @@ const told = ({ operations, unanswered, crashes }: Awaited<ReturnType<typeof tri
   `${operations} operations, ${unanswered} of them without an answer, ${crashes} kills of a process`
 
 for (const name of topologies) {
-  test(`on ${name}, over kills of processes`, async (t) => {
+  test(`on ${name}, over kills of processes`, onceOnly, async (t) => {
     const topology = await startTopology(name)
     try {
       // One read of many entries is several steps of the server.
@@ -42,7 +43,7 @@ for (const name of topologies) {
 
   // A server alone promises no more than its disk: see failover.test.ts.
   if (name === 'standalone') continue
-  test(`on ${name}, over kills of the primary`, async (t) => {
+  test(`on ${name}, over kills of the primary`, onceOnly, async (t) => {
     const topology = await startTopology(name)
     let failovers = 0
     const fault = async () => {

@@ -6,6 +6,7 @@ import { type Pair, startPair } from '../../support/pair.ts'
 import { rounds } from '../../support/rounds.ts'
 import type { Place } from '../../support/serving.ts'
 import { authorization, CALLBACK, toldAt } from '../../support/sign-in.ts'
+import { onceOnly } from './servers.ts'
 import { startTopology, type Topology, topologies } from './topologies.ts'
 
 /* The same thing used twenty times at once, at two gateways in turn: one of them gives, whichever it is. */
@@ -14,7 +15,7 @@ const ROUNDS = rounds(3, 50)
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
 
 for (const name of topologies) {
-  describe(`two gateways on ${name}`, () => {
+  describe(`two gateways on ${name}`, onceOnly, () => {
     let topology: Topology
     let idp: BusyIdp
     let at: Place

@@ -9,6 +9,9 @@ import { freePort } from '../../support/gateway.ts'
 /** Which program plays the server: redis-server of Debian, or the path of a valkey-server. */
 export const program = process.env['LOTSE_REDIS_SERVER'] ?? 'redis-server'
 
+/** What takes minutes is run on one of the two programs, unless it is asked for by name: `{ skip }` of a test. */
+export const onceOnly = process.env['SOAK'] !== 'full' && program !== 'redis-server' ? { skip: 'runs on Redis' } : {}
+
 /** One server on loopback, with a folder of its own. */
 export interface Server {
   readonly port: number
