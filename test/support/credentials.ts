@@ -25,10 +25,11 @@ export function worldOf(
     if (found === undefined) throw Object.assign(new TypeError('no such host'), { code: 'FETCH_UNREACHABLE' })
     return typeof found === 'string' ? new Response(found) : await found()
   }
+  const documents = openDocuments({ fetch: fetch as typeof globalThis.fetch, now })
   return {
     asked,
     now,
-    documents: openDocuments({ fetch: fetch as typeof globalThis.fetch, now }),
+    documents: () => documents,
     anchors: openAnchors(more.anchors ?? {}),
     allowed: () => true,
     lenient: new Set(more.lenient ?? []),

@@ -58,11 +58,17 @@ export function maySpeakFor(issuer: Issuer, organisation: string, entry: Named |
 
 /** Whose keys may be asked for, so that no stranger's address is: of dids and https issuers, those whom the configuration trusts for anything. */
 export function fetchable(config: Pick<WalletConfig, 'credentials'>, lists: Lists): (id: string) => boolean {
+  const open = config.credentials.some(asksAnybody)
+  const named = namedIn(config, lists)
+  return (id) => open || named(id)
+}
+
+/** Whether an issuer is written down, in the configuration or on one of its lists. */
+export function namedIn(config: Pick<WalletConfig, 'credentials'>, lists: Lists): (id: string) => boolean {
   const entries = config.credentials.flatMap(({ issuedBy }) => issuedBy.filter((entry) => typeof entry === 'object'))
   const named = new Set(entries.flatMap(({ id }) => id ?? []))
   const listed = entries.flatMap(({ list }) => list ?? [])
-  const open = config.credentials.some(asksAnybody)
-  return (id) => open || named.has(id) || listed.some((list) => lists(list)?.has(id) ?? false)
+  return (id) => named.has(id) || listed.some((list) => lists(list)?.has(id) ?? false)
 }
 
 /**

@@ -5,8 +5,11 @@ import type { Anchors } from './keys/x509.ts'
 /** What checking a presentation needs of the world, made once for a connector. */
 export interface VerifyPorts {
   readonly now: Clock
-  /** `openDocuments({ fetch, now })`: reach `public`, so that no wallet makes the gateway ask its own network. */
-  readonly documents: Documents
+  /**
+   * What an issuer publishes, by `openDocuments({ fetch, now })`: reach `public`, so that no wallet makes the gateway ask its own network.
+   * Issuers that the configuration names do not share with others: else strangers with slow hosts could keep them from being asked.
+   */
+  readonly documents: (issuer: string) => Documents
   /** `openAnchors(…)` */
   readonly anchors: Anchors
   /** Whether an issuer (a did or an https URL) may be asked for its keys: one that no configuration trusts is never fetched. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { ConnectorPorts } from '../connector.ts'
 import { type EvidenceShelf, openEvidence } from './evidence.ts'
-import { fetchable, type Lists } from './issuers.ts'
+import { fetchable, type Lists, namedIn } from './issuers.ts'
 import { openDocuments } from './keys/documents.ts'
 import { type Anchors, openAnchors } from './keys/x509.ts'
 import type { WalletConfig } from './options.ts'
@@ -31,8 +31,10 @@ export interface Trusted {
 /** @throws {Error} where an anchor of the configuration cannot be read */
 export function openTrusted(config: WalletConfig, world: ConnectorPorts): Trusted {
   const sources = openSources(config, world)
-  const documents = openDocuments({ fetch: world.fetch, now: world.now })
   const lists = listsOf(sources)
+  const [named, strangers] = [openDocuments(world), openDocuments(world)]
+  const isNamed = namedIn(config, lists)
+  const documents = (issuer: string) => (isNamed(issuer) ? named : strangers)
   const anchors = anchorsOf(config, sources)
   anchors()
   const allowed = fetchable(config, lists)

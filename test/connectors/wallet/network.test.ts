@@ -69,9 +69,10 @@ async function resolving(addresses: readonly string[], run: () => Promise<void>)
 
 function ports(options: Partial<FetcherOptions> = {}): VerifyPorts {
   const fetch = createFetcher({ reach: 'public', ca: cert, timeoutMs: 500, maxBytes: 1024 * 1024, ...options })
+  const documents = openDocuments({ fetch, now: () => NOW })
   return {
     now: () => NOW,
-    documents: openDocuments({ fetch, now: () => NOW }),
+    documents: () => documents,
     anchors: openAnchors({}),
     allowed: () => true,
     lenient: new Set(),

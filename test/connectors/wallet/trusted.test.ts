@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import type { ConnectorPorts } from '../../../src/connectors/connector.ts'
+import { didDocument, didWebUrl } from '../../../src/connectors/wallet/keys/did.ts'
 import type { WalletConfig } from '../../../src/connectors/wallet/options.ts'
 import { openTrusted } from '../../../src/connectors/wallet/trusted.ts'
 import { authority } from '../../support/certificate.ts'
@@ -73,4 +74,22 @@ test('an anchor in a file that is no certificate stops the connector from being 
     () => openTrusted(configOf({ anchors: { corp: 'no certificate' } }), worldOf({}).ports),
     /no PEM certificate/,
   )
+})
+
+test('strangers whose hosts never answer do not keep an issuer of the configuration from being asked', async () => {
+  const { ports } = worldOf({ 'https://corp.example/.well-known/did.json': JSON.stringify({ id: CORP }) })
+  const slow = (url: string) => (url.includes('stranger') ? new Promise<Response>(() => {}) : ports.fetch(url))
+  const fetch = slow as typeof globalThis.fetch
+  const issuedBy = [{ id: CORP }, { anchor: 'corp' }]
+  const config = configOf({
+    anchors: { corp: corp.root },
+    credentials: walletConfig([{ ...person, issuedBy }]).credentials,
+  })
+  const { allowed, documents } = openTrusted(config, { ...ports, fetch }).ports()
+  const read = (did: string) => documents(did).read(didWebUrl(did), didDocument(did))
+  const stranger = (index: number) => `did:web:stranger${index}.example`
+  assert.equal(allowed(stranger(0)), true)
+  for (let index = 0; index < 16; index += 1) void read(stranger(index))
+  await assert.rejects(read(stranger(16)), { code: 'upstream_unavailable' })
+  assert.equal((await read(CORP)).id, CORP)
 })

@@ -99,10 +99,10 @@ export async function signedByDid(signed: Signed, did: string, by: ByDid, ports:
       signed,
       keysOf(document, did, by).filter(({ id }) => id === `${did}${fragment}`),
     )
-  const first = exact(await ports.documents.read(url, kind))
+  const first = exact(await ports.documents(did).read(url, kind))
   if (first) return first
   // It may have changed since.
-  const newest = await ports.documents.again(url, kind)
+  const newest = await ports.documents(did).again(url, kind)
   const found = exact(newest) ?? signerAmong(signed, keysAtLarge(newest, `${did}${fragment}`, by))
   if (!found) throw refusal(`${by.what} is not signed by the key that ${printable(did)} names`)
   return found
@@ -139,11 +139,11 @@ const pemChain: Kind<readonly string[]> = {
  * one that cannot be read or does not chain leaves the DID what it was; whether that is enough is for the configuration to say.
  */
 export async function certificateOf(
-  { jwk, x5c, x5u }: NamedKey,
+  { id, jwk, x5c, x5u }: NamedKey,
   ports: VerifyPorts,
 ): Promise<Pick<Issuer, 'anchor' | 'certifiedUntil'>> {
   try {
-    const chain = x5c ?? (x5u === undefined ? undefined : await ports.documents.read(x5u, pemChain))
+    const chain = x5c ?? (x5u === undefined ? undefined : await ports.documents(splitDid(id).did).read(x5u, pemChain))
     if (!chain) return {}
     const { anchor, until, jwk: certified } = await ports.anchors.verify(chain, ports.now())
     return thumbprint(certified) === thumbprint(jwk) ? { anchor, certifiedUntil: until } : {}
@@ -156,7 +156,7 @@ export async function certificateOf(
 async function byMetadata(jws: Jws, iss: string, { what }: Claimed, ports: VerifyPorts): Promise<Issuer> {
   const kid = textOf(jws.header['kid'])
   const look = async (how: 'read' | 'again') => {
-    const all = await metadataKeys(iss, how, ports.documents)
+    const all = await metadataKeys(iss, how, ports.documents(iss))
     // A key is the one that is named, or the only one.
     const fitting = kid === undefined ? (all.length === 1 ? all : []) : all.filter((key) => key.kid === kid)
     return fitting.find(({ jwk }) => isSigned(jws, jwk))
@@ -177,8 +177,8 @@ export async function isKeyStanding({ id, by, key }: Issuer, ports: VerifyPorts)
   const look = async (how: 'read' | 'again') => {
     const keys =
       by === 'did'
-        ? (await ports.documents[how](didWebUrl(id), didDocument(id))).keys.assertionMethod
-        : await metadataKeys(id, how, ports.documents)
+        ? (await ports.documents(id)[how](didWebUrl(id), didDocument(id))).keys.assertionMethod
+        : await metadataKeys(id, how, ports.documents(id))
     return keys.some(({ jwk }) => thumbprint(jwk) === key)
   }
   return (await look('read')) || (await look('again'))

@@ -51,9 +51,10 @@ const subjectOf = (vc: JsonObject): JsonObject => {
  */
 export async function readBitstringList(
   { uri, purpose, size }: Extract<StatusReference, { kind: 'bitstring' }>,
+  of: Issuer,
   checking: OneChecking,
 ): Promise<{ readonly list: List; readonly issuer: Issuer }> {
-  const { text, model, bytes } = await checking.ports.documents.read(uri, bitstringList)
+  const { text, model, bytes } = await checking.ports.documents(of.id).read(uri, bitstringList)
   const { evidence } = await (model === '2.0' ? loireVc : jwtVc)(text, checking)
   if (!evidence.types.includes('BitstringStatusListCredential'))
     throw refusal('the status list is a credential of another type')

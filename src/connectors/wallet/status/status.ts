@@ -46,7 +46,7 @@ function believed(reference: StatusReference, issuer: Issuer, ports: VerifyPorts
   return believable(async () => {
     const { list, issuer: signer } = await (reference.kind === 'token'
       ? readTokenList(reference.uri, issuer, checking)
-      : readBitstringList(reference, checking))
+      : readBitstringList(reference, issuer, checking))
     if (!isOf(signer, issuer)) throw refusal(`the status list is of another issuer: ${printable(signer.id)}`)
     return list
   }, 'the status of a credential')

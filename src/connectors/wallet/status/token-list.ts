@@ -46,7 +46,7 @@ export async function readTokenList(
   of: Issuer,
   { ports, deviations }: OneChecking,
 ): Promise<{ readonly list: List; readonly issuer: Issuer }> {
-  const { jws, list } = await ports.documents.read(uri, tokenList)
+  const { jws, list } = await ports.documents(of.id).read(uri, tokenList)
   checkTime(jws.payload, ports.now(), WHAT)
   // Lists need not name who signs them; by its certificate or key it has to be the credential's issuer all the same.
   const iss = textOf(jws.payload['iss']) ?? (jws.header['x5c'] === undefined ? of.id : undefined)
