@@ -4,7 +4,7 @@ import type { Page } from '../support/browser.ts'
 import { fakeClock } from '../support/gateway.ts'
 import { readCode } from '../support/qr.ts'
 import { person, toldAt } from '../support/sign-in.ts'
-import { encrypt, fetchRequest, open, present, readClaims, readLink, send } from '../support/wallet.ts'
+import { encrypt, fetchRequest, open, present, type Read, readClaims, readLink, send } from '../support/wallet.ts'
 import { answerFor, startWalletWorld, type WalletWorld, waiting } from './wallet-world.ts'
 
 let world: WalletWorld
@@ -69,19 +69,36 @@ test('a connector that allows no other device makes no request for one', async (
   assert.equal((await gateway.store.list({ name: 'WalletTurn', durable: false }, 1000)).length, before + 1)
 })
 
-test('the request for the browser’s own API names the origin that may ask, and what it brings is posted like an answer', async () => {
+/** The browser's own API is asked at a page that waits, and answers with a presentation for somebody. */
+async function byBrowser(audience: (read: Read) => string) {
   const at = await waiting(world.gateway, 'qr')
   const id = /id="browser" value="([\w-]+)"/.exec(at.page.text)?.[1] ?? assert.fail(at.page.text)
-  const { issuer } = world.gateway
-  const answer = await fetch(`${issuer}/wallet/request/${id}`, { method: 'POST' })
+  const answer = await fetch(`${world.gateway.issuer}/wallet/request/${id}`, { method: 'POST' })
   const read = readClaims(JSON.parse(Buffer.from((await answer.text()).split('.')[1] ?? '', 'base64url').toString()))
+  const payload = { vp_token: { employee: [present(world.held, world.ada, read, { audience: audience(read) })] } }
+  const response = await encrypt(payload, read.encryption?.jwk ?? {})
+  return { read, told: toldAt(await at.who.submit(at.page, at.page.form('answer'), { response })) }
+}
+
+test('the request for the browser’s own API names the origin that may ask, and what it brings is posted like an answer', async () => {
+  const { issuer } = world.gateway
+  const { read, told } = await byBrowser(() => `origin:${issuer}`)
   assert.equal(read.mode, 'dc_api.jwt')
   assert.deepEqual(read.claims['expected_origins'], [issuer])
   assert.deepEqual([read.claims['response_uri'], read.claims['state']], [undefined, undefined])
-  const payload = { vp_token: { employee: [present(world.held, world.ada, read)] } }
-  const response = await encrypt(payload, read.encryption?.jwk ?? {})
-  const form = at.page.form('answer')
-  assert.equal(toldAt(await at.who.submit(at.page, form, { response })).has('code'), true)
+  assert.equal(told.has('code'), true)
+})
+
+test('by the browser’s own API a presentation is for our origin, in either spelling, and neither for a client id nor for another origin', async () => {
+  const { issuer } = world.gateway
+  assert.equal((await byBrowser(() => `origin:${issuer}/`)).told.has('code'), true)
+  for (const audience of [
+    (read: Read) => read.clientId,
+    () => 'origin:https://evil.example',
+    () => `origin:${issuer}//`,
+    () => issuer,
+  ])
+    assert.equal((await byBrowser(audience)).told.get('error'), 'access_denied')
 })
 
 test('what the browser’s own API brought is refused from another browser', async () => {

@@ -317,6 +317,13 @@ test('a presentation to another verifier is refused', () =>
     return send(read, { employee: [present(world.held, world.ada, read, { audience: 'x509_hash:another' })] })
   }))
 
+test('a presentation for our origin is refused where no browser asked', () =>
+  refused(/not for this gateway/, async ({ link }) => {
+    const read = await open(link)
+    const audience = `origin:${world.gateway.issuer}`
+    return send(read, { employee: [present(world.held, world.ada, read, { audience })] })
+  }))
+
 test('a presentation with the client id without its prefix is refused', () =>
   refused(/is meant for .* and not for this gateway/, async ({ link }) => {
     const read = await open(link)

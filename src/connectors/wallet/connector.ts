@@ -8,10 +8,10 @@ import { inspect } from './inspect.ts'
 import type { WalletConfig } from './options.ts'
 import type { VerifyPorts } from './ports.ts'
 import { print } from './print.ts'
-import { firstRevoked, judgeNow, proofOf, type Wallet } from './proof.ts'
+import { firstRevoked, isRejected, judgeNow, proofOf, type Wallet } from './proof.ts'
 import { recheck } from './recheck.ts'
 import { refusal } from './refusal.ts'
-import { type Asking, clientIdOf, exchangesIn, linkTo, memoOf, newExchanges, requestObject } from './request.ts'
+import { type Asking, audiencesOf, exchangesIn, linkTo, memoOf, newExchanges, requestObject } from './request.ts'
 import { vpTokenIn } from './response.ts'
 import { probe, review } from './review.ts'
 import type { WalletView } from './side.ts'
@@ -84,10 +84,10 @@ async function complete(wallet: Wallet, { memo, form }: Answer): Promise<Proved>
   const at = ports.now()
   if (at >= until) throw refusal('it came after its request had ended')
   const vpToken = await vpTokenIn(form, exchange, { state, response: config.response })
-  const binding = { nonce: exchange.nonce, audience: clientIdOf(asking, exchange) }
+  const bindings = audiencesOf(asking, exchange).map((audience) => ({ nonce: exchange.nonce, audience }))
   const answered = answers(config, vpToken)
   await trusted.ready()
-  const found = matched(config, await checked(answered, binding, trusted.ports()))
+  const found = matched(config, await checked(answered, bindings, trusted.ports()))
   const judged = await judgeNow(wallet, found, at)
   const revoked = await firstRevoked(wallet, judged)
   if (revoked !== undefined) throw new LoginError('credential_revoked', revoked)
@@ -105,9 +105,27 @@ function strongEnough({ acr }: Proof['subject'], wanted: readonly string[]) {
 }
 
 /** Each presentation by itself; the first that fails ends it. */
-async function checked(answered: readonly Answered[], binding: Binding, ports: VerifyPorts) {
+async function checked(answered: readonly Answered[], bindings: readonly Binding[], ports: VerifyPorts) {
   const all: { readonly asked: Answered['asked']; readonly credentials: readonly Credential[] }[] = []
   for (const { asked, presentation } of answered)
-    all.push({ asked, credentials: await presented(asked.format, presentation, binding, ports) })
+    all.push({
+      asked,
+      credentials: await boundTo(bindings, (binding) => presented(asked.format, presentation, binding, ports)),
+    })
   return all
+}
+
+/** By the first binding that it fits. @throws what it threw for the first */
+async function boundTo<T>(
+  [binding, ...others]: readonly Binding[],
+  check: (binding: Binding) => Promise<T>,
+): Promise<T> {
+  try {
+    return await check(binding!) // there is one
+  } catch (error) {
+    if (others.length === 0 || !isRejected(error)) throw error
+    return boundTo(others, check).catch(() => {
+      throw error
+    })
+  }
 }

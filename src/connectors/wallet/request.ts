@@ -81,10 +81,24 @@ export function exchangesIn({ config, ports }: Pick<Asking, 'config' | 'ports'>,
 
 const below = (base: URL, id: string) => new URL(`${base.pathname}/${id}`, base)
 
-/** The client id of a request: the audience of what answers it. */
+/** The client id of a request. */
 export function clientIdOf({ ports, signer }: Pick<Asking, 'ports' | 'signer'>, { id }: Pick<Exchange, 'id'>): string {
   const response = below(ports.wallet.response, id)
   return signer ? signer.clientId(response) : `redirect_uri:${response.href}`
+}
+
+/**
+ * For whom a presentation that answers a request has to be made. By the browser's own API that is the gateway's origin, "even for signed
+ * requests", written with a slash in the standard's example and without one as browsers write origins: either is it.
+ * @see OpenID4VP 1.0, 5.9.1 and A.4
+ */
+export function audiencesOf(
+  asking: Pick<Asking, 'ports' | 'signer'>,
+  exchange: Pick<Exchange, 'id' | 'way'>,
+): readonly [string, ...string[]] {
+  if (exchange.way !== 'browser') return [clientIdOf(asking, exchange)]
+  const origin = `origin:${asking.ports.wallet.response.origin}`
+  return [origin, `${origin}/`]
 }
 
 /** The parameters of a request. @see OpenID4VP 1.0, 5 and A.2 */
@@ -135,7 +149,7 @@ export function requestObject(
   if (!exchange || !asking.signer) throw new LoginError('login_expired', 'this sign-in has no such request')
   return asking.signer.sign({
     ...parametersOf(asking, exchanges, exchange),
-    // "The Verifier MUST ... the audience is https://self-issued.me/v2 where the wallet's own name is not known" (5.8).
+    // "the `aud` claim MUST be "https://self-issued.me/v2", when Static Discovery metadata is used" (OpenID4VP 1.0, 5.8).
     aud: 'https://self-issued.me/v2',
     iat: asking.ports.now(),
     ...(nonce === undefined ? {} : { wallet_nonce: nonce }),

@@ -107,7 +107,7 @@ function readKey(text: string): KeyObject {
   } catch {
     // The cause could quote the key.
   }
-  // "Verifiers and Wallets MUST at a minimum support ES256" (HAIP 1.0, 7): other keys would be understood by some only.
+  // "Wallets MUST, at a minimum, support ECDSA with P-256 and SHA-256" of signed requests (HAIP 1.0, 7): of other keys some would know nothing.
   if (key?.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
     throw new Error('privateKey: no PEM (PKCS#8) or JWK of a P-256 key')
   return key

@@ -134,7 +134,11 @@ test('where the browser has the Digital Credentials API, its button appears, and
         const [{ protocol, data } = assert.fail('no request')] = options.digital.requests
         asked.push(protocol)
         const read = readClaims(JSON.parse(Buffer.from(data.request.split('.')[1] ?? '', 'base64url').toString()))
-        const payload = { vp_token: { employee: [present(world.held, world.ada, read)] } }
+        const payload = {
+          vp_token: {
+            employee: [present(world.held, world.ada, read, { audience: `origin:${world.gateway.issuer}` })],
+          },
+        }
         return { data: { response: await encrypt(payload, read.encryption?.jwk ?? {}) } }
       },
     )
