@@ -1,5 +1,6 @@
 import { LoginError } from '../../core/errors.ts'
 import type { Credential, Json } from './credential.ts'
+import { typeName } from './gaia-x.ts'
 import type { Asked, WalletConfig } from './options.ts'
 
 /** What a wallet is asked for. @see OpenID4VP 1.0 section 6 */
@@ -162,9 +163,6 @@ function attached({ credentials }: Query, credential: Credential): Found {
   if (unmet) throw rejected(`${asked.id} lacks ${unmet}`)
   return { asked, credential }
 }
-
-/** Gaia-X writes a type with its prefix, with its vocabulary, or alone. */
-const typeName = (type: string) => type.replace(/^(gx:|https:\/\/w3id\.org\/gaia-x\/[^#]*#)/, '')
 
 /** Whether a credential is of a type that was asked for; of an SD-JWT letter by letter. */
 export function isOfType(

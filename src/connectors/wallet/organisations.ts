@@ -1,5 +1,6 @@
 import type { Evidence, Json } from './credential.ts'
 import { valuesAt } from './dcql.ts'
+import { isNumber } from './gaia-x.ts'
 import { isOwn } from './issuers.ts'
 import type { Asked } from './options.ts'
 
@@ -40,8 +41,9 @@ export function organisationOf(id: string, all: readonly Vouched[]): Organisatio
   return { id, facts, by }
 }
 
-/** Whether somebody else vouches for it. */
-export const isVouchedFor = ({ by }: Organisation) => by.some(({ own }) => !own)
+/** Whether somebody else vouches for it, by more than a number that anybody may ask for. */
+export const isVouchedFor = ({ by }: Organisation) =>
+  by.some(({ own, credential }) => !own && !credential.types.every(isNumber))
 
 /**
  * Whether a credential is about an organisation: its subject is, or it lists by its digest what the organisation itself has said, or it is listed

@@ -1,4 +1,5 @@
 import { proxyProblem } from '../proxy.ts'
+import { isNoPerson, isNumber } from './gaia-x.ts'
 import type { WalletConfig } from './options.ts'
 import { signerProblem } from './signer.ts'
 
@@ -69,6 +70,11 @@ function credentials({ credentials: all, anchors, lists }: Judged): readonly Pro
       // Each of these would be read by nobody.
       if (each.about === 'person' && each.from !== 'wallet')
         found.push(say('from', 'who a person is comes from her wallet alone'))
+      const wrong = each.about === 'person' ? each.types.find(isNoPerson) : undefined
+      if (wrong)
+        found.push(
+          say('types', `${wrong} speaks of an organisation; whoever has it would sign in as all of its people`),
+        )
       if (each.about === 'person' && each.facts) found.push(say('facts', 'are about organisations'))
       if (each.about === 'organisation' && each.memberOf !== 'issuer') found.push(say('memberOf', 'is about persons'))
       if (each.about === 'organisation' && each.subject !== 'holder') found.push(say('subject', 'is about persons'))
@@ -78,9 +84,9 @@ function credentials({ credentials: all, anchors, lists }: Judged): readonly Pro
   ]
 }
 
-/** Whether others than the organisation say it. */
-const vouching = ({ about, issuedBy }: Judged['credentials'][number]) =>
-  about === 'organisation' && issuedBy.some((issuer) => issuer !== 'itself')
+/** Whether others than the organisation say it, and it is more than a number that anybody may ask for. */
+const vouching = ({ about, issuedBy, types }: Judged['credentials'][number]) =>
+  about === 'organisation' && issuedBy.some((issuer) => issuer !== 'itself') && !types.every(isNumber)
 
 interface Place extends Pick<Judged, 'anchors' | 'lists'> {
   readonly all: Judged['credentials']
@@ -96,7 +102,11 @@ function issuers({ all, each, at, anchors, lists }: Place): readonly Problem[] {
       if (each.about === 'organisation') return [say('name who vouches for an organisation')]
       return all.some(vouching)
         ? []
-        : [say('no credential of another issuer is about organisations: none would be known')]
+        : [
+            say(
+              'no credential vouches for organisations: it is of another issuer, and more than a registration number, which anybody may ask for',
+            ),
+          ]
     }
     const { anchor, list } = issuer
     return [

@@ -199,7 +199,17 @@ test('options that contradict each other are refused with the option that is wro
   assert.match(problems([labelled]).join(), /^credentials: none speaks of a person/)
   assert.match(problems([employee]).join(), /^credentials.0.issuedBy.0: no anchor is called corp/)
   assert.match(problems([{ ...person, issuedBy: [{ list: 'x' }] }]).join(), /no list is called x/)
-  assert.match(problems([{ ...person, issuedBy: ['organisations'] }]).join(), /none would be known/)
+  assert.match(problems([{ ...person, issuedBy: ['organisations'] }]).join(), /no credential vouches for organisations/)
+  const members = { ...person, issuedBy: ['organisations'] }
+  assert.deepEqual(problems([members, labelled]), [])
+  for (const type of ['gx:VatID', 'legalRegistrationNumber'])
+    assert.match(
+      problems([members, { ...labelled, types: [type] }]).join(),
+      /credentials.0.issuedBy.0: .* registration number/,
+    )
+  assert.match(problems([members, { ...labelled, issuedBy: ['itself'] }]).join(), /no credential vouches/)
+  for (const type of ['gx:LegalParticipant', 'LabelCredential', 'https://w3id.org/gaia-x/development#LegalPerson'])
+    assert.match(problems([{ ...person, types: [type] }]).join(), /^credentials.0.types: .* speaks of an organisation/)
   assert.match(problems([{ ...person, issuedBy: ['itself'] }]).join(), /nobody vouches for herself/)
   assert.match(problems([person, { ...labelled, issuedBy: ['organisations'] }]).join(), /name who vouches/)
   assert.match(problems([person, person]).join(), /credentials.1.id: is there twice/)

@@ -199,6 +199,19 @@ test('an organisation for which nobody vouches makes nobody a member; by evidenc
   }
 })
 
+test('a registration number makes nobody an organisation that vouches: whoever asks a notary for it says whose it is', () => {
+  const number = { ...labelled, id: 'number', types: ['VatID'], need: 'optional' }
+  const config = walletConfig([{ ...person, issuedBy: ['organisations'] }, { ...labelled, need: 'optional' }, number])
+  const member = found(config, 'member', credential())
+  const vat = label({ types: ['gx:VatID'], claims: { 'gx:vatID': 'DE129273398' } })
+  assert.match(
+    refusal(() => judge(policy(config, { evidence: [vat] }), [member], NOW)),
+    /may not issue member/,
+  )
+  const both = judge(policy(config, { evidence: [vat, label()] }), [member], NOW)
+  assert.deepEqual(both.organisation?.facts, { vatId: ['DE129273398'], label: ['L1'] })
+})
+
 test("evidence about another organisation is not this one's, and attached it is refused", () => {
   const member = found(vouched, 'member', credential())
   const other = label({ subject: OTHER })
