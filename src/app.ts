@@ -6,7 +6,7 @@ import type { Decision, Grant } from './core/decision.ts'
 import { type Clock, type Log, SAML_RING } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
-import { type Fleet, type FleetPorts, lackedBy, openFleet } from './fleet.ts'
+import { type FleetPorts, lackedBy, openFleet, openMuster } from './fleet.ts'
 import { composeGateway, type Gateway, strict } from './http/gateway.ts'
 import { createMetrics, type KnownNames, type Metrics } from './http/metrics.ts'
 import { parseTrusted } from './http/origin.ts'
@@ -145,13 +145,16 @@ interface Current {
   connector(id: string): ConnectorEntry | undefined
   hears(client: string): boolean
   leases(): LeaseWorld
+  /** How many processes serve from the store. */
+  processes(): number
 }
 
 /** Seconds for which what was ended refuses late writes: longer than any request. */
 const REFUSE = 86_400
 
 /** How access begins and ends: what is under way here must not be forgotten when the configuration changes. */
-function openLifecycle(ports: AppPorts, meter: Metrics, { connector, hears, leases: world }: Current): Lifecycle {
+function openLifecycle(ports: AppPorts, meter: Metrics, current: Current): Lifecycle {
+  const { connector, hears, leases: world, processes } = current
   const proofs = openProofShelf(ports.store, ports.now)
   const lines = openLines(ports.store, ports.audit)
   const touched: Leases['mark'] = (sub, delay) => leases.mark(sub, delay)
@@ -163,7 +166,7 @@ function openLifecycle(ports: AppPorts, meter: Metrics, { connector, hears, leas
     }))
   const renewed: Leases['renewed'] = (before, after) => leases.renewed(before, after)
   const rechecks = openRechecks({ ...ports, proofs, connector, gone, renewed })
-  const leases = openLeases({ ...ports, proofs, rechecks, lines, meter, world })
+  const leases = openLeases({ ...ports, proofs, rechecks, lines, meter, world, processes })
   return { proofs, ends, rechecks, leases, delivery: openDelivery(ports) }
 }
 
@@ -193,21 +196,6 @@ const noNames: KnownNames = { connectors: new Set(), targets: new Set(), routes:
 
 function namesOf({ connectors, targets }: World): KnownNames {
   return { connectors: new Set(connectors.keys()), targets: new Set([...targets.keys(), 'none']), routes: routeNames }
-}
-
-/** Announces what this process has, and says where others use another configuration: some answers would differ from others. */
-function mustering(fleet: Fleet, log: Log, metrics: Metrics) {
-  let told = ''
-  return async ({ loaded: { digest }, rings }: { readonly loaded: Loaded; readonly rings: Rings }) => {
-    if (!(await fleet.announce({ configuration: digest, kids: rings.list().map(({ kid }) => kid) }))) return
-    const live = await fleet.live()
-    const others = [...live].filter(([, { configuration }]) => configuration !== digest).map(([id]) => id)
-    metrics.processes({ same: live.size - others.length, other: others.length })
-    if (others.join() === told) return
-    told = others.join()
-    if (told !== '') log('warn', 'other processes use another configuration', { digest, processes: others })
-    else log('info', 'all processes use the same configuration', { digest })
-  }
 }
 
 /**
@@ -240,7 +228,9 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   }
   // Asked at every count: made once for each composition.
   const metrics = createMetrics(() => current?.names ?? noNames)
+  const muster = openMuster(fleet, ports.log, metrics)
   const lifecycle = openLifecycle(ports, metrics, {
+    processes: muster.size,
     connector: (id) => current?.world.connectors.get(id),
     hears: (id) => current?.loaded.config.clients.some((one) => one.id === id && one.backchannelLogout) === true,
     leases: () => current?.leases ?? nothingLive,
@@ -248,8 +238,9 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
   let current: Awaited<ReturnType<typeof compose>> | undefined
   current = await compose(first)
   metrics.configLoaded(ports.now())
-  const muster = mustering(fleet, ports.log, metrics)
-  await muster(current)
+  const mustered = async ({ loaded: { digest }, rings }: NonNullable<typeof current>) =>
+    await muster.call({ configuration: digest, kids: rings.list().map(({ kid }) => kid) })
+  await mustered(current)
 
   return {
     metrics,
@@ -278,7 +269,7 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
         current = { ...before, gateway: composition({ ports, metrics, lifecycle, ...counted }, before) }
         ports.log('info', 'the keys changed: a new provider was swapped in')
       }
-      await muster(current ?? before)
+      await mustered(current ?? before)
     },
     async deliver() {
       await current?.gateway.deliver()

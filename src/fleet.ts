@@ -1,4 +1,4 @@
-import type { Clock } from './core/ports.ts'
+import type { Clock, Log } from './core/ports.ts'
 import { collection, kinds } from './store/collection.ts'
 import type { Store } from './store/store.ts'
 
@@ -70,4 +70,37 @@ const sameBut = (one: Member, other: Member) =>
 export function lackedBy(members: Iterable<Member>, kids: readonly string[]): ReadonlySet<string> {
   const all = [...members]
   return new Set(kids.filter((kid) => all.some((member) => !member.kids.includes(kid))))
+}
+
+/** Tells the others of this process, and this one of the others. */
+export interface Muster {
+  /** Announces what this process has, and says where others use another configuration: some answers would differ from others. */
+  call(what: Announced): Promise<void>
+  /** How many processes were heard of last, this one included. */
+  size(): number
+}
+
+/** What counts processes, by whether they use the configuration of this one. */
+export interface FleetMeter {
+  processes(counts: { readonly same: number; readonly other: number }): void
+}
+
+export function openMuster(fleet: Fleet, log: Log, meter: FleetMeter): Muster {
+  let told = ''
+  let size = 1
+  return {
+    size: () => size,
+    async call(what) {
+      if (!(await fleet.announce(what))) return
+      const { configuration: digest } = what
+      const live = await fleet.live()
+      size = Math.max(1, live.size)
+      const others = [...live].filter(([, { configuration }]) => configuration !== digest).map(([id]) => id)
+      meter.processes({ same: live.size - others.length, other: others.length })
+      if (others.join() === told) return
+      told = others.join()
+      if (told !== '') log('warn', 'other processes use another configuration', { digest, processes: others })
+      else log('info', 'all processes use the same configuration', { digest })
+    },
+  }
 }

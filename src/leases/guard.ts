@@ -30,18 +30,26 @@ interface Counted {
   known: number
 }
 
-/** @param limits asked anew at each use: a reload may change them */
-export function openGuard(now: Clock, limits: () => Pick<Live, 'every' | 'atOnce'>): Guard {
+/**
+ * @param limits asked anew at each use: a reload may change them
+ * @param processes how many have a guard of their own: between two passes each lets so many a part of the whole lose something
+ */
+export function openGuard(
+  now: Clock,
+  limits: () => Pick<Live, 'every' | 'atOnce'>,
+  processes: () => number = () => 1,
+): Guard {
   const all = new Map<string, Counted>()
   const of = ({ connector = '' }: Pick<Person, 'connector'>): Counted => {
     const known = all.get(connector) ?? { lately: new Map(), held: false, known: 0 }
     all.set(connector, known)
     return known
   }
-  const admit = ({ lately, known }: Counted, subs: readonly string[]): boolean => {
+  const admit = ({ lately, known }: Counted, subs: readonly string[], among: number): boolean => {
     const { every, atOnce } = limits()
     for (const [sub, at] of lately) if (at <= now() - every) lately.delete(sub)
-    const most = Math.max(atOnce.accounts, Math.floor((atOnce.percent * known) / 100))
+    const whole = Math.max(atOnce.accounts, Math.floor((atOnce.percent * known) / 100))
+    const most = Math.max(Math.min(whole, 1), Math.floor(whole / among))
     if (subs.length > 0 && new Set([...lately.keys(), ...subs]).size > most) return false
     for (const sub of subs) lately.set(sub, now())
     return true
@@ -55,12 +63,12 @@ export function openGuard(now: Clock, limits: () => Pick<Live, 'every' | 'atOnce
         const counted = of({ connector })
         counted.known = accounts.get(connector) ?? 0
         const subs = (bySource.get(connector) ?? []).map(({ sub }) => sub)
-        counted.held = !admit(counted, subs)
+        counted.held = !admit(counted, subs, 1)
         if (counted.held) for (const sub of subs) held.add(sub)
       }
       return held
     },
-    one: (person) => !of(person).held && admit(of(person), [person.sub]),
+    one: (person) => !of(person).held && admit(of(person), [person.sub], processes()),
     holding: (person) => of(person).held,
   }
 }

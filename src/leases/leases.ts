@@ -68,7 +68,7 @@ export function openLeases(ports: LeasePorts): Leases {
   const guards = new Map<string, Guard>()
   const guard = (target: string): Guard => {
     const limits = () => ports.world().targets.get(target)?.live ?? { every: 0, atOnce: { accounts: 0, percent: 0 } }
-    const known = guards.get(target) ?? openGuard(now, limits)
+    const known = guards.get(target) ?? openGuard(now, limits, ports.processes)
     guards.set(target, known)
     return known
   }

@@ -62,6 +62,8 @@ export interface LeasePorts {
   readonly meter: LeaseMeter
   /** Asked anew at each use: a reload swaps it. */
   readonly world: () => World
+  /** How many processes share the queue; one if absent. */
+  readonly processes?: () => number
   /** Once aborted nobody else is begun with: what is left waits in the queue, or for the next pass. */
   readonly stop?: AbortSignal
 }

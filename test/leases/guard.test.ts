@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import { openGuard } from '../../src/leases/guard.ts'
 import { openProofShelf, type StoredProof } from '../../src/lifecycle/proofs.ts'
 import type { Store } from '../../src/store/store.ts'
 import { hanging } from './fake-target.ts'
@@ -82,6 +83,22 @@ test('an operator who says so has it carried out, beside the process that serves
   await ground.pass(leases)
   assert.deepEqual(held(), [30])
   assert.deepEqual((await command.pass(target, { how: 'look', reference: 'command' })).plans, [])
+})
+
+test('several processes share what may be taken between two passes', () => {
+  const limits = () => ({ every: 900, atOnce: { accounts: 20, percent: 0 } })
+  const taken = (among: number) => {
+    const guards = Array.from({ length: among }, () =>
+      openGuard(
+        () => 0,
+        limits,
+        () => among,
+      ),
+    )
+    const asked = people(50).map((sub, n) => guards[n % among]?.one({ sub, connector: 'corp' }))
+    return asked.filter(Boolean).length
+  }
+  assert.deepEqual([taken(1), taken(2), taken(4)], [20, 20, 20])
 })
 
 test('twenty at once are taken from unasked', async () => {
