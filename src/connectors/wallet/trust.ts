@@ -77,9 +77,12 @@ function ordered({ config }: Policy, found: readonly Found[]): readonly Found[] 
 }
 
 /** @throws {LoginError} where its time is over, or it deviates in a way that the configuration does not take */
-function inOrder({ config }: Policy, { asked, credential }: Found, now: number) {
+function inOrder({ config, evidence }: Policy, { asked, credential }: Found, now: number) {
   const late = outOfTime(credential, now, SKEW)
   if (late) throw rejected(`${asked.id} ${late}`)
+  // Else a wallet could keep the better one.
+  if (evidence.some((other) => replaces(other, credential, now)))
+    throw rejected(`${asked.id} has been replaced by a newer one`)
   const strange = credential.leniencies.filter((each) => !config.lenient.includes(each))
   if (strange.length > 0)
     throw rejected(`${asked.id} deviates from its standard, which is not allowed: ${strange.join(', ')}`)

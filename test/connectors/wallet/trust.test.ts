@@ -303,6 +303,18 @@ test('evidence does not count once its issuer has made a newer one of the same i
   assert.deepEqual(level({ validFrom: NOW + 1000 }), ['L3'])
 })
 
+test('a label that a wallet kept is refused once the operator has a newer one of the same id', () => {
+  const config = walletConfig([person, labelled])
+  const old = label({ id: 'https://gxdch.example/labels/7', validFrom: NOW - 1000, claims: { 'gx:labelLevel': 'L3' } })
+  const answer = [found(config, 'member', credential()), found(config, 'label', old)]
+  assert.deepEqual(judge(policy(config, { evidence: [old] }), answer, NOW).organisation?.facts, { label: ['L3'] })
+  const newer = label({ id: 'https://gxdch.example/labels/7', validFrom: NOW - 10 })
+  assert.match(
+    refusal(() => judge(policy(config, { evidence: [newer] }), answer, NOW)),
+    /label has been replaced by a newer one/,
+  )
+})
+
 test("a person's credential that has expired since is refused, so that a recheck ends her access", () => {
   const answer = [found(alone, 'member', credential({ validUntil: NOW + 10 }))]
   assert.doesNotThrow(() => judge(policy(alone), answer, NOW + 60))
