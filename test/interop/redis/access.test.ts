@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Io } from '../../../src/cli/command.ts'
+import { main } from '../../../src/cli/index.ts'
 import type { Access } from '../../../src/store/redis/connection.ts'
 import { openRedis, probeRedis } from '../../../src/store/redis/store.ts'
 import { type Kind, StoreUnavailable } from '../../../src/store/store.ts'
@@ -126,4 +128,59 @@ test('neither the files nor the keys of a server name anybody', async () => {
   for (const word of ['uni.example', 'SECRET', 'AAAA-alias', 'corp-ada', 'id-of-ada', 'corp ada'])
     assert.ok(!all.includes(word), word)
   await store.close()
+})
+
+test('Sentinels that ask for a password of their own get it, and the primary gets its own', async (t) => {
+  const primary = await startServer(['requirepass data', 'appendonly yes', 'appendfsync everysec'])
+  t.after(() => primary.close())
+  const sentinel = await startServer([
+    `sentinel monitor lotse 127.0.0.1 ${primary.port} 1`,
+    'sentinel auth-pass lotse data',
+    'requirepass watch',
+  ])
+  t.after(() => sentinel.close())
+  const servers = [{ host: '127.0.0.1', port: sentinel.port }]
+  const behind = { ...options({ password: 'data' }), topology: 'sentinel', servers, primary: 'lotse' } as const
+  const store = await openRedis({ ...behind, sentinelAccess: { password: 'watch' } })
+  assert.equal(await store.add(kind, 'a', 'one', 60), true)
+  await store.close()
+  await assert.rejects(openRedis({ ...behind, sentinelAccess: {} }), refused(/NOAUTH/))
+})
+
+test('lotse check --live store says what weakens the promise, and refuses what forgets', async (t) => {
+  const weak = await startServer(['save ""', 'maxmemory-policy volatile-lru'])
+  t.after(() => weak.close())
+  const file = join(folder, 'gateway.yaml')
+  await writeFile(
+    file,
+    `issuer: https://login.example\nlisten: { port: 8080 }\nstore: { kind: redis, servers: ['127.0.0.1:${weak.port}'] }\n`,
+  )
+  const said = async () => {
+    const out: string[] = []
+    const io: Io = {
+      out: (text) => out.push(text),
+      send: async () => {},
+      err: () => {},
+      input: async () => '',
+      env: {},
+      cwd: folder,
+      columns: undefined,
+      now: () => Math.floor(Date.now() / 1000),
+      stop: new AbortController().signal,
+      onHangup: () => {},
+    }
+    const code = await main(['check', '--live', 'store', '--config', file], io)
+    return { code, text: out.join('\n') }
+  }
+  const notes = await said()
+  assert.equal(notes.code, 0, notes.text)
+  assert.match(notes.text, /^ok {4}store {2}version: Redis 7|^ok {4}store {2}version: Valkey/m)
+  assert.match(notes.text, /^note {2}store {2}eviction: volatile-lru/m)
+  assert.match(notes.text, /^note {2}store {2}persistence: nothing is written to disk/m)
+  await weak.call('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+  const bad = await said()
+  assert.equal(bad.code, 1)
+  assert.match(bad.text, /^bad {3}store {2}eviction: allkeys-lru/m)
+  await weak.kill('SIGKILL')
+  assert.match((await said()).text, /^bad {3}store {2}reached: /m)
 })

@@ -82,8 +82,9 @@ export async function callAt(port: number, words: readonly string[]): Promise<un
 
 async function answering(port: number): Promise<void> {
   for (let n = 0; n < 200; n++) {
-    const said = await callAt(port, ['PING']).catch(() => undefined)
-    if (said === 'PONG') return
+    const said = await callAt(port, ['PING']).catch((error: Error) => error.message)
+    // One that asks for a password is there, too.
+    if (/^PONG|^NOAUTH/.test(String(said))) return
     await delay(50)
   }
   throw new Error(`nothing answers at ${port}`)
