@@ -64,6 +64,7 @@ export async function loireVc(text: string, { ports, deviations }: OneChecking):
   // A claim `vc` would be a second credential beside the one that is read.
   if ('vc' in payload || 'vp' in payload) throw refusal('a credential is not of data model 2.0')
   const said = readVc(payload, 'a credential')
+  if (said.issuer === undefined) throw refusal('a credential has no issuer')
   if (header['iss'] === undefined && payload['iss'] === undefined) deviations.take('iss-missing')
   const iss = oneOf([said.issuer, idOf(header['iss']), idOf(payload['iss'])], 'a credential')
   const now = ports.now()

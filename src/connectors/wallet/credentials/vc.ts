@@ -30,18 +30,42 @@ export interface ReadVc {
 export function readVc(vc: JsonObject, what: string): Said {
   const types = typesOf(vc)
   if (!types.includes('VerifiableCredential')) throw refusal(`${what} is no VerifiableCredential`)
+  checkContexts([vc, subjectIn(vc)], what)
   const subject = subjectOf(vc, what)
-  const id = textOf(vc['id'])
+  const id = named(vc['id'], what)
   return {
     // Gaia-X says what a credential is by the type of its subject, and calls each a VerifiableCredential alone.
     types: [...types.filter((type) => type !== 'VerifiableCredential'), ...typesOf(subjectIn(vc))],
     ...(id !== undefined && { id }),
-    issuer: idOf(vc['issuer']),
+    issuer: isObject(vc['issuer']) ? named(vc['issuer']['id'] ?? null, what) : named(vc['issuer'], what),
     ...(subject !== undefined && { subject }),
     claims: Object.fromEntries(Object.entries(subjectIn(vc)).filter(([name]) => !typing.has(name))),
     window: windowOf(vc, what),
     status: vc['credentialStatus'],
   }
+}
+
+/** A name: one text. Undefined where there is none. @throws {LoginError} where it is something else, or several */
+function named(value: Json | undefined, what: string): string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw refusal(`${what} has a name that is not one text`)
+  return value
+}
+
+/** What a context in the credential itself may not give another meaning: it is read here by its name. */
+const fixed =
+  /^(?:@vocab|@base|id|type|gx|issuer|holder|valid(?:From|Until)|issuanceDate|expirationDate|credential(?:Subject|Status)|status\w+|encodedList|Verifiable\w+|EnvelopedVerifiable\w+|Bitstring\w+)$|:/
+
+/**
+ * JWTs are read as JSON, each name for what it says. A context that is written into the credential may add names, and neither redefine those that
+ * are read here nor one of its own.
+ */
+function checkContexts(nodes: readonly JsonObject[], what: string): void {
+  const names = nodes
+    .flatMap((node) => listOf(node['@context']))
+    .flatMap((context) => (isObject(context) ? Object.keys(context) : []))
+    .filter((name) => name !== '@protected' && name !== '@version')
+  if (new Set(names).size < names.length || names.some((name) => fixed.test(name)))
+    throw refusal(`${what} redefines a name in a context of its own`)
 }
 
 /** What is claimed: the subject itself, without what says of which kind it is. */
@@ -66,7 +90,7 @@ function subjectOf(vc: JsonObject, what: string): string | undefined {
   const [subject] = subjects
   if (subjects.length !== 1 || !isObject(subject))
     throw refusal(`${what} has ${subjects.length} subjects instead of one`)
-  return idOf(subject)
+  return named(subject['id'] ?? subject['@id'], what)
 }
 
 function windowOf(vc: JsonObject, what: string): Window {
