@@ -1,7 +1,7 @@
 import type { Log } from '../../core/ports.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Connection } from './connection.ts'
-import { scripts } from './scripts.ts'
+import { SCHEMA, scripts } from './scripts.ts'
 
 /**
  * How a gateway knows that a primary has lost writes that were acknowledged to it, although every server says of itself that all is
@@ -36,9 +36,6 @@ export interface MemoryOptions {
   /** To go on with an import that did not come to its end. */
   readonly importing?: true
 }
-
-/** The version of what scripts.ts writes; a change of it needs a step from each version before. */
-export const SCHEMA = 1
 
 export function openMemory({ prefix, root, log, importing }: MemoryOptions): Memory {
   let known = { run: 0, acknowledged: 0, epoch: 1 }

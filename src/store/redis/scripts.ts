@@ -176,13 +176,27 @@ return { n }`,
  * the run, the last write that was acknowledged to it there, epoch), root, schema. Answers with number of the run, writes so far,
  * epoch, and whether acknowledged writes are missing: epoch.ts says how that is known.
  */
-const look = `
+/**
+ * Each step leads from the version of its index plus one to the next, in Lua, with the prefix of all keys in `P`; one that was released is
+ * never changed. It runs as one step of the server, so it has to be short: what would take long is done when an entry is read or written.
+ */
+const steps: readonly string[] = []
+
+/** The version of what is written here. */
+export const SCHEMA = steps.length + 1
+
+/** @param to the steps up to the version that is looked for */
+export const lookText = (to: readonly string[]): string => `
 local S, R = KEYS[1], KEYS[2]
 local run, k, acked, epoch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local s = redis.call('HMGET', S, 'schema', 'root', 'n', 'e', 'k')
 if s[1] and tonumber(s[1]) > tonumber(ARGV[6]) then return redis.error_reply('SCHEMA ' .. s[1]) end
 if s[2] and s[2] ~= ARGV[5] then return redis.error_reply('ROOT another root secret') end
 if ARGV[7] ~= '1' and redis.call('HEXISTS', S, 'importing') == 1 then return redis.error_reply('IMPORT unfinished') end
+-- After a step nobody of an older version goes on without having looked, and been refused.
+local P, v = string.sub(S, 1, -6), tonumber(s[1] or ARGV[6])
+local migrated = v < tonumber(ARGV[6])
+${to.map((step, index) => `if v == ${index + 1} then ${step} v = ${index + 2} end`).join(' ')}
 local n, e, now = tonumber(s[3] or 0), tonumber(s[4] or 1), tonumber(s[5] or 0)
 local missing, mended, own = false, false, k == 0
 for _, text in ipairs(redis.call('LRANGE', R, 0, -1)) do
@@ -195,7 +209,7 @@ if k > 0 and (not own or k > now or (k == now and n < acked)) then missing = tru
 -- Whoever ended the epoch since has ended it for all that was written before.
 if mended then missing = false end
 local last = redis.call('LINDEX', R, -1)
-if missing or not last or not s[5] or string.match(last, '^%d+ (%S+)') ~= run then
+if migrated or missing or not last or not s[5] or string.match(last, '^%d+ (%S+)') ~= run then
   now = math.max(now, k) + 1
   if missing then e = math.max(e, epoch) + 1 end
   redis.call('HSET', S, 'schema', ARGV[6], 'root', ARGV[5], 'n', n, 'e', e, 'k', now)
@@ -219,5 +233,5 @@ export const scripts: Readonly<Record<ScriptName, Script>> = {
     keyof typeof bodies,
     Script
   >),
-  look: script(look),
+  look: script(lookText(steps)),
 }

@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test'
 import { openEmbedded, openEmbeddedToMove } from '../../../src/store/embedded.ts'
 import { kinds } from '../../../src/store/kinds.ts'
 import type { Mover, Piece } from '../../../src/store/move.ts'
+import { lookText } from '../../../src/store/redis/scripts.ts'
 import { openRedis, openRedisToMove } from '../../../src/store/redis/store.ts'
-import type { Store } from '../../../src/store/store.ts'
+import { type Store, StoreUnavailable } from '../../../src/store/store.ts'
 import { startTopology, type Topology } from './topologies.ts'
 
 /* Everything of a store moves to one of another kind and back, or nothing does. */
@@ -143,4 +144,37 @@ test('nothing is moved while a process serves, into a store that was used, or of
   assert.equal((await redis.get(kinds.Session, 'bob'))?.value, 'x', 'a refused import leaves no mark')
   await mover.close()
   await redis.close()
+})
+
+test('a newer version brings the store forward in one step, and an older one is refused from then on, also where it runs', async () => {
+  const prefix = `move-${prefixes++}`
+  const old = await openRedis({ ...options(prefix), mode: 'command' })
+  await old.put(kinds.Session, 'alice', 'x', 100)
+  const [server] = topology.nodes
+  const run = /run_id:(\S+)/.exec(String(await server?.call('INFO', 'server')))?.[1] ?? ''
+  const root = String(await server?.call('HGET', `{${prefix}}:state`, 'root'))
+  const newer = ["redis.call('SET', P .. 'x:step', S)"]
+  const look = async () =>
+    await server?.call(
+      'EVAL',
+      lookText(newer),
+      '2',
+      `{${prefix}}:state`,
+      `{${prefix}}:runs`,
+      run,
+      '0',
+      '0',
+      '1',
+      root,
+      '2',
+      '0',
+    )
+  const [first] = (await look()) as number[]
+  assert.equal(await server?.call('GET', `{${prefix}}:x:step`), `{${prefix}}:state`)
+  assert.equal(await server?.call('HGET', `{${prefix}}:state`, 'schema'), '2')
+  await server?.call('DEL', `{${prefix}}:x:step`)
+  assert.deepEqual([((await look()) as number[])[0], await server?.call('GET', `{${prefix}}:x:step`)], [first, null])
+  await assert.rejects(old.put(kinds.Session, 'bob', 'x', 100), StoreUnavailable)
+  await assert.rejects(openRedis(options(prefix)), { detail: /a newer version wrote this store/ })
+  await old.close()
 })
