@@ -46,7 +46,7 @@ test('an upstream that hangs is unavailable within its time', async () => {
   await assert.rejects(connect({ issuer: rogue.issuer }).connector.begin('a-state', {}), {
     code: 'upstream_unavailable',
   })
-  assert.ok(performance.now() - began < 2000)
+  assert.ok(performance.now() - began < 10_000)
 })
 
 test('a failed discovery is asked again in growing intervals, and the connector recovers by itself', async () => {

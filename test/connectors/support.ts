@@ -60,8 +60,8 @@ export function connect(
   const logged: string[] = []
   const connector = openOidc(config, {
     now,
-    fetch: createFetcher({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
-    download: createDownloader({ reach: 'configured', timeoutMs: 400, maxBytes: 1_048_576 }),
+    fetch: createFetcher({ reach: 'configured', timeoutMs: 2000, maxBytes: 1_048_576 }),
+    download: createDownloader({ reach: 'configured', timeoutMs: 2000, maxBytes: 1_048_576 }),
     kept: forgetful,
     ...urlsFor(new URL('https://gateway.test'), config.id),
     ...sealing,

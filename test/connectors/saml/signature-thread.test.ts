@@ -25,7 +25,7 @@ test('a thread of its own finds what this one finds, for many at once', async ()
 })
 
 test('a message that its thread cannot read ends nobody else’s sign-in', async () => {
-  const check = openSignatureThread().queue()
+  const check = openSignatureThread().queue(PATIENT)
   await refused(check({ xml: '<a', element: 'document', keys: [] }), /cannot be read/)
   assert.ok(await verifyResponse(await signedResponse(exchange), expected(), check))
 })

@@ -68,7 +68,7 @@ async function resolving(addresses: readonly string[], run: () => Promise<void>)
 }
 
 function ports(options: Partial<FetcherOptions> = {}): VerifyPorts {
-  const fetch = createFetcher({ reach: 'public', ca: cert, timeoutMs: 500, maxBytes: 1024 * 1024, ...options })
+  const fetch = createFetcher({ reach: 'public', ca: cert, timeoutMs: 5000, maxBytes: 1024 * 1024, ...options })
   const documents = openDocuments({ fetch, now: () => NOW })
   return {
     now: () => NOW,
@@ -123,7 +123,9 @@ test('a did document of 100 MB is left at its first megabyte', () =>
   resolving(['127.0.0.1'], () => unavailable('large', /FETCH_TOO_LARGE/, ports(listed))).then(() => undefined))
 
 test('an answer that never ends is left after its time', () =>
-  resolving(['127.0.0.1'], () => unavailable('never', /FETCH_TIMEOUT/, ports(listed))).then(() => undefined))
+  resolving(['127.0.0.1'], () => unavailable('never', /FETCH_TIMEOUT/, ports({ ...listed, timeoutMs: 500 }))).then(
+    () => undefined,
+  ))
 
 test('a failure is remembered for a moment: a flood of presentations makes one request', () =>
   resolving(['127.0.0.1'], async () => {
