@@ -33,6 +33,7 @@ export interface Wallets {
   respond(ctx: KoaContext, id: string): Promise<void>
 }
 
+/** @param arrival of the sign-ins that wait here */
 export function openWallets(parts: Parts, arrival: Arrival): Wallets {
   const turns = collection<WalletTurn>(parts.store, kinds.WalletTurn)
   const answers = collection<string>(parts.store, kinds.WalletAnswer, KEPT)

@@ -5,6 +5,7 @@ import { browser } from '../support/browser.ts'
 import { claimsIn } from '../support/gateway.ts'
 import { person, redeem, toldAt } from '../support/sign-in.ts'
 import {
+  checked,
   decline,
   encrypt,
   fetchRequest,
@@ -111,7 +112,12 @@ test('a request says the nonce of the wallet that fetched it, and so is no use t
   const { link } = await waiting(world.gateway)
   const uri = readLink(link).get('request_uri') ?? ''
   const answer = await fetch(uri, { method: 'POST', body: new URLSearchParams({ wallet_nonce: 'of-another-wallet' }) })
-  assert.equal(claimsIn(await answer.text())['wallet_nonce'], 'of-another-wallet')
+  const text = await answer.text()
+  assert.equal(claimsIn(text)['wallet_nonce'], 'of-another-wallet')
+  const clientId = readLink(link).get('client_id') ?? ''
+  checked(text, { clientId, nonce: 'of-another-wallet' })
+  assert.throws(() => checked(text, { clientId, nonce: 'of-this-wallet' }), /of-another-wallet/)
+  assert.throws(() => checked(text, { clientId: 'x509_hash:another', nonce: 'of-another-wallet' }))
 })
 
 test('a nonce of a wallet that is longer than anybody needs is refused, and the request can still be fetched', async () => {

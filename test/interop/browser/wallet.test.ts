@@ -80,6 +80,10 @@ for (const [language, locale, open, over, gone] of languages) {
       await begin(page, 'qr')
       await examine(page, `wallet, all ways ${language}`)
       await page.emulateMedia({ colorScheme: 'dark' })
+      // Whoever gets to know the address of the page sees nothing in another profile, and learns of no answer.
+      await chrome.as({ locale }, async ({ page: other }) => {
+        assert.equal((await other.goto(page.url()))?.status(), 400)
+      })
       const { read, vpToken } = await answerFor(world, await codeOn(page))
       const answer = told(page)
       assert.deepEqual((await send(read, vpToken)).body, {})
