@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { setFlagsFromString } from 'node:v8'
 import type { Io } from './cli/command.ts'
 
 /** `lotse explain | head` closes the pipe early: no error of ours. */
@@ -33,6 +34,8 @@ function stopSignal(): AbortSignal {
 
 /** Hands argv, environment, streams and signals of this process to a command line: nothing else in the project reads `process`. */
 export async function runProcess(main: (words: readonly string[], io: Io) => Promise<number>): Promise<void> {
+  // The image's flag has done its work on this thread's heap, and would hold for later threads over their own limits: 0 is "not given".
+  setFlagsFromString('--max-semi-space-size=0')
   // Each write hears of its own failure. A log that nobody reads any more is no reason to end.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
