@@ -98,7 +98,7 @@ export async function presentedSdJwt(
   const window = checkTime(payload, now, 'the credential')
   note({ check: 'time', ok: true, found: spanOf(window) })
   const claims = disclosed(payload, sdJwt.disclosures)
-  note({ check: 'disclosures', ok: true, found: `${sdJwt.disclosures.length}, each signed by its issuer` })
+  note({ check: 'disclosures', ok: true, found: `${sdJwt.disclosures.length}, each by a digest in the credential` })
   if (signedOnly.some((name) => name in claims && !(name in payload)))
     throw refusal('what the issuer has to sign openly was disclosed selectively')
   const type = textOf(payload['vct'])

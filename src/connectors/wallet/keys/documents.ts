@@ -33,6 +33,12 @@ const AT_ONCE = 16
 const ENTRIES = 512
 const ROOM = 32 * 1024 * 1024
 
+/** What reading them takes of the world. */
+interface World {
+  readonly fetch: typeof globalThis.fetch
+  readonly now: Clock
+}
+
 interface Entry {
   readonly at: number
   readonly until: number
@@ -45,48 +51,23 @@ interface Entry {
  * Reads and keeps public documents. Where they are is said by people outside, so `fetch` must be bounded and reach public addresses
  * alone (law 10); redirects are refused: OpenID4VP 1.0, 8.2, and a host that can be made to redirect speaks for nobody else.
  */
-export function openDocuments({
-  fetch,
-  now,
-}: {
-  readonly fetch: typeof globalThis.fetch
-  readonly now: Clock
-}): Documents {
-  const kept = new Map<string, Entry>()
+export function openDocuments({ fetch, now }: World): Documents {
+  const kept = openShelf()
   const running = new Map<string, Promise<unknown>>()
-  let held = 0
-
-  const keep = (key: string, entry: Entry) => {
-    drop(key)
-    kept.set(key, entry)
-    held += entry.size
-    for (const oldest of kept.keys()) {
-      if (kept.size <= ENTRIES && held <= ROOM) break
-      drop(oldest)
-    }
-  }
-  const drop = (key: string) => {
-    held -= kept.get(key)?.size ?? 0
-    kept.delete(key)
-  }
 
   const load = async <T>(key: string, url: string, kind: Kind<T>): Promise<T> => {
     try {
       const { text, seconds } = await get(fetch, url, kind)
       const value = kind.parse(text, url)
       const most = Math.min(seconds, kind.keep?.(value, now()) ?? MOST)
-      keep(key, {
-        at: now(),
-        until: now() + Math.max(LEAST, most),
-        size: text.length + (kind.unpacked?.(value) ?? 0),
-        value,
-      })
+      const size = text.length + (kind.unpacked?.(value) ?? 0)
+      kept.put(key, { at: now(), until: now() + Math.max(LEAST, most), size, value })
       return value
     } catch (error) {
       const before = kept.get(key)
       // What is still good outlives an attempt at something newer, which anybody may cause.
       const good = before !== undefined && !('error' in before) && now() < before.until
-      keep(key, good ? { ...before, at: now() } : { at: now(), until: now() + PAUSE, size: 0, error })
+      kept.put(key, good ? { ...before, at: now() } : { at: now(), until: now() + PAUSE, size: 0, error })
       throw error
     }
   }
@@ -116,6 +97,28 @@ export function openDocuments({
     async again<T>(url: string, kind: Kind<T>) {
       const key = `${kind.accept} ${url}`
       return known<T>(key, ({ at }) => now() < at + LEAST)?.value ?? (await fresh(key, url, kind))
+    },
+  }
+}
+
+/** Keeps entries while there is room; the oldest goes first. */
+function openShelf() {
+  const entries = new Map<string, Entry>()
+  let held = 0
+  const drop = (key: string) => {
+    held -= entries.get(key)?.size ?? 0
+    entries.delete(key)
+  }
+  return {
+    get: (key: string) => entries.get(key),
+    put(key: string, entry: Entry) {
+      drop(key)
+      entries.set(key, entry)
+      held += entry.size
+      for (const oldest of entries.keys()) {
+        if (entries.size <= ENTRIES && held <= ROOM) break
+        drop(oldest)
+      }
     },
   }
 }
