@@ -189,6 +189,16 @@ describe('on one server', onceOnly, () => {
   })
   after(() => world.close())
 
+  test('the disk of the server is full', thorough, async (t) => {
+    await under(world, t, { back: 9000 }, async () => {
+      const [server] = world.topology.nodes
+      await server?.disk('full')
+      await delay(5000)
+      await server?.disk('free')
+      await delay(1000)
+    })
+  })
+
   for (const where of ['command', 'answer'] as const) {
     const when = where === 'command' ? 'within a command' : 'between a command and its answer'
     test(`connections are cut ${when}`, where === 'command' ? thorough : {}, async (t) => {

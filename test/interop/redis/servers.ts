@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { createClient } from 'redis'
 import { freePort } from '../../support/gateway.ts'
 
@@ -22,6 +23,8 @@ export interface Server {
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
   pause(): void
   resume(): void
+  /** Whether its files can grow: a full disk, to the server. */
+  disk(state: 'full' | 'free'): Promise<void>
   call(...words: readonly string[]): Promise<unknown>
   /** Ends it, and forgets its files. */
   close(): Promise<void>
@@ -42,7 +45,9 @@ export async function startServer(lines: readonly string[], port?: number): Prom
     port: at,
     folder,
     async start() {
-      child = spawn(program, [join(folder, 'redis.conf'), ...words], { stdio: 'ignore' })
+      // A limit of its files' size must be an error to it, and not a signal that ends it.
+      const line = [`trap '' XFSZ; exec "$0" "$@"`, program, join(folder, 'redis.conf'), ...words]
+      child = spawn('sh', ['-c', ...line], { stdio: 'ignore' })
       await answering(at)
     },
     async kill(signal) {
@@ -55,6 +60,10 @@ export async function startServer(lines: readonly string[], port?: number): Prom
     },
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
+    async disk(state) {
+      const soft = state === 'full' ? '1' : 'unlimited'
+      await promisify(execFile)('prlimit', [`--pid=${child?.pid}`, `--fsize=${soft}:unlimited`])
+    },
     call: (...words) => callAt(at, words),
     async close() {
       await server.kill('SIGKILL')
