@@ -73,18 +73,12 @@ function storeOn(db: DatabaseSync, { now, bounds = defaultBounds }: EmbeddedOpti
   const memory = volatileShelf(bounds)
   const commits = groupCommit(db)
 
-  let fresh = false
   /**
-   * The volatile half, after forgetting what other processes revoked. They are asked about once for each turn of the event loop: whoever
-   * knows that another process revoked something has heard so in a later turn.
+   * The volatile half, after forgetting what other processes revoked: asked about at every use, for about four microseconds. Once a turn of
+   * the event loop were too seldom: what is read in its last phase would stand until after the requests of the next one.
    */
   const current = (): Shelf => {
-    if (fresh) return memory
     for (const group of durable.news()) memory.drop(group)
-    fresh = true
-    setImmediate(() => {
-      fresh = false
-    })
     return memory
   }
   const read = async <T>(kind: Kind, work: (shelf: Shelf, now: number) => T): Promise<T> =>
@@ -120,9 +114,13 @@ function storeOn(db: DatabaseSync, { now, bounds = defaultBounds }: EmbeddedOpti
     delete: async (kind, id) => (isKey(id) ? write(kind, (shelf) => shelf.delete(kind.name, id)) : undefined),
     members: async (group) =>
       attempt(() => {
-        const found = [...durable.members(group, now()), ...current().members(group, now())]
-        // Another process may have revoked it in the middle of this turn: what memory still has is gone already.
-        return durable.isRevoked([group], now()) ? [] : found
+        // Where another process revokes something in between, both halves are read again: a revocation takes all of it or nothing.
+        for (;;) {
+          const found = durable.members(group, now())
+          const news = durable.news()
+          for (const revoked of news) memory.drop(revoked)
+          if (news.length === 0) return [...found, ...memory.members(group, now())]
+        }
       }),
     list: (kind, limit) => read(kind, (shelf, at) => shelf.list(kind.name, limit, at)),
     async revoke(group, ttl) {

@@ -370,6 +370,20 @@ function whole(open: () => Promise<OpenedStore>): void {
     await opened.close()
   })
 
+  it('shows a revocation by another handle to whoever knows of it, whatever was read in the same moment', async () => {
+    const opened = await open()
+    const second = await opened.another()
+    await opened.store.put(volatile, 'd', 'one', 10, { groups: ['known'] })
+    await new Promise(setImmediate)
+    const revoked = second.revoke('known', 60)
+    await opened.store.get(volatile, 'd')
+    await revoked
+    assert.equal(await opened.store.get(volatile, 'd'), undefined)
+    await second.close()
+    await opened.store.close()
+    await opened.close()
+  })
+
   it('takes nothing again for a revocation that has run out, whatever another handle writes', async () => {
     const opened = await open()
     const second = await opened.another()

@@ -149,28 +149,11 @@ export const realClock: Clocked = {
   ever: () => Infinity,
 }
 
-/**
- * The moment at which this turn of the event loop began to call: the embedded store asks once a turn what other processes revoked, so
- * that is when a call of this turn began.
- */
-function turnStamp(): () => number {
-  let stamp: number | undefined
-  return () => {
-    if (stamp !== undefined) return stamp
-    setImmediate(() => {
-      stamp = undefined
-    })
-    stamp = microseconds()
-    return stamp
-  }
-}
-const startOfTurn = turnStamp()
-
 /** One call with its record. A failure of the store is no answer; any other error is a fault of the test. */
 async function asked(store: Store, call: Call, clock: Clocked, to: Recorder): Promise<Outcome | undefined> {
-  await new Promise(setImmediate) // calls of one turn count as simultaneous
+  await new Promise(setImmediate) // so that callers take turns also where nothing is waited for
   const from = clock.from()
-  const answered = to({ call, now: [from, clock.ever()], start: startOfTurn() })
+  const answered = to({ call, now: [from, clock.ever()], start: microseconds() })
   try {
     const outcome = await made(store, call)
     answered({ now: [from, clock.to()], end: microseconds(), outcome })
