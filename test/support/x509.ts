@@ -51,6 +51,8 @@ export interface Said {
   readonly excluded?: readonly string[]
   /** A critical extension that nobody knows. */
   readonly unknown?: true
+  /** A second list of names beside `names`. */
+  readonly again?: readonly string[]
 }
 
 export interface Certified {
@@ -84,14 +86,14 @@ export function certify(said: Said, by?: Certified, key?: KeyObject): Certified 
 /** The moment of the tests, Unix seconds. */
 export const NOW = 1_790_000_000
 
-function extensions({ ca, pathLength, usage, names, permitted, excluded, unknown }: Said): Buffer[] {
+function extensions({ ca, pathLength, usage, names, again, permitted, excluded, unknown }: Said): Buffer[] {
   const length = pathLength === undefined ? [] : [der(2, Buffer.from([pathLength]))]
   const subtrees = (tag: number, list: readonly string[] = []) =>
     list.length > 0 ? [der(tag, ...list.map((each) => sequence(generalName(each))))] : []
   return [
     ...(ca ? [extension('551d13', [truth], ca === 'ca' ? sequence(truth, ...length) : sequence())] : []),
     ...(usage === undefined ? [] : [extension('551d0f', [truth], der(3, Buffer.from([0, usage])))]),
-    ...(names ? [extension('551d11', [], sequence(...names.map(generalName)))] : []),
+    ...[names, again].flatMap((each) => (each ? [extension('551d11', [], sequence(...each.map(generalName)))] : [])),
     ...(permitted || excluded
       ? [extension('551d1e', [truth], sequence(...subtrees(0xa0, permitted), ...subtrees(0xa1, excluded)))]
       : []),

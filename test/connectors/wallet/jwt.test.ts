@@ -251,6 +251,9 @@ test('a presentation of one format is refused as the other', async () => {
   await refused('dc+sd-jwt', makers['vp+jwt'](), /no SD-JWT/)
 })
 
+test('jwt_vc_json: a credential whose sub is not its subject is refused', () =>
+  refused('jwt_vc_json', makers.jwt_vc_json({ payload: { sub: 'did:web:other.example' } }), /two subjects/))
+
 test('vp+jwt: a credential with a second one in its claim vc is refused', () =>
   refused('vp+jwt', makers['vp+jwt']({ payload: { vc: { credentialSubject: {} } } }), /data model 2.0/))
 
