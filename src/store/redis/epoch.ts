@@ -58,11 +58,11 @@ export function openMemory({ prefix, root, log, importing }: MemoryOptions): Mem
       const reply = await connection
         .call('EVALSHA', scripts.look.sha, '2', `${prefix}state`, `${prefix}runs`, ...args)
         .catch(refused)
-      const [number, writes, current, missing] = reply as readonly [number, number, number, number]
+      const [number, current, missing] = reply as readonly [number, number, number]
       if (missing === 1)
         log('error', 'the store has lost acknowledged writes: everybody has to sign in again', { epoch: current })
-      // In the same run a write may have been acknowledged meanwhile.
-      const last = number === known.run && missing === 0 ? Math.max(known.acknowledged, acknowledged) : writes
+      // What the store has beyond that may not have been told to anybody yet, and is no loss. After an epoch there is nothing to miss.
+      const last = current === epoch ? Math.max(known.acknowledged, acknowledged) : 0
       known = { run: number, acknowledged: last, epoch: current }
       return number
     },

@@ -172,11 +172,6 @@ return { n }`,
 } as const
 
 /**
- * What a gateway asks before it uses a server, and once a second: KEYS state, runs; ARGV the server's run, what it knows (number of
- * the run, the last write that was acknowledged to it there, epoch), root, schema. Answers with number of the run, writes so far,
- * epoch, and whether acknowledged writes are missing: epoch.ts says how that is known.
- */
-/**
  * Each step leads from the version of its index plus one to the next, in Lua, with the prefix of all keys in `P`; one that was released is
  * never changed. It runs as one step of the server, so it has to be short: what would take long is done when an entry is read or written.
  */
@@ -185,7 +180,12 @@ const steps: readonly string[] = []
 /** The version of what is written here. */
 export const SCHEMA = steps.length + 1
 
-/** @param to the steps up to the version that is looked for */
+/**
+ * What a gateway asks before it uses a server, and once a second: KEYS state, runs; ARGV the server's run, what it knows (number of
+ * the run, the last write that was acknowledged to it, epoch), root, schema, whether it imports. Answers with the number of the run, the
+ * epoch, and whether acknowledged writes are missing: epoch.ts says how that is known.
+ * @param to the steps up to the version that is looked for
+ */
 export const lookText = (to: readonly string[]): string => `
 local S, R = KEYS[1], KEYS[2]
 local run, k, acked, epoch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -216,7 +216,7 @@ if migrated or missing or not last or not s[5] or string.match(last, '^%d+ (%S+)
   redis.call('RPUSH', R, now .. ' ' .. run .. ' ' .. n .. ' ' .. (missing and 1 or 0))
   redis.call('LTRIM', R, -500, -1)
 end
-return { now, n, e, missing and 1 or 0 }`
+return { now, e, missing and 1 or 0 }`
 
 export type ScriptName = keyof typeof bodies | 'look'
 

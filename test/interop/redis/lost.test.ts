@@ -20,10 +20,11 @@ interface Opened {
   readonly losses: () => number
 }
 
-async function open({ place }: Topology): Promise<Opened> {
+async function open({ place }: Topology, mode: 'serve' | 'command' = 'serve'): Promise<Opened> {
   const messages: string[] = []
   const store = await openRedis({
     ...place,
+    mode,
     replicas: 0,
     prefix: 'lotse',
     derive: () => secret,
@@ -87,6 +88,27 @@ test('a server that comes back with older data revives no token that was used si
   await delay(2500) // both have looked at the server since
   assert.equal(one.losses() + two.losses(), 1)
   assert.equal((await two.store.get(token, 'new'))?.value, 'value')
+})
+
+test('what was written and told to nobody is no loss to a gateway that came after it', async (t) => {
+  const { topology, one, two } = await pair(t, 'standalone')
+  await one.store.put(token, 'kept', 'value', 3600)
+  await one.store.close()
+  await two.store.close()
+  await delay(1500) // the file gets what was written once a second
+  const server = await topology.primary()
+  const [files, copy] = [join(server.folder, 'appendonlydir'), join(server.folder, 'copy')]
+  await cp(files, copy, { recursive: true })
+  await server.call('HINCRBY', '{lotse}:state', 'n', '1') // as a write whose answer nobody got
+  const late = await open(topology, 'command')
+  t.after(() => late.store.close())
+  await server.kill('SIGKILL')
+  await rm(files, { recursive: true })
+  await cp(copy, files, { recursive: true })
+  await server.start()
+  await answers(late.store)
+  assert.equal((await late.store.get(token, 'kept'))?.value, 'value')
+  assert.equal(late.losses(), 0)
 })
 
 test('a server that was emptied is noticed within seconds', async (t) => {
