@@ -12,6 +12,13 @@ export function entryFor(asked: Pick<Asked, 'issuedBy'>, issuer: Issuer, lists: 
   return asked.issuedBy.find((entry): entry is Named => typeof entry === 'object' && fits(entry, issuer, lists))
 }
 
+/** Whether an entry takes an issuer without naming it. None of them has an anchor, so that no certificate makes anybody it. */
+export const takes = (
+  { issuedBy }: Pick<Asked, 'issuedBy'>,
+  word: 'organisations' | 'itself',
+  { by }: Issuer,
+): boolean => issuedBy.includes(word) && by !== 'x5c'
+
 function fits({ id, anchor, list }: Named, issuer: Issuer, lists: Lists): boolean {
   // Whoever is named without an anchor is known by her own domain. A certificate is another's word: of an anchor that was trusted for
   // something else it could name anybody.

@@ -1,7 +1,7 @@
 import { LoginError } from '../../core/errors.ts'
 import type { Credential, Evidence } from './credential.ts'
 import { type Found, isOfType, unmetClaim, valuesAt } from './dcql.ts'
-import { entryFor, entryText, isOwn, type Lists, maySpeakFor, type Named, outOfTime } from './issuers.ts'
+import { entryFor, entryText, isOwn, type Lists, maySpeakFor, type Named, outOfTime, takes } from './issuers.ts'
 import type { Asked, WalletConfig } from './options.ts'
 import { isVouchedFor, type Organisation, organisationOf, type Vouched } from './organisations.ts'
 
@@ -91,7 +91,7 @@ function inOrder({ config, evidence }: Policy, { asked, credential }: Found, now
 /** @throws {LoginError} where its issuer may not say this */
 function vouchedBy({ lists }: Policy, { asked, credential }: Found): Vouched {
   const entry = entryFor(asked, credential.issuer, lists)
-  if (!entry && !asked.issuedBy.includes('itself')) throw untrusted(asked, credential)
+  if (!entry && !takes(asked, 'itself', credential.issuer)) throw untrusted(asked, credential)
   return { asked, credential, own: !entry }
 }
 
@@ -103,7 +103,7 @@ function evidenceOf(policy: Policy, now: number, sentences: string[]): readonly 
     )
     return asked.flatMap((each) => {
       const entry = entryFor(each, credential.issuer, policy.lists)
-      const own = !entry && each.issuedBy.includes('itself')
+      const own = !entry && takes(each, 'itself', credential.issuer)
       const lacks = unmetClaim(each, credential)
       const strange = credential.leniencies.find((one) => !policy.config.lenient.includes(one))
       const against =
@@ -162,7 +162,7 @@ function member({ lists }: Policy, found: Found, known: readonly Vouched[]): Mem
   const { issuer } = credential
   const entry = entryFor(asked, issuer, lists)
   const asOrganisation =
-    !entry && asked.issuedBy.includes('organisations') && isVouchedFor(organisationOf(issuer.id, known))
+    !entry && takes(asked, 'organisations', issuer) && isVouchedFor(organisationOf(issuer.id, known))
   if (!entry && !asOrganisation) throw untrusted(asked, credential)
   const why = entry ? entryText(entry) : 'it is an organisation that others vouch for'
   const sentence = `${asked.id} is from ${issuer.id}, which may issue it: ${why}`

@@ -96,6 +96,27 @@ test('an issuer that is named by its did is not believed by a certificate, and o
   assert.doesNotThrow(judged(anchored, { by: 'did', anchor: 'corp' }))
 })
 
+test('an organisation for which others vouch is not believed by a certificate either, nor what it says of itself', () => {
+  const issuer = { id: CORP, by: 'x5c', anchor: 'else' } as const
+  assert.match(
+    refusal(() =>
+      judge(policy(vouched, { evidence: [label()] }), [found(vouched, 'member', credential({ issuer }))], NOW),
+    ),
+    /may not issue member/,
+  )
+  const itself = { ...labelled, id: 'participant', types: ['LegalPerson'], issuedBy: ['itself'], need: 'optional' }
+  const config = walletConfig([person, itself])
+  const own = label({ types: ['gx:LegalPerson'], issuer })
+  const answer = [found(config, 'member', credential()), found(config, 'participant', own)]
+  assert.match(
+    refusal(() => judge(policy(config), answer, NOW)),
+    /may not issue participant/,
+  )
+  const judged = judge(policy(config, { evidence: [own] }), [answer[0]!], NOW)
+  assert.deepEqual(judged.organisation?.by, [])
+  assert.match(judged.path.join('\n'), /evidence participant .* may not issue it/)
+})
+
 test('a list vouches for those on it, and for nobody while it cannot be read', () => {
   const config = walletConfig([{ ...person, issuedBy: [{ list: 'members' }] }], {
     lists: { members: { url: 'https://registry.example/m' } },
