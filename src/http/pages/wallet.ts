@@ -6,17 +6,20 @@ import { qrCode } from './qr.ts'
 
 /**
  * Asks by and by whether a wallet on another device has answered, and goes on then; whoever has no script gets the page anew. Where the
- * browser has the Digital Credentials API, its button appears, and what it brings is posted like any other answer.
+ * browser has the Digital Credentials API, its button appears, and what it brings is posted like any other answer. A page that is being left,
+ * for the callback or for a wallet, does not call the browser back: the sign-in is over while its next page is on the way.
  */
 const code = `
 const byId = (id) => document.getElementById(id)
+let left = 0
+addEventListener('beforeunload', () => { left = Date.now() })
 const look = async () => {
   try {
     const answer = await fetch(location.pathname, { headers: { accept: 'application/json' }, cache: 'no-store' })
     if (answer.status < 500) {
       const { state, next } = await answer.json()
       if (state === 'answered') return location.assign(next)
-      if (state !== 'waiting') return location.reload()
+      if (state !== 'waiting' && Date.now() > left + 10000) return location.reload()
     }
   } catch {}
   setTimeout(look, 1500)

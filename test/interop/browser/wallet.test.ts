@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import decodeQR from 'qr/decode.js'
 import { answerFor, employee, startWalletWorld, via, type WalletWorld } from '../../flows/wallet-world.ts'
@@ -118,6 +119,27 @@ for (const [language, locale, open, over, gone] of languages) {
     })
   })
 }
+
+test('a page that is being left for the end of its sign-in does not come back to say that it is over', async () => {
+  await chrome.as({}, async ({ page }) => {
+    await begin(page, 'gaiax')
+    const { read, vpToken } = await answerFor(world, await linkIn(page, 'Open the wallet on this device'))
+    const { redirect_uri: to = '' } = (await send(read, vpToken)).body
+    // The way on takes its time, and the page asks meanwhile.
+    await page.route('**/callback/**', async (route) => {
+      await delay(4000)
+      await route.continue()
+    })
+    await page.route('**/wallet/wait/*', (route) =>
+      route.request().headers()['accept']?.startsWith('application/json')
+        ? route.fulfill({ json: { state: 'over' } })
+        : route.continue(),
+    )
+    const answer = told(page)
+    await page.goto(to).catch(() => {})
+    assert.equal((await answer).has('code'), true)
+  })
+})
 
 test('without script the page goes on by loading itself anew', async () => {
   await chrome.as({ javaScriptEnabled: false }, async ({ page }) => {
