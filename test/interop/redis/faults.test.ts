@@ -67,17 +67,21 @@ interface Expected {
 /** Runs a fault under load, prints what was met, and holds it against what is promised. */
 async function under(world: World, t: TestContext, expected: Expected, fault: () => Promise<unknown>): Promise<void> {
   const load = await startLoad({ ...world, refreshers: 6, entrants: 2, pollers: 3 })
-  await delay(2500)
-  const calm = load.look()
-  assert.ok(calm.logins > 0 && calm.refreshes > 0 && calm.polls > 0, `no load: ${JSON.stringify(calm)}`)
-  const said = await fault()
-  await delay(3000)
-  const met = load.look()
-  await tell(t, load, met, said)
-  assert.deepEqual(met.wrong, [])
-  assert.ok(met.gap <= expected.back, `${Math.round(met.gap)} ms until service was back`)
-  assert.ok(met.slowest <= LONGEST, `one request took ${Math.round(met.slowest)} ms`)
-  if (expected.failures === 'none') assert.equal(met.unavailable, 0)
+  try {
+    await delay(2500)
+    const calm = load.look()
+    assert.ok(calm.logins > 0 && calm.refreshes > 0 && calm.polls > 0, `no load: ${JSON.stringify(calm)}`)
+    const said = await fault()
+    await delay(3000)
+    const met = load.look()
+    await tell(t, load, met, said)
+    assert.deepEqual(met.wrong, [])
+    assert.ok(met.gap <= expected.back, `${Math.round(met.gap)} ms until service was back`)
+    assert.ok(met.slowest <= LONGEST, `one request took ${Math.round(met.slowest)} ms`)
+    if (expected.failures === 'none') assert.equal(met.unavailable, 0)
+  } finally {
+    await load.stop()
+  }
 }
 
 async function tell(t: TestContext, load: Load, met: Tally, said: unknown): Promise<void> {
