@@ -131,6 +131,8 @@ interface Looked {
  */
 function lookingAfter({ client, locator, verbs, tell }: Looked): () => Promise<void> {
   let known: Session | undefined
+  // One failure may be a busy replica. Others replace a primary no sooner than some seconds after they hear nothing of it.
+  let failures = 0
   return async () => {
     const session = await client.reach()
     const elsewhere = await locator.locate().then(
@@ -139,10 +141,12 @@ function lookingAfter({ client, locator, verbs, tell }: Looked): () => Promise<v
     )
     if (elsewhere) return session.destroy()
     await session.look()
-    await verbs.check().then(
-      () => client.doubt(undefined),
-      (error) => client.doubt(error as StoreUnavailable),
+    const trouble = await verbs.check().then(
+      () => undefined,
+      (error) => error as StoreUnavailable,
     )
+    failures = trouble ? failures + 1 : 0
+    if (failures !== 1) client.doubt(trouble)
     if (known && known !== session) await tell(session)
     known = session
   }
