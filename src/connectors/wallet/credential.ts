@@ -24,6 +24,8 @@ export interface Issuer {
   readonly key?: string
   /** The configured anchor to which the certificate of its key chains: always with `x5c`, and of a `did` whose key names one. */
   readonly anchor?: string
+  /** The key of the root to which it chains, beside every `anchor`: SHA-256 of its SPKI, base64url. Under the anchor's name there may be others tomorrow. */
+  readonly root?: string
   /** Unix seconds at which the certificate of its key runs out; absent where it has none. */
   readonly certifiedUntil?: number
 }

@@ -2,6 +2,7 @@ import { LoginError } from '../../core/errors.ts'
 import type { Proof, Subject } from '../../core/subject.ts'
 import type { Found } from './dcql.ts'
 import { keep } from './kept.ts'
+import type { Anchors } from './keys/x509.ts'
 import type { WalletConfig } from './options.ts'
 import type { Asking } from './request.ts'
 import { judgeStanding } from './standing.ts'
@@ -31,13 +32,24 @@ export interface Outcome {
 export async function judgeNow({ trusted }: Wallet, found: readonly Found[], at: number): Promise<Judged> {
   const ports = trusted.ports()
   try {
-    return await judgeStanding(trusted.policy(), found, at, (each) => standingOf(each, ports))
+    return await judgeStanding(trusted.policy(), found.map(anchoredBy(ports.anchors)), at, (each) =>
+      standingOf(each, ports),
+    )
   } catch (cause) {
     const unread = trusted.unread()
     if (unread === undefined || !isRejected(cause)) throw cause
     throw new LoginError('upstream_unavailable', `${unread} was not read yet, and without it: ${cause.message}`, {
       cause,
     })
+  }
+}
+
+/** Under the name of an anchor there may be other roots than when a credential was presented: whose root is gone has no anchor. */
+function anchoredBy(anchors: Anchors): (found: Found) => Found {
+  return ({ asked, credential }) => {
+    const { anchor, root = '', ...issuer } = credential.issuer
+    const stands = anchor === undefined || anchors.has(anchor, root)
+    return stands ? { asked, credential } : { asked, credential: { ...credential, issuer } }
   }
 }
 

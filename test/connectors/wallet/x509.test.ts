@@ -33,7 +33,8 @@ test('a chain to a configured anchor is taken, and says whom it names and until 
   const path = pathOf({
     leaf: { names: ['dns:issuer.corp.example', 'uri:https://corp.example/vc'], until: NOW + HOUR },
   })
-  const { jwk: _, ...found } = await verify(path)
+  const { jwk: _, root, ...found } = await verify(path)
+  assert.match(root, /^[\w-]{43}$/)
   assert.deepEqual(found, {
     anchor: 'roots',
     subject: 'CN=issuer,O=Corp',
@@ -157,7 +158,14 @@ test('a credential with x5c is known by the anchor, under the name that its cert
   const path = pathOf({ leaf: { names: ['dns:issuer.corp.example', 'uri:did:web:corp.example'] } })
   for (const iss of ['https://issuer.corp.example', 'https://issuer.corp.example/tenant', 'did:web:corp.example']) {
     const [found] = await check(path, certifiedBy(path.chain, { iss }))
-    assert.deepEqual(found?.issuer, { id: iss, by: 'x5c', anchor: 'roots', certifiedUntil: NOW + 86_400 })
+    assert.deepEqual(found?.issuer, {
+      id: iss,
+      by: 'x5c',
+      anchor: 'roots',
+      certifiedUntil: NOW + 86_400,
+      root: found?.issuer.root,
+    })
+    assert.match(found?.issuer.root ?? '', /^[\w-]{43}$/)
   }
   const [nameless] = await check(path, certifiedBy(path.chain, {}))
   assert.equal(nameless?.issuer.id, 'CN=issuer,O=Corp')

@@ -44,6 +44,7 @@ async function byCertificate(jws: Jws, { iss, deviations, what }: Claimed, ports
     id: iss ?? certified.subject,
     by: 'x5c',
     anchor: certified.anchor,
+    root: certified.root,
     certifiedUntil: certified.until,
   }
 }
@@ -141,12 +142,12 @@ const pemChain: Kind<readonly string[]> = {
 export async function certificateOf(
   { id, jwk, x5c, x5u }: NamedKey,
   ports: VerifyPorts,
-): Promise<Pick<Issuer, 'anchor' | 'certifiedUntil'>> {
+): Promise<Pick<Issuer, 'anchor' | 'root' | 'certifiedUntil'>> {
   try {
     const chain = x5c ?? (x5u === undefined ? undefined : await ports.documents(splitDid(id).did).read(x5u, pemChain))
     if (!chain) return {}
-    const { anchor, until, jwk: certified } = await ports.anchors.verify(chain, ports.now())
-    return thumbprint(certified) === thumbprint(jwk) ? { anchor, certifiedUntil: until } : {}
+    const { anchor, root, until, jwk: certified } = await ports.anchors.verify(chain, ports.now())
+    return thumbprint(certified) === thumbprint(jwk) ? { anchor, root, certifiedUntil: until } : {}
   } catch (error) {
     if (error instanceof LoginError) return {}
     throw error

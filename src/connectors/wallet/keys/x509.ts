@@ -9,6 +9,8 @@ import { jwkOf, type PublicJwk } from './jwk.ts'
 export interface Certified {
   /** The name of the anchor. */
   readonly anchor: string
+  /** The key of its root: SHA-256 of the SPKI, base64url. */
+  readonly root: string
   readonly jwk: PublicJwk
   /** RFC 4514 */
   readonly subject: string
@@ -30,6 +32,8 @@ export interface Anchors {
    * @throws {LoginError} `upstream_rejected`
    */
   verify(x5c: Json | undefined, now: number): Promise<Certified>
+  /** Whether an anchor has a root of this key, as `Certified` names it. */
+  has(anchor: string, root: string): boolean
 }
 
 interface Anchor {
@@ -61,6 +65,7 @@ export function openAnchors(roots: Readonly<Record<string, string>>): Anchors {
       if (!before) remember(known, digest, certified)
       return certified
     },
+    has: (anchor, root) => anchors.some(({ name, x509 }) => name === anchor && keyOf(x509) === root),
   }
 }
 
@@ -70,6 +75,10 @@ function certificatesOf(pem: string): readonly X509Certificate[] {
   if (found.length === 0) throw new Error('no PEM certificate in it')
   return found.map(([, text = '']) => parse(text.replace(/\s+/g, '')))
 }
+
+/** Of a root that is certified anew with the same key it stays what it was. */
+const keyOf = ({ publicKey }: X509Certificate): string =>
+  hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'base64url')
 
 function remember(known: Map<string, Certified>, digest: string, certified: Certified): void {
   const [oldest] = known.keys()
@@ -112,7 +121,7 @@ async function verifyChain(
   for (const { name, x509 } of roots) {
     const path = pathOf([...chain, x509])
     const problem = await problemOf(path, now)
-    if (problem === undefined) return certifiedBy(leaf, path, { anchor: name, anchorSent })
+    if (problem === undefined) return certifiedBy(leaf, path, { anchor: name, root: keyOf(x509), anchorSent })
     why = `the certificates of its issuer are refused: ${problem}`
   }
   throw refusal(why)
@@ -158,7 +167,7 @@ function validityOf(path: readonly Certificate[]) {
 function certifiedBy(
   leaf: X509Certificate,
   path: readonly Certificate[],
-  found: Pick<Certified, 'anchor' | 'anchorSent'>,
+  found: Pick<Certified, 'anchor' | 'root' | 'anchorSent'>,
 ): Certified {
   const jwk = jwkOf(leaf.publicKey)
   if (!jwk) throw refusal('the certificate of its issuer has a key of a kind that is not taken')
