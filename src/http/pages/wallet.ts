@@ -11,15 +11,15 @@ import { qrCode } from './qr.ts'
  */
 const code = `
 const byId = (id) => document.getElementById(id)
-let left = 0
-addEventListener('beforeunload', () => { left = Date.now() })
+let left = -10000
+addEventListener('beforeunload', () => { left = performance.now() })
 const look = async () => {
   try {
     const answer = await fetch(location.pathname, { headers: { accept: 'application/json' }, cache: 'no-store' })
     if (answer.status < 500) {
       const { state, next } = await answer.json()
       if (state === 'answered') return location.assign(next)
-      if (state !== 'waiting' && Date.now() > left + 10000) return location.reload()
+      if (state !== 'waiting' && performance.now() > left + 10000) return location.reload()
     }
   } catch {}
   setTimeout(look, 1500)
