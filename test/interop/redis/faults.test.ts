@@ -66,6 +66,7 @@ interface Expected {
 
 /** Runs a fault under load, prints what was met, and holds it against what is promised. */
 async function under(world: World, t: TestContext, expected: Expected, fault: () => Promise<unknown>): Promise<void> {
+  const lossesBefore = losses(world)
   const load = await startLoad({ ...world, refreshers: 6, entrants: 2, pollers: 3 })
   try {
     await delay(2500)
@@ -74,8 +75,16 @@ async function under(world: World, t: TestContext, expected: Expected, fault: ()
     const said = await fault()
     await delay(3000)
     const met = load.look()
-    await tell(t, load, met, said)
-    assert.deepEqual(met.wrong, [])
+    // All servers at once had not written everything to their disks: what lets in is believed no more, and that is no wrong answer.
+    const distrusted = losses(world) > lossesBefore
+    const lost = await tell(
+      t,
+      load,
+      met,
+      distrusted ? 'acknowledged writes were lost and everybody had to sign in again' : said,
+    )
+    assert.deepEqual(distrusted ? met.wrong.filter((each) => !each.endsWith('400 invalid_grant')) : met.wrong, [])
+    if (!distrusted) assert.equal(lost, 0)
     assert.ok(met.gap <= expected.back, `${Math.round(met.gap)} ms until service was back`)
     assert.ok(met.slowest <= LONGEST, `one request took ${Math.round(met.slowest)} ms`)
     if (expected.failures === 'none') assert.equal(met.unavailable, 0)
@@ -84,7 +93,12 @@ async function under(world: World, t: TestContext, expected: Expected, fault: ()
   }
 }
 
-async function tell(t: TestContext, load: Load, met: Tally, said: unknown): Promise<void> {
+/** How often gateways said that the store has lost something. */
+const losses = ({ pair }: World): number =>
+  pair.gateways.reduce((sum, gateway) => sum + gateway.err().split('has lost acknowledged writes').length - 1, 0)
+
+/** @returns how many tokens were acknowledged and are lost */
+async function tell(t: TestContext, load: Load, met: Tally, said: unknown): Promise<number> {
   const { logins, refreshes, polls, unavailable, late, slowest, gap, wrong } = met
   t.diagnostic(
     `${logins} sign-ins, ${refreshes} refreshes, ${polls} polls; ${unavailable} answered with 503 or cut, ${late} signed out for a retry after ten seconds; ` +
@@ -95,7 +109,7 @@ async function tell(t: TestContext, load: Load, met: Tally, said: unknown): Prom
     `${tried} used tokens and codes used again, ${twice} were good twice; ${alive} refresh tokens good, ${lost} acknowledged and lost`,
   )
   assert.equal(twice, 0)
-  assert.equal(lost, 0)
+  return lost
 }
 
 describe('behind Sentinels', onceOnly, () => {
