@@ -35,7 +35,8 @@ export interface Found {
 /** Characters of one presentation. */
 const LONGEST = 256 * 1024
 
-type Query = Pick<WalletConfig, 'credentials' | 'sets' | 'trustedAuthorities'>
+/** What a query is made of. */
+export type Query = Pick<WalletConfig, 'credentials' | 'sets' | 'trustedAuthorities'>
 
 /**
  * The query of a configuration.
@@ -109,12 +110,20 @@ export function answers(config: Query, vpToken: unknown): readonly Answered[] {
     if (!one) throw rejected('it holds a credential that was not asked for')
     return { asked: one, presentation: single(id, value) }
   })
-  const got = new Set(answered.map((each) => each.asked.id))
-  const unmet = setsOf(config).find(
-    ({ options, required }) => required && !options.some((option) => option.every((id) => got.has(id))),
+  const unmet = unmetSet(
+    config,
+    answered.map((each) => each.asked.id),
   )
   if (unmet) throw rejected(`none of ${unmet.options.map((option) => option.join(' with ')).join(', ')} came`)
   return answered
+}
+
+/** What has to be answered together and is not; undefined where all is well. */
+export function unmetSet(config: Query, answered: readonly string[]) {
+  const got = new Set(answered)
+  return setsOf(config).find(
+    ({ options, required }) => required && !options.some((option) => option.every((id) => got.has(id))),
+  )
 }
 
 /** The one presentation of a query: `multiple` is never asked for. */

@@ -1,6 +1,5 @@
 import type { Credential, Evidence } from './credential.ts'
-import type { Found } from './dcql.ts'
-import type { WalletConfig } from './options.ts'
+import { type Found, isOfType, type Query, unmetClaim, unmetSet } from './dcql.ts'
 
 /** What a proof keeps, sealed, of a presentation: enough to judge it again, and nothing by which it could be presented again. */
 interface Kept {
@@ -13,11 +12,14 @@ export function keep(found: readonly Found[]): string {
   return JSON.stringify(found.map(({ asked, credential }): Kept => ({ id: asked.id, credential })))
 }
 
-/** The same again; undefined where the configuration asks for one of them no longer, so that nothing can be said of it. */
-export function kept({ credentials }: Pick<WalletConfig, 'credentials'>, text: string): readonly Found[] | undefined {
+/** The same again; undefined where the configuration asks for something else by now, so that nobody would get in by them. */
+export function kept(config: Query, text: string): readonly Found[] | undefined {
   const found = (JSON.parse(text) as readonly Kept[]).map(({ id, credential }) => ({
-    asked: credentials.find((each) => each.id === id),
+    asked: config.credentials.find((each) => each.id === id),
     credential: credential as Credential,
   }))
-  return found.every((each): each is Found => each.asked !== undefined) ? found : undefined
+  if (!found.every((each): each is Found => each.asked !== undefined)) return undefined
+  const met = found.every(({ asked, credential }) => isOfType(asked, credential) && !unmetClaim(asked, credential))
+  const ids = found.map(({ asked }) => asked.id)
+  return met && !unmetSet(config, ids) ? found : undefined
 }

@@ -73,3 +73,17 @@ test('while an anchor cannot be read nobody is gone for the want of it', async (
   delete web[url]
   await assert.rejects(recheck(walletOf(configOf([member])), proof), { code: 'upstream_unavailable' })
 })
+
+test('who would not get in by what is asked for now does not stay in either', async () => {
+  const { configOf, walletOf } = connectorOf({ [url]: corp.root })
+  const proof = await signedIn(walletOf(configOf([member])))
+  const badge = { ...member, id: 'badge', types: ['Badge'] }
+  const role = (...values: string[]) => ({ ...member, claims: [{ path: 'role', values }] })
+  const again = (credentials: readonly Written[], more: Written = {}) =>
+    recheck(walletOf(configOf(credentials, more)), proof)
+  for (const credentials of [[role('operator')], [{ ...member, types: ['Badge'] }], [member, badge], [badge]])
+    assert.deepEqual(await again(credentials), { kind: 'gone', why: 'what was presented is not asked for any more' })
+  assert.ok('subject' in Object(await again([role('developer')])))
+  assert.ok('subject' in Object(await again([member, { ...badge, need: 'optional' }])))
+  assert.ok('subject' in Object(await again([member, badge], { sets: [{ anyOf: [['member'], ['badge']] }] })))
+})
