@@ -4,9 +4,12 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exit, type Io, readArgs, UsageError } from '../../src/cli/command.ts'
 import { commands, main } from '../../src/cli/index.ts'
+import { authority } from '../support/certificate.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const example = `${root}config/gateway.example.yaml`
+const wallets = authority('Root of wallets')
+const verifier = wallets.issue({ name: 'Cloud Nord', dns: ['login.cloud.example'] })
 const env = {
   CORP_SECRET: 'x',
   HORIZON_SECRET: 'x',
@@ -16,6 +19,9 @@ const env = {
   NORTH_PASSWORD: 'x',
   SOUTH_SECRET: 'x',
   LOTSE_ACME__SSO: 'x',
+  WALLET_CHAIN: verifier.chain,
+  WALLET_KEY: String(verifier.key.export({ type: 'pkcs8', format: 'pem' })),
+  CORP_ROOT: wallets.root,
 }
 
 /** Runs the command line; what it wrote and how it ended. */
@@ -30,7 +36,7 @@ async function lotse(words: readonly string[], around: Partial<Io> = {}) {
     env,
     cwd: root,
     columns: undefined,
-    now: () => Date.UTC(2026, 10, 24) / 1000,
+    now: () => Math.floor(Date.now() / 1000),
     stop: new AbortController().signal,
     onHangup: () => {},
     ...around,
@@ -55,7 +61,8 @@ test('ten different mistakes are ten lines in file order, and exit 1', async () 
 test('check of a good configuration says what it found and exits 0', async () => {
   const { code, out, err } = await lotse(['check', example])
   assert.equal(code, exit.ok, err)
-  assert.match(out, /ok, 5 connectors, 5 targets, 5 clients, 4 tests passed \([0-9a-f]{12}\)$/)
+  assert.match(out, /ok, 6 connectors, 5 targets, 5 clients, 4 tests passed \([0-9a-f]{12}\)$/m)
+  assert.doesNotMatch(out, /^bad/m)
   assert.equal(err, '')
 })
 
@@ -179,7 +186,7 @@ test('what is not understood exits 2 with a hint, on standard error', async () =
     [['explain'], /--connector ID/],
     [
       ['explain', '-c', example, '--connector', 'crop'],
-      /no connector "crop"; there is corp, campus, federation, social, acme\.sso/,
+      /no connector "crop"; there is corp, campus, federation, gaiax, social, acme\.sso/,
     ],
     [
       ['explain', '-c', example, '--connector', 'corp', '--target', 'x'],
