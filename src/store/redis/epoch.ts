@@ -38,7 +38,7 @@ export interface MemoryOptions {
 }
 
 export function openMemory({ prefix, root, log, importing }: MemoryOptions): Memory {
-  let known = { run: 0, acknowledged: 0, epoch: 1 }
+  let known = { run: 0, server: '', acknowledged: 0, epoch: 1 }
   return {
     acknowledge(run, write) {
       if (run === known.run && write > known.acknowledged) known = { ...known, acknowledged: write }
@@ -54,28 +54,32 @@ export function openMemory({ prefix, root, log, importing }: MemoryOptions): Mem
         root,
         String(SCHEMA),
         importing ? '1' : '0',
+        known.server,
       ]
       const reply = await connection
-        .call('EVALSHA', scripts.look.sha, '2', `${prefix}state`, `${prefix}runs`, ...args)
+        // Not by its name: a server that was told to forget its scripts would be looked at no more.
+        .call('EVAL', scripts.look.text, '2', `${prefix}state`, `${prefix}runs`, ...args)
         .catch(refused)
       const [number, current, missing] = reply as readonly [number, number, number]
       if (missing === 1)
         log('error', 'the store has lost acknowledged writes: everybody has to sign in again', { epoch: current })
       // What the store has beyond that may not have been told to anybody yet, and is no loss. After an epoch there is nothing to miss.
       const last = current === epoch ? Math.max(known.acknowledged, acknowledged) : 0
-      known = { run: number, acknowledged: last, epoch: current }
+      known = { run: number, server, acknowledged: last, epoch: current }
       return number
     },
   }
 }
 
-/** @returns an id that is another for every server, and for each start of it */
+/** @returns an id that is another for every server, for each start of it, and each time it becomes the primary */
 async function identityOf(connection: Connection): Promise<string> {
   const [role] = (await connection.call('ROLE')) as readonly [string]
   if (role !== 'master') throw new StoreUnavailable('redis: this server is a replica')
-  const run = /^run_id:(\S+)/m.exec(String(await connection.call('INFO', 'server')))?.[1]
-  if (run === undefined) throw new StoreUnavailable('redis: the server does not say which run it is (INFO server)')
-  return run
+  const said = String(await connection.call('INFO', 'server', 'replication'))
+  const [run, data] = [/^run_id:(\S+)/m, /^master_replid:(\S+)/m].map((field) => field.exec(said)?.[1])
+  if (run === undefined || data === undefined)
+    throw new StoreUnavailable('redis: the server does not say which run it is (INFO server)')
+  return `${run}:${data}`
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {

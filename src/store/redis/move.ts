@@ -5,8 +5,8 @@ import { entryOf } from '../shelf.ts'
 import { type Kind, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
-import type { ScriptName } from './scripts.ts'
-import { namesOf, SLACK } from './verbs.ts'
+import { type ScriptName, SLACK } from './scripts.ts'
+import { namesOf } from './verbs.ts'
 
 export interface Within {
   readonly client: Client

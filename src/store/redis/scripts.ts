@@ -14,6 +14,9 @@ import { createHash } from 'node:crypto'
  * own expiry comes a minute later and only tidies up, so that clocks may differ.
  */
 
+/** Seconds that the server keeps an entry beyond its end, which the gateway's clock decides: the two may differ. */
+export const SLACK = 60
+
 /** What every script begins with: KEYS[1] state; ARGV prefix, number of the run, now. */
 const prelude = `
 local S, P, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
@@ -37,13 +40,13 @@ local function forget(kind, id)
   redis.call('ZREM', P .. 'k:' .. kind, id)
   redis.call('DEL', key)
 end
--- An index goes with the last of what it finds; what has ended is taken out a little at a time.
+-- An index goes with the last of what it finds; what has ended by every gateway's clock is taken out a little at a time.
 local function index(key, member, x, ms)
   local left = redis.call('PTTL', key)
   redis.call('ZADD', key, x, member)
   if ms == 'inf' then redis.call('PERSIST', key)
   elseif left ~= -1 and left < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
-  local ended = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 20)
+  local ended = redis.call('ZRANGEBYSCORE', key, '-inf', now - ${SLACK}, 'LIMIT', 0, 20)
   if #ended > 0 then redis.call('ZREM', key, unpack(ended)) end
 end
 local function links(kind, id, x, ms, alias, groups)
@@ -182,8 +185,9 @@ export const SCHEMA = steps.length + 1
 
 /**
  * What a gateway asks before it uses a server, and once a second: KEYS state, runs; ARGV the server's run, what it knows (number of
- * the run, the last write that was acknowledged to it, epoch), root, schema, whether it imports. Answers with the number of the run, the
- * epoch, and whether acknowledged writes are missing: epoch.ts says how that is known.
+ * the run, the last write that was acknowledged to it, epoch), root, schema, whether it imports, and the server's run of the one that it
+ * knows: after a loss another one may have its number. Answers with the number of the run, the epoch, and whether acknowledged writes
+ * are missing: epoch.ts says how that is known.
  * @param to the steps up to the version that is looked for
  */
 export const lookText = (to: readonly string[]): string => `
@@ -201,7 +205,7 @@ local n, e, now = tonumber(s[3] or 0), tonumber(s[4] or 1), tonumber(s[5] or 0)
 local missing, mended, own = false, false, k == 0
 for _, text in ipairs(redis.call('LRANGE', R, 0, -1)) do
   local number, name, base, flag = string.match(text, '^(%d+) (%S+) (%d+) (%d)$')
-  if tonumber(number) == k then own = true end
+  if tonumber(number) == k and name == ARGV[8] then own = true end
   if tonumber(number) > k and tonumber(base) < acked then missing = true end
   if tonumber(number) > k and flag == '1' then mended = true end
 end

@@ -4,10 +4,8 @@ import { entryOf } from '../shelf.ts'
 import { type Entry, type Kind, type Links, type Store, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
-import type { ScriptName } from './scripts.ts'
+import { type ScriptName, SLACK } from './scripts.ts'
 
-/** Seconds that the server keeps an entry beyond its end, which the gateway's clock decides: the two may differ. */
-export const SLACK = 60
 /** Members of a group that end in one step of the server, and entries that are read in one. */
 const AT_ONCE = 200
 

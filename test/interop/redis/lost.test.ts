@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openRedis } from '../../../src/store/redis/store.ts'
 import type { Kind, Store } from '../../../src/store/store.ts'
+import { startServer } from './servers.ts'
 import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
 
 /* What a store does that finds that acknowledged writes are missing: what they may have used or revoked is believed no more. */
@@ -138,4 +139,55 @@ test('a replica that was behind when it was promoted revives nothing', async (t)
   await answers(two.store)
   assert.equal(one.losses() + two.losses(), 1)
   assert.equal(await two.store.consume(token, 'used'), undefined)
+})
+
+/** Commands, which look at a server only when they connect to it. */
+async function lookers(t: TestContext) {
+  const topology = await startTopology('standalone')
+  t.after(() => topology.close())
+  const [one, two] = [await open(topology, 'command'), await open(topology, 'command')]
+  t.after(() => Promise.all([one.store.close(), two.store.close()]))
+  await one.store.put(token, 'used', 'value', 3600)
+  return { server: await topology.primary(), one, two }
+}
+
+/** The second one is the first to look, and writes more than was lost, before the one that used the token looks. */
+async function assertNoticed({ one, two }: { readonly one: Opened; readonly two: Opened }): Promise<void> {
+  await answers(two.store)
+  for (let n = 0; n < 20; n++) await two.store.put(mark, `mark ${n}`, 'value', 3600)
+  await answers(one.store)
+  assert.equal(one.losses() + two.losses(), 1)
+  assert.equal(await one.store.consume(token, 'used'), undefined)
+}
+
+test('a server that is lost twice, and with it that it was looked at in between, revives nothing', async (t) => {
+  const { server, one, two } = await lookers(t)
+  await delay(1500) // the file gets what was written once a second
+  const [files, copy] = [join(server.folder, 'appendonlydir'), join(server.folder, 'copy')]
+  await cp(files, copy, { recursive: true })
+  await server.kill('SIGKILL')
+  await server.start()
+  await answers(one.store)
+  assert.equal(await one.store.consume(token, 'used'), 'first')
+  await server.kill('SIGKILL')
+  await rm(files, { recursive: true })
+  await cp(copy, files, { recursive: true })
+  await server.start()
+  await assertNoticed({ one, two })
+})
+
+test('a server that goes on after it was a replica of one that was behind revives nothing', async (t) => {
+  const { server, one, two } = await lookers(t)
+  const behind = await startServer([`replicaof 127.0.0.1 ${server.port}`, 'repl-diskless-sync-delay 0'])
+  t.after(() => behind.close())
+  await until('the other one follows', async () => (await server.call('WAIT', '1', '500')) === 1)
+  await behind.call('REPLICAOF', 'NO', 'ONE')
+  assert.equal(await one.store.consume(token, 'used'), 'first')
+  await server.call('REPLICAOF', '127.0.0.1', String(behind.port))
+  await until('it has what the other one has', async () =>
+    String(await server.call('INFO', 'replication')).includes('master_link_status:up'),
+  )
+  await server.call('REPLICAOF', 'NO', 'ONE')
+  await server.call('CLIENT', 'KILL', 'TYPE', 'normal') // as a Sentinel does
+  await assertNoticed({ one, two })
 })
