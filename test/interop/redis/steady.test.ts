@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { openRedis } from '../../../src/store/redis/store.ts'
+import type { Kind } from '../../../src/store/store.ts'
+import { startTopology, until } from './topologies.ts'
+
+/* What two gateways on one server keep when their clocks differ, or when an operator takes something from the server. */
+
+const token: Kind = { name: 'SteadyToken', durable: true, lapses: true }
+const secret = randomBytes(32)
+
+async function onOneServer(t: TestContext) {
+  const topology = await startTopology('standalone')
+  t.after(() => topology.close())
+  const logged: string[] = []
+  const open = async (now: () => number) => {
+    const store = await openRedis({
+      ...topology.place,
+      prefix: 'lotse',
+      derive: () => secret,
+      now,
+      log: (_level, message) => void logged.push(message),
+    })
+    t.after(() => store.close())
+    return store
+  }
+  return { open, server: await topology.primary(), logged }
+}
+
+test('what is revoked by one whose clock is ahead is gone also for one whose clock is behind', async (t) => {
+  const { open } = await onOneServer(t)
+  const time = 1_800_000_000
+  const behind = await open(() => time)
+  const ahead = await open(() => time + 30)
+  await behind.put(token, 'ends', 'value', 20, { groups: ['grant'] })
+  await ahead.put(token, 'later', 'value', 3600, { groups: ['grant'] }) // tidies up what has ended by its clock
+  await ahead.revoke('grant', 3600)
+  assert.equal(await behind.get(token, 'ends'), undefined)
+  assert.equal(await behind.get(token, 'later'), undefined)
+})
+
+test('a server whose scripts were flushed is looked after as before', async (t) => {
+  const { open, server } = await onOneServer(t)
+  const store = await open(() => Math.floor(Date.now() / 1000))
+  await server.call('SCRIPT', 'FLUSH')
+  await until('writes are known again', async () => store.put(token, 'one', 'value', 60))
+  const before = Number(await server.call('HGET', '{lotse}:state', 'n'))
+  await until('it makes its write once a second', async () => {
+    return Number(await server.call('HGET', '{lotse}:state', 'n')) > before + 1
+  })
+})
