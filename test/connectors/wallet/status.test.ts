@@ -132,7 +132,11 @@ test('a Bitstring Status List of data model 1.1 is read too', async () => {
 
 test('the worst of several lists counts', async () => {
   const elsewhere = 'https://corp.example/status/2'
-  const world = worldOf({ ...dids, [uri]: bitList(), [elsewhere]: bitList({ purpose: 'suspension' }) })
+  const world = worldOf({
+    ...dids,
+    [uri]: bitList(),
+    [elsewhere]: bitList({ purpose: 'suspension', payload: { id: elsewhere } }),
+  })
   const suspended: StatusReference = { kind: 'bitstring', uri: elsewhere, index: 1, purpose: 'suspension', size: 1 }
   assert.equal(await standing([bit(0), suspended], world), 'suspended')
   assert.equal(await standing([bit(1), suspended], world), 'revoked')
@@ -194,6 +198,8 @@ test('a status list for another address, type, purpose or time is not believed',
   await unreadable([token(0)], tokenList({ header: { typ: 'JWT' } }), /type/)
   await unreadable([token(0)], tokenList({ payload: { exp: NOW } }), /expired/)
   await unreadable([bit(0)], bitList({ purpose: 'suspension' }), /another purpose/)
+  await unreadable([bit(0)], bitList({ payload: { id: `${uri}/2` } }), /another address/)
+  assert.equal(await standing([bit(1)], at(bitList({ payload: { id: undefined } }))), 'revoked')
   await unreadable([bit(0)], bitList({ payload: { validUntil: new Date(NOW * 1000).toISOString() } }), /expired/)
   await unreadable([bit(0)], bitList({ payload: { type: ['VerifiableCredential', 'Other'] } }), /another type/)
 })

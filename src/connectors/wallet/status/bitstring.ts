@@ -58,6 +58,9 @@ export async function readBitstringList(
   const { evidence } = await (model === '2.0' ? loireVc : jwtVc)(text, checking)
   if (!evidence.types.includes('BitstringStatusListCredential'))
     throw refusal('the status list is a credential of another type')
+  // Else another list of the issuer could stand here; a name that is no address says nothing of where it belongs.
+  if (evidence.id?.startsWith('https://') && evidence.id !== uri)
+    throw refusal('the status list is meant for another address')
   const purposes = [evidence.claims['statusPurpose']].flat()
   if (!purposes.includes(purpose)) throw refusal('the status list has another purpose than the credential says')
   return { list: { bytes, bits: size, from: 'highest' }, issuer: evidence.issuer }
