@@ -16,7 +16,7 @@ const attributes: Readonly<Record<string, string>> = { CN: '550403', O: '55040a'
 
 /** `O=Corp,CN=issuer` in the order written. */
 function name(text: string): Buffer {
-  const parts = text.split(',').map((part) => {
+  const parts = (text === '' ? [] : text.split(',')).map((part) => {
     const [type = '', value = ''] = part.split('=')
     return der(0x31, sequence(oid(attributes[type] ?? ''), der(12, Buffer.from(value))))
   })

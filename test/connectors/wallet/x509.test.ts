@@ -171,6 +171,16 @@ test('a credential with x5c is known by the anchor, under the name that its cert
   assert.equal(nameless?.issuer.id, 'CN=issuer,O=Corp')
 })
 
+test('a certificate without a subject (RFC 5280, 4.1.2.6) names whom its alternative names name, and nobody where the credential names none', async () => {
+  const path = pathOf({ leaf: { subject: '', names: ['dns:issuer.corp.example'] } })
+  const iss = 'https://issuer.corp.example'
+  assert.equal((await check(path, certifiedBy(path.chain, { iss })))[0]?.issuer.id, iss)
+  await assert.rejects(check(path, certifiedBy(path.chain, {})), {
+    code: 'upstream_rejected',
+    message: /names no issuer/,
+  })
+})
+
 test('an issuer whom its certificate does not name (x5c with a wrong name) is refused', async () => {
   const path = pathOf({ leaf: { names: ['dns:issuer.corp.example', 'dns:*.wild.example'] } })
   for (const iss of [

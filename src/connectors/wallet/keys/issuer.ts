@@ -40,8 +40,10 @@ async function byCertificate(jws: Jws, { iss, deviations, what }: Claimed, ports
   if (!isSigned(jws, certified.jwk)) throw refusal(`${what} is not signed by the key of its certificate`)
   if (iss !== undefined && !names(certified, iss))
     throw refusal(`the certificate of ${what} does not name its issuer ${printable(iss)}`)
+  const id = iss ?? certified.subject
+  if (id === '') throw refusal(`${what} names no issuer, and neither does its certificate`)
   return {
-    id: iss ?? certified.subject,
+    id,
     by: 'x5c',
     anchor: certified.anchor,
     root: certified.root,

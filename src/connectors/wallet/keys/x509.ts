@@ -174,6 +174,7 @@ function certifiedBy(
   const names = namesOf(path[0]!) // the leaf's
   const texts = (type: number) => names.filter((name) => name.type === type).map(({ value }) => String(value))
   // Node writes one part a line, the outermost first; RFC 4514 writes the innermost first.
-  const subject = leaf.subject.split('\n').reverse().join(',')
+  // Undefined, whatever its type says, where there is none: then the alternative names are all that it has (RFC 5280, 4.1.2.6).
+  const subject = ((leaf.subject as string | undefined) ?? '').split('\n').reverse().join(',')
   return { ...found, jwk, subject, hosts: texts(2), uris: texts(6), ...validityOf(path) }
 }
