@@ -22,7 +22,7 @@ export async function judgeStanding(
   const takenBack = imported.flatMap((each, at) => (standings[at] === 'valid' ? [] : [{ each, how: standings[at] }]))
   if (takenBack.length === 0) return judged
   const gone = new Set(takenBack.map(({ each }) => each))
-  const without = judge({ ...policy, evidence: policy.evidence.filter((each) => !gone.has(each)) }, found, now)
+  const without = judge({ ...policy, takenBack: gone }, found, now)
   const sentences = takenBack.map(
     ({ each, how }) => `evidence ${printable(each.types.join(' '))} of ${each.issuer.id} does not count: it is ${how}`,
   )

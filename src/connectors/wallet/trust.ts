@@ -14,6 +14,8 @@ export interface Policy {
   readonly lists: Lists
   /** What the operator brought about organisations, after its signatures were checked. */
   readonly evidence: readonly Evidence[]
+  /** What of it its issuers have taken back: it counts no more, and what it had replaced stays replaced. */
+  readonly takenBack?: ReadonlySet<Evidence>
 }
 
 /** What became of the credentials of an answer. */
@@ -98,6 +100,7 @@ function vouchedBy({ lists }: Policy, { asked, credential }: Found): Vouched {
 /** What of the operator's files counts now; of what does not, a sentence says why. */
 function evidenceOf(policy: Policy, now: number, sentences: string[]): readonly Vouched[] {
   return policy.evidence.flatMap((credential): readonly Vouched[] => {
+    if (policy.takenBack?.has(credential)) return []
     const asked = policy.config.credentials.filter(
       (each) => each.about === 'organisation' && each.from !== 'wallet' && isOfType(each, credential),
     )

@@ -40,3 +40,16 @@ test('a status that cannot be read is not taken for a good one', async () => {
   const answer = [found(optional, 'member', credential())]
   await assert.rejects(judgeStanding(policy(optional, { evidence: [label()] }), answer, NOW, unreadable), /no list/)
 })
+
+test('evidence that was taken back does not bring back what it had replaced', async () => {
+  const id = 'https://gxdch.example/labels/7'
+  const older = label({ id, validFrom: NOW - 100, claims: { 'gx:labelLevel': 'L2' } })
+  const newer = label({ id, validFrom: NOW - 10 })
+  const { organisation } = await judgeStanding(
+    policy(optional, { evidence: [older, newer] }),
+    [found(optional, 'member', credential())],
+    NOW,
+    async (each) => (each === newer ? 'revoked' : 'valid'),
+  )
+  assert.deepEqual(organisation?.facts, {})
+})
