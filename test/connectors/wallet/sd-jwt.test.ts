@@ -254,3 +254,14 @@ test('Ed25519 holders are known by their key too', async () => {
 function thumb({ crv, kty, x, y }: ReturnType<typeof publicOf>): string {
   return hash('sha256', JSON.stringify({ crv, kty, x, y }), 'base64url')
 }
+
+test('disclosures inside of each other, deeper than JSON may be nested at all, are refused', () => {
+  const nested = (inner: object) => Array.from({ length: 28 }).reduce<object>((each) => ({ a: each }), inner)
+  const all: string[] = []
+  for (let at = 0; at < 400; at += 1) {
+    const before = all.at(-1)
+    all.push(disclosure('a', nested(before === undefined ? {} : { _sd: [digest(before)] })))
+  }
+  const [jwt = ''] = credential({ hidden: {}, open: { _sd: [digest(all.at(-1) ?? '')] } }).split('~')
+  return refused(bound(`${[jwt, ...all].join('~')}~`, holder), /nested/)
+})

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Json } from '../credential.ts'
 import { refusal } from '../refusal.ts'
-import { bytesOf, isObject, type JsonObject, jsonOf } from './jws.ts'
+import { bytesOf, DEPTH, isObject, type JsonObject, jsonOf } from './jws.ts'
 
 /** RFC 9901, 4.1.1; by their names in the IANA registry of named information hashes. */
 const hashes: Readonly<Record<string, string>> = { 'sha-256': 'sha256', 'sha-384': 'sha384', 'sha-512': 'sha512' }
@@ -24,6 +24,8 @@ interface Disclosure {
 interface Pending {
   readonly disclosures: Map<string, Disclosure>
   readonly met: Set<string>
+  /** How much deeper it may go: each disclosure is shallow, and one may hold the digest of the next. */
+  readonly depth: number
 }
 
 /**
@@ -39,7 +41,7 @@ export function disclosed(payload: JsonObject, texts: readonly string[]): JsonOb
     if (disclosures.has(key)) throw refusal('a disclosure is there twice')
     disclosures.set(key, readDisclosure(text))
   }
-  const pending: Pending = { disclosures, met: new Set() }
+  const pending: Pending = { disclosures, met: new Set(), depth: DEPTH }
   const { _sd_alg: _, ...rest } = filled(payload, pending)
   if (disclosures.size > 0) throw refusal('a disclosure is not among those that the issuer signed')
   return rest
@@ -76,8 +78,11 @@ function filled(object: JsonObject, pending: Pending): JsonObject {
 }
 
 function replaced(value: Json, pending: Pending): Json {
-  if (Array.isArray(value)) return (value as readonly Json[]).flatMap((element) => elements(element, pending))
-  return isObject(value) ? filled(value, pending) : value
+  if (typeof value !== 'object' || value === null) return value
+  if (pending.depth === 0) throw refusal(`it is nested deeper than ${DEPTH} levels`)
+  const inner = { ...pending, depth: pending.depth - 1 }
+  if (Array.isArray(value)) return (value as readonly Json[]).flatMap((element) => elements(element, inner))
+  return filled(value as JsonObject, inner)
 }
 
 function elements(element: Json, pending: Pending): readonly Json[] {

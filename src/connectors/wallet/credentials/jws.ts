@@ -30,7 +30,7 @@ const ALGS: readonly Alg[] = [
 /** Characters of one JWS: the largest known, a presentation of 68 credentials, has 190,000. */
 const LONGEST = 262_144
 /** How deep JSON is nested; the deepest real credential has 9. */
-const DEPTH = 32
+export const DEPTH = 32
 
 /**
  * Reads a compact JWS (RFC 7515, 7.1) without believing it.
