@@ -6,7 +6,7 @@ import type { Decision, Grant } from './core/decision.ts'
 import { type Clock, type Log, SAML_RING } from './core/ports.ts'
 import type { Subject } from './core/subject.ts'
 import { createFetcher } from './fetcher.ts'
-import { type FleetPorts, lackedBy, openFleet, openMuster } from './fleet.ts'
+import { agreeOn, type FleetPorts, lackedBy, openFleet, openMuster } from './fleet.ts'
 import { composeGateway, type Gateway, strict } from './http/gateway.ts'
 import { createMetrics, type KnownNames, type Metrics } from './http/metrics.ts'
 import { parseTrusted } from './http/origin.ts'
@@ -220,7 +220,8 @@ export async function openApp(first: Loaded, given: AppPorts): Promise<App> {
     const { connectors } = loaded.config
     const samlMetadata = samlMetadataOf(connectors, sp, issuer)
     const world: World = { targets, connectors: connectorsOf(connectors), samlMetadata }
-    const rings = await openKeys({ ...ports, audit: given.audit, awaited }, loaded.config, targets)
+    const agreed = async () => agreeOn((await fleet.live()).values(), loaded.digest)
+    const rings = await openKeys({ ...ports, audit: given.audit, awaited, agreed }, loaded.config, targets)
     const writable = await writableOf(loaded.config, targets, loaded.always)
     const leases = leaseWorld(loaded.config, writable, loaded.decide)
     const gateway = composition({ ports, metrics, lifecycle, ...counted }, { loaded, rings, world })

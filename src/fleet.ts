@@ -72,6 +72,11 @@ export function lackedBy(members: Iterable<Member>, kids: readonly string[]): Re
   return new Set(kids.filter((kid) => all.some((member) => !member.kids.includes(kid))))
 }
 
+/** Whether nobody uses another configuration. */
+export function agreeOn(members: Iterable<Member>, digest: string): boolean {
+  return [...members].every(({ configuration }) => configuration === digest)
+}
+
 /** Tells the others of this process, and this one of the others. */
 export interface Muster {
   /** Announces what this process has, and says where others use another configuration: some answers would differ from others. */

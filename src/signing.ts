@@ -54,6 +54,8 @@ export interface KeyPorts {
   readonly mode?: 'serve' | 'command'
   /** Which keys a process that serves does not have yet; none if absent. */
   readonly awaited?: (kids: readonly string[]) => Promise<ReadonlySet<string>>
+  /** Whether all processes that serve use this configuration; true if absent. */
+  readonly agreed?: () => Promise<boolean>
   /** Those of the configuration if absent. */
   readonly specs?: readonly RingSpec[]
 }
@@ -75,6 +77,7 @@ export function openKeys(ports: KeyPorts, config: GatewayConfig, targets: Readon
     lead: config.keys.lead,
     retireFor: longest + RETIRE_MARGIN,
     ...(ports.awaited ? { awaited: ports.awaited } : {}),
+    ...(ports.agreed ? { agreed: ports.agreed } : {}),
     report: ({ ring, alg, kid, how }) => ports.audit('keys', { event: 'key.rotated', ring, alg, kid, how }),
   })
 }

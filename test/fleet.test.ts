@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { DEAD_AFTER, lackedBy, openFleet } from '../src/fleet.ts'
+import type { SigningAlg } from '../src/core/ports.ts'
+import { agreeOn, DEAD_AFTER, lackedBy, openFleet } from '../src/fleet.ts'
 import { openRoot } from '../src/keys/root-secret.ts'
 import { openRings } from '../src/keys/store-rings.ts'
 import { openEmbedded } from '../src/store/embedded.ts'
@@ -20,17 +21,19 @@ before(async () => {
 after(() => rm(folder, { recursive: true }))
 
 /** A process as far as keys go: its rings, and what it announces of them. */
-async function process(id: string) {
+async function process(id: string, algs: readonly SigningAlg[] = ['ES256']) {
   const fleet = openFleet({ store, now, id, version: '1' })
   const awaited = async (kids: readonly string[]) => lackedBy((await fleet.live()).values(), kids)
+  const configuration = algs.join()
+  const agreed = async () => agreeOn((await fleet.live()).values(), configuration)
   const timing = { rotateEvery: 90 * LEAD, lead: LEAD, retireFor: 3600 }
   const root = await openRoot(join(folder, 'keys'), { create: 'allowed' })
   const rings = await openRings({
-    ...{ store, root, now, awaited, ...timing },
-    specs: [{ name: 'issuer', algs: ['ES256'] }],
+    ...{ store, root, now, awaited, agreed, ...timing },
+    specs: [{ name: 'issuer', algs }],
     rsaBits: 2048,
   })
-  const announce = () => fleet.announce({ configuration: 'one', kids: rings.list().map(({ kid }) => kid) })
+  const announce = () => fleet.announce({ configuration, kids: rings.list().map(({ kid }) => kid) })
   await announce()
   const signs = () => rings.list().find(({ state }) => state === 'current')?.kid
   return { fleet, rings, announce, signs }
@@ -93,4 +96,25 @@ test('a process announces what changed at once, and what stays as it was every f
   assert.deepEqual((await fleet.live()).get('one'), {
     ...{ started: time - 5, seen: time, version: '1', configuration: 'y', kids: ['a', 'b'] },
   })
+})
+
+test('processes with configurations that ask for other algorithms do not undo the keys of each other', async () => {
+  store = await openEmbedded({ path: ':memory:', now })
+  const [old, fresh] = [await process('old'), await process('new', ['ES256', 'ES384'])]
+  const keys = fresh.rings.list()
+  for (let n = 0; n < 5; n++) {
+    for (const each of [old, fresh]) {
+      time++
+      await each.rings.tick()
+      await each.announce()
+    }
+  }
+  assert.deepEqual(fresh.rings.list(), keys)
+  await fresh.fleet.leave()
+  await old.rings.tick()
+  assert.deepEqual(
+    old.rings.list().map(({ alg, state }) => `${alg} ${state}`),
+    ['ES256 current', 'ES384 retired'],
+    'what nobody asks for any more signs no more',
+  )
 })

@@ -104,6 +104,8 @@ export interface Moment {
   readonly now: number
   /** Next keys that a process which serves does not have yet: they do not replace one that signs. */
   readonly awaited: ReadonlySet<string>
+  /** What becomes of algorithms that are not asked for: they stay while another process may ask for them. */
+  readonly unasked: 'retire' | 'keep'
 }
 
 /** What is due for a ring at a moment: its state after promotions and removals, the keys to make, and who began to sign. Pure. */
@@ -111,10 +113,10 @@ export function due(
   state: RingState,
   algs: readonly SigningAlg[],
   timing: Timing,
-  { now, awaited }: Moment,
+  { now, awaited, unasked }: Moment,
 ): { state: RingState; wanted: readonly Wanted[]; promoted: readonly StoredKey[] } {
   let after = drop(state, (key) => key.state === 'retired' && now >= key.stateSince + timing.retireFor)
-  after = retireUnasked(after, algs, now)
+  if (unasked === 'retire') after = retireUnasked(after, algs, now)
   const wanted: Wanted[] = []
   const promoted: StoredKey[] = []
   for (const alg of algs) {

@@ -38,6 +38,8 @@ export interface RingOptions extends Timing {
   readonly mode?: 'serve' | 'command'
   /** Which of these keys a process that serves does not have yet; none where it is the only one. */
   readonly awaited?: (kids: readonly string[]) => Promise<ReadonlySet<string>>
+  /** Whether all processes that serve use this configuration; true where it is the only one. */
+  readonly agreed?: () => Promise<boolean>
   /** Hears of every key that begins to sign, in the process that made it so: for the audit log. */
   readonly report?: (change: KeyChange) => Promise<void>
 }
@@ -184,8 +186,11 @@ async function awaitedOf({ awaited }: RingOptions, keys: readonly StoredKey[]): 
 
 async function advanced(options: RingOptions, spec: RingSpec, state: RingState, make: Make): Promise<Edited> {
   if (options.mode === 'command') return { state, changes: [] }
+  // Two configurations that ask for different algorithms would retire and make keys in turn, for as long as both serve.
+  const others = state.keys.some((key) => key.state !== 'retired' && !spec.algs.includes(key.alg))
+  const unasked = others && (await options.agreed?.()) === false ? 'keep' : 'retire'
   const planned = (awaited: ReadonlySet<string>) =>
-    due(state, spec.algs, timingOf(options, spec), { now: options.now(), awaited })
+    due(state, spec.algs, timingOf(options, spec), { now: options.now(), awaited, unasked })
   const ready = planned(new Set())
   // Asked only where a key would begin to sign.
   const awaited = await awaitedOf(options, ready.promoted)
