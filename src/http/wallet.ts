@@ -151,7 +151,8 @@ async function toWallet(parts: Parts, ctx: KoaContext, handle: () => Promise<voi
     const { code, status, message: detail } = asLoginError(thrown)
     parts.log(status >= 500 ? 'error' : 'info', 'a wallet was refused', {
       id: errorIdOf(ctx),
-      path: ctx.path,
+      // Without the request's id: until it is answered, whoever reads it could answer.
+      path: ctx.path.slice(0, ctx.path.lastIndexOf('/')),
       code,
       detail,
     })

@@ -124,6 +124,8 @@ test('a nonce of a wallet that is longer than anybody needs is refused, and the 
   const { link } = await waiting(world.gateway)
   const uri = readLink(link).get('request_uri') ?? ''
   const answer = await fetch(uri, { method: 'POST', body: new URLSearchParams({ wallet_nonce: 'x'.repeat(513) }) })
+  // Whoever reads the log could fetch it as well, and answer.
+  assert.equal(lastToWallet()?.['path'], '/wallet/request')
   assert.equal(answer.status, 400)
   await open(link)
 })
