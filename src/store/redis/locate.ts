@@ -38,10 +38,15 @@ export function openLocator(place: Place): Locator {
   if (place.topology === 'standalone') return { locate: async () => place.servers[0] as Address, close: () => {} }
   const { ask, access } = place.topology === 'sentinel' ? bySentinel(place) : byCluster(place)
   const lines = new Map<string, Promise<Connection>>()
+  let closed = false
   const line = async (address: Address): Promise<Connection> => {
     const name = textOf(address)
-    const known = await lines.get(name)?.catch(() => undefined)
+    const before = lines.get(name)
+    const known = await before?.catch(() => undefined)
+    if (closed) throw new StoreUnavailable('the store is closed')
     if (known && !known.lost()) return known
+    // Somebody else who asked has begun meanwhile.
+    if (lines.get(name) !== before) return await line(address)
     const made = openConnection(address, access)
     lines.set(name, made)
     return await made
@@ -62,6 +67,7 @@ export function openLocator(place: Place): Locator {
       return newest.address
     },
     close() {
+      closed = true
       for (const each of lines.values()) void each.then((connection) => connection.destroy()).catch(() => {})
       lines.clear()
     },
