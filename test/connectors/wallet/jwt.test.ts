@@ -308,3 +308,31 @@ test('what was checked is told step by step', async () => {
   await presented('vp+jwt', makers['vp+jwt'](), binding, worldOf(web), ({ check: name }) => void steps.push(name))
   assert.deepEqual(steps, ['presentation', 'credential'])
 })
+
+test('of one presentation no more than sixteen issuers are asked for their keys', async () => {
+  const dids = Array.from({ length: 20 }, (_, at) => `did:web:many.example:${at}`)
+  const documents = dids.map((id, at) => [
+    `https://many.example/${at}/did.json`,
+    JSON.stringify({
+      id,
+      verificationMethod: [{ id: `${id}#k1`, controller: id, publicKeyJwk: publicOf(key) }],
+      assertionMethod: [`${id}#k1`],
+    }),
+  ])
+  const of = (id: string) =>
+    signed(
+      { typ: 'vc+jwt', kid: `${id}#k1`, iss: id },
+      {
+        type: ['VerifiableCredential', 'gx:LegalPerson'],
+        issuer: id,
+        credentialSubject: { id: 'https://many.example' },
+      },
+      key,
+    )
+  const world = worldOf(Object.fromEntries(documents))
+  const list = (all: readonly string[]) =>
+    all.map((id) => ({ id: `data:application/vc+jwt,${of(id)}`, type: 'EnvelopedVerifiableCredential' }))
+  assert.equal((await check('vp+jwt', makers['vp+jwt']({ list: list(dids.slice(0, 16)) }), [], world)).length, 16)
+  await assert.rejects(check('vp+jwt', makers['vp+jwt']({ list: list(dids) }), [], world), /more than 16 issuers/)
+  assert.equal(world.asked.length, 16)
+})

@@ -28,7 +28,27 @@ export async function presented(
 ): Promise<readonly Credential[]> {
   const read = Object.hasOwn(readers, format) ? readers[format] : undefined
   if (!read) throw refusal('it is of a format that is not read here')
-  return await read(presentation, binding, { ports, deviations: () => noteDeviations(ports.lenient), note })
+  return await read(presentation, binding, {
+    ports: askingFew(ports),
+    deviations: () => noteDeviations(ports.lenient),
+    note,
+  })
+}
+
+/** Issuers and holders of one presentation that are asked for their keys, at most. */
+const ASKED = 16
+
+/** One after the other they are waited for: a hundred slow ones would hold a sign-in, and a place among the requests, for minutes. */
+function askingFew(ports: VerifyPorts): VerifyPorts {
+  const asked = new Set<string>()
+  return {
+    ...ports,
+    allowed(issuer) {
+      if (!ports.allowed(issuer)) return false
+      if (asked.add(issuer).size > ASKED) throw refusal(`it is from more than ${ASKED} issuers`)
+      return true
+    },
+  }
 }
 
 /** What one credential deviates in. */
