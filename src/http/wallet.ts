@@ -26,6 +26,9 @@ const ANSWER_LIMIT = 256 * 1024
 /** Characters of a wallet's nonce. */
 const LONGEST_NONCE = 512
 
+/** Control characters but white space: neither in a JWE nor in JSON. */
+const unwritten = /(?!\s)\p{Cc}/u
+
 /** The handlers of the routes. */
 export interface Wallets {
   wait(ctx: KoaContext, state: string): Promise<void>
@@ -105,6 +108,9 @@ export function openWallets(parts: Parts, arrival: Arrival): Wallets {
     const form = await readForm(ctx.req, ANSWER_LIMIT)
     if (!form.has('response') && !form.has('vp_token') && !form.has('error'))
       throw new LoginError('bad_request', 'neither an answer nor an error')
+    // Each of them is six characters of JSON: the store would take no more of them, after the request was used up.
+    if ([...form.values()].some((value) => unwritten.test(value)))
+      throw new LoginError('bad_request', 'characters that no answer has')
     const { state, way } = await turnOf(id, 'to answer')
     if (!(await turns.take(id))) throw taken()
     const waiting = await arrival.pending(state)

@@ -179,6 +179,16 @@ test('a request that nobody fetched cannot be answered', async () => {
   await open(link)
 })
 
+test('an answer of characters that no answer has is refused as such, and uses nothing up', async () => {
+  const { link } = await waiting(world.gateway)
+  const { read, vpToken } = await answerFor(world, link)
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const body = `response=${'\u0001'.repeat(200_000)}`
+  const answer = await fetch(read.responseUri, { method: 'POST', headers, body })
+  assert.deepEqual([answer.status, ((await answer.json()) as { error: string }).error], [400, 'invalid_request'])
+  assert.equal((await send(read, vpToken)).status, 200)
+})
+
 test('an answer to no request that there is is refused', async () => {
   const answer = await fetch(`${world.gateway.issuer}/wallet/response/${randomBytes(24).toString('base64url')}`, {
     method: 'POST',
