@@ -156,7 +156,9 @@ end
 local members = redis.call('ZRANGE', P .. 'g:' .. ARGV[4], 0, ARGV[7] - 1)
 for _, m in ipairs(members) do
   local kind, id = string.match(m, '^(.-):(.*)$')
-  forget(kind, id)
+  -- Its id may have been used again since, without this group.
+  local groups = redis.call('HGET', entryKey(kind, id), 'g')
+  if groups and string.find(' ' .. groups .. ' ', ' ' .. ARGV[4] .. ' ', 1, true) then forget(kind, id) end
   redis.call('ZREM', P .. 'g:' .. ARGV[4], m)
 end
 return { n, #members }`,

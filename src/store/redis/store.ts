@@ -140,12 +140,13 @@ function lookingAfter({ client, locator, verbs, tell }: Looked): () => Promise<v
       () => false, // sentinels that are away say nothing about the primary
     )
     if (elsewhere) return session.destroy()
-    await session.look()
-    const trouble = await verbs.check().then(
+    const sound = session.look().then(() => verbs.check())
+    const trouble = await sound.then(
       () => undefined,
       (error) => error as StoreUnavailable,
     )
     failures = trouble ? failures + 1 : 0
+    if (session.lost()) return // the next one is looked at when it is connected to
     if (failures !== 1) client.doubt(trouble)
     if (known && known !== session) await tell(session)
     known = session

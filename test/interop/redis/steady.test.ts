@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { openRedis } from '../../../src/store/redis/store.ts'
-import type { Kind } from '../../../src/store/store.ts'
+import { type Kind, StoreUnavailable } from '../../../src/store/store.ts'
 import { startTopology, until } from './topologies.ts'
 
 /* What two gateways on one server keep when their clocks differ, or when an operator takes something from the server. */
@@ -49,4 +49,33 @@ test('a server whose scripts were flushed is looked after as before', async (t) 
   await until('it makes its write once a second', async () => {
     return Number(await server.call('HGET', '{lotse}:state', 'n')) > before + 1
   })
+})
+
+test('a revocation takes no entry whose id was used again after the server had forgotten the one before', async (t) => {
+  const { open, server } = await onOneServer(t)
+  let time = 1_800_000_000
+  const store = await open(() => time)
+  await store.put(token, 'again', 'old', 10, { groups: ['left'] })
+  time += 11
+  const [key] = (await server.call('KEYS', '{lotse}:e:SteadyToken:*')) as readonly string[]
+  await server.call('DEL', String(key)) // as its expiry does
+  await store.put(token, 'again', 'new', 60, { groups: ['other'] })
+  await store.revoke('left', 60)
+  assert.equal((await store.get(token, 'again'))?.value, 'new')
+  await store.revoke('other', 60)
+  assert.equal(await store.get(token, 'again'), undefined)
+})
+
+test('a gateway that still runs uses nothing while an import is under way', async (t) => {
+  const { open, server } = await onOneServer(t)
+  const store = await open(() => Math.floor(Date.now() / 1000))
+  await server.call('HSET', '{lotse}:state', 'importing', '1')
+  await until('it does not answer any more', async () =>
+    store.get(token, 'any').then(
+      () => false,
+      (error) => error instanceof StoreUnavailable && /an import into/.test(error.detail),
+    ),
+  )
+  await server.call('HDEL', '{lotse}:state', 'importing')
+  await until('it answers again', async () => (await store.get(token, 'any')) === undefined)
 })
