@@ -185,6 +185,9 @@ export function themeIn(language: Language, fill: Fill = (text) => text): Theme 
   return { look, language, here: fill('/login/abc?step=1') }
 }
 
+/** Whether a sample has a script: the form that submits itself, the search of a federation, who waits for a wallet or the store. */
+export const isScripted = (name: string) => /^(?:post form|discovery|tries again|wallet(?!, over))/.test(name)
+
 /** Every sample in both languages. */
 export function everyPage(fill: Fill = (text) => text): readonly (readonly [string, Page, Language])[] {
   return (['de', 'en'] as const).flatMap((language) =>

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import type { Page as Window } from 'playwright-core'
 import { errorCodes } from '../../../src/core/errors.ts'
 import { errorPage, type Page, securityHeaders } from '../../../src/http/pages/index.ts'
-import { everyPage, now, themeIn } from '../../http/pages-samples.ts'
+import { everyPage, isScripted, now, themeIn } from '../../http/pages-samples.ts'
 import { type Chrome, startChrome } from './chrome.ts'
 import { examine, violations } from './look.ts'
 
@@ -65,14 +65,14 @@ for (const wanted of ['en', 'de'] as const) {
   })
 }
 
-test('no page needs a script: all but the form that sends itself and the search of a federation have none', async () => {
+test('no page needs a script, and the form that sends itself, the search of a federation and who waits alone have one', async () => {
   await chrome.as({}, async ({ page }) => {
     await hold(page)
     for (const [name, made] of everyPage()) {
       pages.set('/page', made)
       await page.goto(`${origin}/page`)
       const scripts = await page.evaluate(() => document.scripts.length)
-      assert.equal(scripts, /^(?:post form|discovery)/.test(name) ? 1 : 0, name)
+      assert.equal(scripts, isScripted(name) ? 1 : 0, name)
     }
   })
 })
