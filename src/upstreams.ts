@@ -1,13 +1,7 @@
 import type { ConnectorConfig, GatewayConfig } from './config/gateway.ts'
-import {
-  type Connector,
-  type ConnectorPorts,
-  type Kept,
-  type ServiceProvider,
-  type SpAbout,
-  urlsFor,
-} from './connectors/connector.ts'
+import { type Connector, type ConnectorPorts, type Kept, urlsFor } from './connectors/connector.ts'
 import { connectorTypes } from './connectors/index.ts'
+import type { ServiceProvider, SpAbout } from './connectors/saml/side.ts'
 import type { Clock, Log } from './core/ports.ts'
 import { createDownloader, createFetcher } from './fetcher.ts'
 import type { ConnectorEntry } from './http/parts.ts'

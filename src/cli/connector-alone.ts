@@ -1,5 +1,6 @@
 import type { ConnectorConfig, GatewayConfig } from '../config/gateway.ts'
-import type { ConnectorPorts, SpKey } from '../connectors/connector.ts'
+import type { ConnectorPorts } from '../connectors/connector.ts'
+import type { SpKey } from '../connectors/saml/side.ts'
 import { SAML_RING } from '../core/ports.ts'
 import { connectorPorts, entityIdOf, spAbout } from '../upstreams.ts'
 import { openBeside } from './beside.ts'

@@ -1,6 +1,7 @@
 import type { RegexEngine } from '../core/policy.ts'
 import type { Check, Clock, GeneratedFile, Log } from '../core/ports.ts'
 import type { Proof, Subject } from '../core/subject.ts'
+import type { ServiceProvider } from './saml/side.ts'
 import type { WalletRequest, WalletSide } from './wallet/side.ts'
 
 /**
@@ -176,44 +177,6 @@ export interface Captured {
 export interface Inspection {
   readonly checks: readonly Check[]
   readonly subject?: Subject
-}
-
-/** A key of the gateway as a SAML service provider. */
-export interface SpKey {
-  readonly kid: string
-  readonly state: 'next' | 'current' | 'retired'
-  /** PEM (PKCS#8), RSA. */
-  readonly privateKey: string
-  /** Its self-signed certificate: base64 of DER, without line breaks. */
-  readonly certificate: string
-}
-
-/** A text in one language or in several, by the language's tag. */
-export type Worded = string | Readonly<Record<string, string>>
-
-/** What the gateway tells of itself in its SAML metadata. */
-export interface SpAbout {
-  readonly name: Worded
-  readonly description?: Worded
-  readonly logo?: { readonly url: string; readonly width: number; readonly height: number }
-  readonly information?: Worded
-  readonly privacy?: Worded
-  readonly organization?: { readonly name: Worded; readonly url: Worded }
-  readonly contacts: readonly {
-    readonly type: 'technical' | 'support' | 'administrative' | 'security'
-    readonly name: string
-    readonly email: string
-  }[]
-  readonly categories: readonly string[]
-  readonly attributes: readonly string[]
-}
-
-/** The gateway as a SAML service provider: one entity for all of its upstreams. */
-export interface ServiceProvider {
-  readonly entityId: string
-  /** Asked at each use: keys rotate. Empty where there are none yet. */
-  keys(): readonly SpKey[]
-  about(): SpAbout
 }
 
 /** An identity provider that a person may choose. */

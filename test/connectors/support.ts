@@ -1,7 +1,8 @@
 import { connectorFields } from '../../src/config/schema.ts'
-import { type Connector, type ConnectorPorts, type ServiceProvider, urlsFor } from '../../src/connectors/connector.ts'
+import { type Connector, type ConnectorPorts, urlsFor } from '../../src/connectors/connector.ts'
 import { openOidc } from '../../src/connectors/oidc/connector.ts'
 import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
+import type { ServiceProvider } from '../../src/connectors/saml/side.ts'
 import { createDownloader, createFetcher } from '../../src/fetcher.ts'
 import { re2 } from '../../src/regex.ts'
 

@@ -1,6 +1,7 @@
-import type { ConnectorPorts, ServiceProvider, SpAbout, SpKey, Worded } from '../connector.ts'
+import type { ConnectorPorts } from '../connector.ts'
 import { requestName } from './attributes.ts'
 import { attribute, type Xml, xml } from './markup.ts'
+import type { ServiceProvider, SpAbout, SpKey, Worded } from './side.ts'
 import { signingKey, signXml } from './sign.ts'
 
 /** Where one connector takes answers and logout messages. */
