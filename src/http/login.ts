@@ -1,11 +1,9 @@
 import type { Context as KoaContext, Next } from 'koa'
 import type Provider from 'oidc-provider'
-import type { Decision } from '../core/decision.ts'
 import { LoginError } from '../core/errors.ts'
-import type { Proof } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Arrival } from './arrival.ts'
-import { chooserModel, chosen, clientLabel, type Details, hintsOf } from './choose.ts'
+import { chooserModel, chosen, type Details, hintsOf } from './choose.ts'
 import { askWhere, setLast, wayOf } from './discovery.ts'
 import {
   type Came,
@@ -19,10 +17,11 @@ import {
   undoneUnless,
 } from './entering.ts'
 import { endForOther } from './logout.ts'
-import { chooserPage, refusedPage } from './pages/index.ts'
+import { chooserPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
-import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
+import { againOf, refuse } from './refused.ts'
+import { asLoginError, errorIdOf, sendPage, themeOf } from './render.ts'
 import { resume } from './resume.ts'
 
 /*
@@ -241,7 +240,7 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
     })
     parts.meter.login(connector, code)
     await refuseDevice(provider(), at, 'the rules give this person nothing here')
-    return refuse(ctx, at, { proof, decision, code })
+    return refuse(parts, ctx, at, { proof, decision, code })
   }
 
   /** @param handOver gets what the Provider is to know of the sign-in */
@@ -274,28 +273,6 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
     })
   }
 
-  const refuse = (
-    ctx: KoaContext,
-    at: Details,
-    why: { proof: Proof; decision: Decision; code: 'nothing_granted' | 'forbidden' },
-  ) => {
-    const { subject } = why.proof
-    const because = why.decision.because.flatMap((o) => (o.effect === 'forbade' && o.because ? [o.because] : []))
-    const model = {
-      error: why.code,
-      organisation: parts.connectors.get(subject.connector)?.label ?? subject.connector,
-      clientLabel: clientLabel(parts, at.params['client_id']),
-      claims: Object.entries(subject.claims).map(([name, values]) => ({ name, values })),
-      grants: why.decision.grants,
-      ...(because.length > 0 ? { because } : {}),
-      reference: errorIdOf(ctx),
-      now: parts.now(),
-      ...(why.decision.wantsAcr === undefined ? {} : { wantsAcr: why.decision.wantsAcr }),
-      ...againOf(at),
-    }
-    sendPage(ctx, refusedPage(model, onceOnly(themeOf(parts, ctx))))
-  }
-
   const leave: Login['leave'] = async (ctx, uid) => {
     await details(ctx, uid)
     const early = ctx.query['before'] === 'answer' // by a page that only waited
@@ -304,11 +281,4 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
   }
 
   return { sendOn, begin, park: arrival.park, callback, finish, leave }
-}
-
-/** Ways on from a refusal: another account, or back to the client. A command line was told already and asks again by itself. */
-function againOf(at: Details): { retryHref?: string; leaveHref?: string } {
-  return at.deviceCode === undefined
-    ? { retryHref: `/login/${at.uid}?choose=1`, leaveHref: `/login/${at.uid}/leave` }
-    : {}
 }
