@@ -6,7 +6,7 @@ import { SAML, ValidateInResponseTo } from '@node-saml/node-saml'
 import { openSignatureThread } from '../src/connectors/saml/signature-thread.ts'
 import { verifyResponse } from '../src/connectors/saml/verify.ts'
 import { type Exchange, idpRecord, type Said, samlKeys, signedResponse } from '../test/support/saml-idp.ts'
-import { cost, setting } from './compare.ts'
+import { leastCosts, setting } from './compare.ts'
 
 const LEAST = 1.3
 const keys = samlKeys()
@@ -65,13 +65,7 @@ async function compared(sign: Said['sign']): Promise<number> {
   const ours = () => verifyResponse(encoded, expected, check)
   const theirs = () => alone.validatePostResponseAsync({ SAMLResponse: encoded })
   const calls = setting('CALLS', 100)
-  await cost(calls, ours)
-  await cost(calls, theirs)
-  const best = { ours: Number.POSITIVE_INFINITY, theirs: Number.POSITIVE_INFINITY }
-  for (let round = 0; round < setting('ROUNDS', 8); round += 1) {
-    best.ours = Math.min(best.ours, await cost(calls, ours))
-    best.theirs = Math.min(best.theirs, await cost(calls, theirs))
-  }
+  const best = await leastCosts(calls, ours, theirs)
   const ratio = best.ours / best.theirs
   console.log(
     `${sign} signed, ${encoded.length} characters: ${Math.round(best.ours)} µs, node-saml alone ${Math.round(best.theirs)} µs: ${ratio.toFixed(2)}`,

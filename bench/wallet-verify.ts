@@ -8,7 +8,7 @@ import type { Format } from '../src/connectors/wallet/credential.ts'
 import { presented } from '../src/connectors/wallet/credentials/presented.ts'
 import { newKey, publicOf, signed, worldOf } from '../test/support/credentials.ts'
 import { holder, issue, issuerOf, present } from '../test/support/wallet.ts'
-import { cost, setting } from './compare.ts'
+import { leastCosts, setting } from './compare.ts'
 import { answers } from './wallet-answer.ts'
 
 const asked = { clientId: 'x509_hash:Uvo3HtuIxuhC92rShpgqcT3YXwrqRxWEviRiA0OZszk', nonce: 'n-0S6_WzA2Mj-0S6_WzA2Mj' }
@@ -117,13 +117,7 @@ interface Sides {
 }
 
 async function compared({ name, calls, ours, theirs }: Sides): Promise<number> {
-  await cost(calls, ours)
-  await cost(calls, theirs)
-  const best = { ours: Number.POSITIVE_INFINITY, theirs: Number.POSITIVE_INFINITY }
-  for (let round = 0; round < setting('ROUNDS', 8); round += 1) {
-    best.ours = Math.min(best.ours, await cost(calls, ours))
-    best.theirs = Math.min(best.theirs, await cost(calls, theirs))
-  }
+  const best = await leastCosts(calls, ours, theirs)
   const ratio = best.ours / best.theirs
   console.log(
     `  ${name}: ${Math.round(best.ours)} µs, jose's own calls ${Math.round(best.theirs)} µs: ${ratio.toFixed(2)}`,

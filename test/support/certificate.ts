@@ -1,13 +1,14 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
-const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+/** DER: identifier, length, contents (X.690). */
+export const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   const body = Buffer.concat(parts)
   const size = body.length
   const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 255]
   return Buffer.concat([Buffer.from([tag, ...length]), body])
 }
-const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts)
-const oid = (hex: string) => der(6, Buffer.from(hex, 'hex'))
+export const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts)
+export const oid = (hex: string) => der(6, Buffer.from(hex, 'hex'))
 const time = (at: Date) => der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 const name = (text: string) => sequence(der(0x31, sequence(oid('550403'), der(12, Buffer.from(text)))))
 

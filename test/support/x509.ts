@@ -1,13 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { der, oid, sequence } from './certificate.ts'
 
-const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
-  const body = Buffer.concat(parts)
-  const size = body.length
-  const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 255]
-  return Buffer.concat([Buffer.from([tag, ...length]), body])
-}
-const sequence = (...parts: readonly Uint8Array[]) => der(0x30, ...parts)
-const oid = (hex: string) => der(6, Buffer.from(hex, 'hex'))
 const truth = der(1, Buffer.from([255]))
 const time = (seconds: number) =>
   der(0x18, Buffer.from(`${new Date(seconds * 1000).toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
