@@ -8,9 +8,11 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { readXml, textIn, within } from '../../../src/connectors/saml/xml.ts'
 import { browser } from '../../support/browser.ts'
+import { claimsIn } from '../../support/gateway.ts'
 import { logoutXml, signedQuery } from '../../support/saml-logout.ts'
 import { type Got, type SamlIdp, startSamlIdp } from '../../support/saml-server.ts'
-import { enter, knock, signOut, startWorld, throughForms, type World } from './world.ts'
+import { basic, redeem, toldAt } from '../../support/sign-in.ts'
+import { enter, env, knock, signOut, startWorld, throughForms, type World } from './world.ts'
 
 const SCHEMAS = '/usr/share/simplesamlphp/schemas'
 const URIS: Readonly<Record<string, string>> = { metadata: 'metadata', protocol: 'protocol' }
@@ -140,19 +142,10 @@ test('pysaml2 takes requests and logout requests by both bindings, and refuses a
   )
   const [request] = messages
   const forged = { ...request, relay: 'another' }
-  const input = {
-    metadata,
-    sp: `${world.gateway.issuer}/saml/metadata`,
-    idp: idp.entityId,
-    at: { sso: `${idp.origin}/sso`, slo: `${idp.origin}/slo` },
-    key: join(work, 'idp.key'),
-    certificate: join(work, 'idp.pem'),
-    messages: [...messages, forged],
-  }
-  const script = new URL('pysaml2.py', import.meta.url).pathname
-  const { code, out } = await run('/usr/bin/python3', [script], JSON.stringify(input))
-  assert.equal(code, 0, out)
-  const judged = JSON.parse(out) as readonly { readonly issuer?: string; readonly refused?: string }[]
+  const judged = (await pysaml2({ messages: [...messages, forged] })) as readonly {
+    readonly issuer?: string
+    readonly refused?: string
+  }[]
   const issuer = `${world.gateway.issuer}/saml/metadata`
   assert.deepEqual(
     judged.slice(0, -1).map((one) => one.refused ?? one.issuer),
@@ -160,6 +153,42 @@ test('pysaml2 takes requests and logout requests by both bindings, and refuses a
   )
   assert.match(judged.at(-1)?.refused ?? '', /./)
 })
+
+test('pysaml2 as the identity provider signs somebody in, by its own signature and attributes', async () => {
+  for (const via of ['redirect', 'post'] as const) {
+    const { who, request } = await knock(world, via)
+    const asked = idp.got.at(-1)
+    const at = `${world.gateway.issuer}/callback/${via}`
+    const attributes = { eduPersonEntitlement: ['urn:mace:example:cloud'] }
+    const answer = { to: asked?.root.attributes['ID'], at, who: 'carol', attributes }
+    const xml = String(await pysaml2({ answer }))
+    const SAMLResponse = Buffer.from(xml).toString('base64')
+    const body = new URLSearchParams({ SAMLResponse, RelayState: asked?.relayState ?? '' })
+    const parked = await who.send(new URL(at), { method: 'POST', body, from: new URL(idp.origin) })
+    const told = toldAt(await who.get(new URL(parked.headers.get('location') ?? '', at)))
+    const code = { code: told.get('code'), verifier: request.verifier }
+    const tokens = await redeem(world.gateway, code, { headers: basic('portal', env.SECRET) })
+    assert.equal(tokens.status, 200, String(told))
+    assert.deepEqual(claimsIn(tokens.body['access_token'] ?? '')['groups'], ['students'])
+  }
+})
+
+/** What pysaml2 says, of messages of the gateway or to one. */
+async function pysaml2(more: object): Promise<unknown> {
+  const input = {
+    metadata,
+    sp: `${world.gateway.issuer}/saml/metadata`,
+    idp: idp.entityId,
+    at: { sso: `${idp.origin}/sso`, slo: `${idp.origin}/slo` },
+    key: join(work, 'idp.key'),
+    certificate: join(work, 'idp.pem'),
+    ...more,
+  }
+  const script = new URL('pysaml2.py', import.meta.url).pathname
+  const { code, out } = await run('/usr/bin/python3', [script], JSON.stringify(input))
+  assert.equal(code, 0, out)
+  return JSON.parse(out)
+}
 
 /** A message as pysaml2 wants it: its text and, of a query, what was signed beside it. */
 function of(name: string, { binding, query }: Got) {

@@ -2,6 +2,7 @@
 
 Standard input: {"metadata": XML, "sp": entityID, "idp": entityID, "at": {"sso": URL, "slo": URL}, "key": path, "certificate": path,
 "messages": [{"name", "binding", "text", "relay", "algorithm", "signature"}]}. Standard output: one list of what each was.
+With "answer": {"to": id, "at": URL, "who": name, "attributes": {…}} instead of messages: its signed response to a request, as XML in JSON.
 """
 import base64
 import json
@@ -9,10 +10,13 @@ import sys
 import zlib
 
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT
+from saml2.authn_context import PASSWORDPROTECTEDTRANSPORT
 from saml2.config import IdPConfig
+from saml2.saml import NAME_FORMAT_URI, NAMEID_FORMAT_PERSISTENT, NameID
 from saml2.samlp import authn_request_from_string, logout_request_from_string
 from saml2.server import Server
 from saml2.sigver import verify_redirect_signature
+from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 given = json.load(sys.stdin)
 both = lambda url: [(url, BINDING_HTTP_REDIRECT), (url, BINDING_HTTP_POST)]
@@ -32,6 +36,7 @@ config.load(
                 },
                 "want_authn_requests_signed": True,
                 "logout_requests_signed": True,
+                "policy": {"default": {"name_form": NAME_FORMAT_URI, "attribute_restrictions": None}},
             }
         },
     }
@@ -70,4 +75,25 @@ def judged(message):
         return {"refused": f"{type(error).__name__}: {error}"}
 
 
-print(json.dumps([judged(message) for message in given["messages"]]))
+def answered(to, at, who, attributes):
+    name = NameID(format=NAMEID_FORMAT_PERSISTENT, text=who, name_qualifier=given["idp"], sp_name_qualifier=given["sp"])
+    return str(
+        server.create_authn_response(
+            attributes,
+            to,
+            at,
+            given["sp"],
+            name_id=name,
+            authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": given["idp"]},
+            sign_response=True,
+            sign_assertion=True,
+            sign_alg=SIG_RSA_SHA256,
+            digest_alg=DIGEST_SHA256,
+        )
+    )
+
+
+if "answer" in given:
+    print(json.dumps(answered(**given["answer"])))
+else:
+    print(json.dumps([judged(message) for message in given["messages"]]))

@@ -4,7 +4,7 @@ import { authorization, basic, CALLBACK, redeem, toldAt } from '../../support/si
 import type { SamlUpstream } from './upstream.ts'
 
 export const BYE = 'http://127.0.0.1:1/bye'
-const env = { SECRET: 'portal-secret-0123456789-0123456789' }
+export const env = { SECRET: 'portal-secret-0123456789-0123456789' }
 
 /** The gateway before one real identity provider; one connector asks by redirect, the other by POST. */
 export interface World {
@@ -28,6 +28,7 @@ saml:
   logo: { url: 'https://cloud.example/logo.png', width: 200, height: 80 }
   contacts: [{ type: technical, name: Ops, email: ops@cloud.example }, { type: security, name: CERT, email: cert@cloud.example }]
   organization: { name: Cloud Nord, url: 'https://cloud.example' }
+  attributes: [eduPersonEntitlement, mail]
   categories: [https://refeds.org/sirtfi, https://refeds.org/category/code-of-conduct/v2]
 connectors:
 ${connector('redirect', upstream.metadata, 'redirect', encrypted)}
