@@ -8,7 +8,7 @@ import { type Load, startLoad, type Tally } from '../../support/load.ts'
 import { type Pair, startPair } from '../../support/pair.ts'
 import { rounds } from '../../support/rounds.ts'
 import type { Place } from '../../support/serving.ts'
-import { onceOnly } from './servers.ts'
+import { onceOnly, type Server } from './servers.ts'
 import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
 
 /* Two gateways under a steady load of sign-ins, refreshes and device polls, while something breaks. Figures stand beside each test. */
@@ -144,6 +144,23 @@ describe('behind Sentinels', onceOnly, () => {
       primary.resume()
       await delay(4000)
     })
+  })
+
+  test('a replica that is behind is promoted: what it lacks is believed no more', async (t) => {
+    const before = losses(world)
+    await under(world, t, { back: 15_000 }, async () => {
+      const primary = await world.topology.primary()
+      const [other, behind] = world.topology.nodes.filter((node) => node !== primary) as [Server, Server]
+      await behind.call('CONFIG', 'SET', 'masterauth', 'not the password') // so that it cannot follow any more
+      await primary.call('CLIENT', 'KILL', 'TYPE', 'replica')
+      await delay(3000) // writes are acknowledged by the other one alone
+      await Promise.all([primary.kill('SIGKILL'), other.kill('SIGKILL')])
+      await until('it is the primary', async () => (await world.topology.primary()) === behind)
+      await behind.call('CONFIG', 'SET', 'masterauth', '')
+      for (const node of [other, primary]) await node.start()
+      await delay(BACK)
+    })
+    assert.ok(losses(world) > before, 'nothing that was acknowledged was missing')
   })
 
   test('the memory of the primary is full', thorough, async (t) => {
