@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../core/ports.ts'
 import { kinds } from '../kinds.ts'
 import type { Moved, Mover, Piece } from '../move.ts'
@@ -36,9 +37,10 @@ export function moverOf(within: Within): Mover {
       await refuseServing(within)
       // All is looked through before anything is written.
       for await (const piece of read()) void argsOf(within, piece)
-      await clear(within)
-      await inBatches(read(), (piece) => written(within, piece))
-      await run(within, 'imported', [])
+      const name = randomUUID()
+      await clear(within, name)
+      await inBatches(read(), (piece) => written(within, name, piece))
+      await run(within, 'imported', [name])
     },
     close: async () => within.client.close(),
   }
@@ -133,18 +135,18 @@ async function* keys({ client, tagged }: Within, pattern: string): AsyncIterable
 const escaped = (tagged: string) => tagged.replaceAll(/[*?[\]\\]/g, '\\$&')
 
 /** Leaves nothing but the mark of an import that goes on. @throws {StoreUnavailable} where somebody's store is there */
-async function clear(within: Within): Promise<void> {
-  const unfinished = await run(within, 'importing', [])
+async function clear(within: Within, name: string): Promise<void> {
+  const unfinished = await run(within, 'importing', [name])
   const old: string[] = []
   for await (const key of keys(within, '?:*')) {
     if ((unfinished as readonly number[])[1] !== 1) {
-      await run(within, 'imported', [])
+      await run(within, 'imported', [name])
       throw new StoreUnavailable('something is in this store already; name another prefix')
     }
     old.push(key)
-    if (old.length === AT_ONCE) await (await within.client.session()).command('UNLINK', ...old.splice(0))
+    if (old.length === AT_ONCE) await run(within, 'clear', [name, ...old.splice(0)])
   }
-  if (old.length > 0) await (await within.client.session()).command('UNLINK', ...old)
+  if (old.length > 0) await run(within, 'clear', [name, ...old])
 }
 
 /** What the server is told of a piece. @throws {StoreUnavailable} where this program knows no such kind */
@@ -154,7 +156,7 @@ function argsOf({ hidden, now }: Within, piece: Piece): readonly [ScriptName, re
     Number.isFinite(end) ? [String(end), String(Math.ceil((end - now() + SLACK) * 1000))] : ['inf', 'inf']
   const end = 'entry' in piece ? piece.entry.expiresAt : piece.until
   if (end <= now()) return undefined
-  if ('revoked' in piece) return ['revoke', [names.group(piece.revoked), ...times(end), String(AT_ONCE)]]
+  if ('revoked' in piece) return ['bury', [names.group(piece.revoked), ...times(end)]]
   const { kind: name, id, value, consumedAt, alias, groups = [] } = piece.entry
   const kind: Kind | undefined = kinds[name as keyof typeof kinds]
   if (!kind)
@@ -164,7 +166,7 @@ function argsOf({ hidden, now }: Within, piece: Piece): readonly [ScriptName, re
   return ['restore', [...args, consumedAt === undefined ? '' : String(consumedAt)]]
 }
 
-async function written(within: Within, piece: Piece): Promise<void> {
+async function written(within: Within, name: string, piece: Piece): Promise<void> {
   const call = argsOf(within, piece)
-  if (call) await run(within, ...call)
+  if (call) await run(within, call[0], [name, ...call[1]])
 }

@@ -78,6 +78,9 @@ local function write(kind, id, v, x, ms, lapses, alias, groups, consumed)
 end
 `
 
+const imports = `
+if redis.call('HGET', S, 'importing') ~= ARGV[4] then return redis.error_reply('IMPORT another import into this store has begun') end`
+
 /** Those that write answer with the number of the write first. */
 const bodies = {
   get: `
@@ -142,7 +145,12 @@ local found = {}
 for i = 5, #ARGV do
   local key = entryKey(ARGV[4], ARGV[i])
   local r = live(key)
-  if r then found[#found + 1] = { ARGV[i], r[1], r[2], r[3], r[5], redis.call('HGET', key, 'g') } end
+  if r then
+    -- Another entry may have taken the alias since.
+    local a = r[5]
+    if a and redis.call('GET', P .. 'a:' .. ARGV[4] .. ':' .. a) ~= ARGV[i] then a = false end
+    found[#found + 1] = { ARGV[i], r[1], r[2], r[3], a, redis.call('HGET', key, 'g') }
+  end
 end
 return found`,
   // group, until, its time on this server, how many members at once
@@ -162,17 +170,27 @@ for _, m in ipairs(members) do
   redis.call('ZREM', P .. 'g:' .. ARGV[4], m)
 end
 return { n, #members }`,
-  // what an import writes: as put, with when it was consumed
-  restore: `
+  // What an import writes begins with its name: one that was begun after it has taken its place.
+  restore: `${imports}
 local n = count()
-write(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12] ~= '' and ARGV[12])
+write(ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13] ~= '' and ARGV[13])
 return { n }`,
-  // While this mark is there no gateway uses the store (look).
-  importing: `return { count(), 1 - redis.call('HSETNX', S, 'importing', now) }`,
-  imported: `
-local n = count()
+  // group, until, its time on this server
+  bury: `${imports}
+redis.call('SET', P .. 'r:' .. ARGV[5], ARGV[6])
+if ARGV[7] ~= 'inf' then redis.call('PEXPIRE', P .. 'r:' .. ARGV[5], ARGV[7]) end
+return { count() }`,
+  clear: `${imports}
+for i = 5, #ARGV do redis.call('UNLINK', ARGV[i]) end
+return { count() }`,
+  // While this mark is there no gateway uses the store (look). Answers whether one was there.
+  importing: `
+local before = redis.call('HEXISTS', S, 'importing')
+redis.call('HSET', S, 'importing', ARGV[4])
+return { count(), before }`,
+  imported: `${imports}
 redis.call('HDEL', S, 'importing')
-return { n }`,
+return { count() }`,
   check: `return { count() }`,
 } as const
 

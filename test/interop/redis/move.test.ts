@@ -117,6 +117,46 @@ test('an import that breaks off keeps gateways away, and is done again from its 
   await redis.close()
 })
 
+test('of two imports at once the one that began later is there whole, and the other one fails', async () => {
+  const prefix = `move-${prefixes++}`
+  const entry = (id: string): Piece => ({ entry: { kind: 'Grant', id, value: 'x', expiresAt: start + 100 } })
+  const [first, second] = [await openRedisToMove(options(prefix)), await openRedisToMove(options(prefix))]
+  const theirs = Array.from({ length: 500 }, (_, n) => entry(`first ${n}`))
+  let reads = 0
+  const between = async function* () {
+    reads++
+    for (const [index, piece] of theirs.entries()) {
+      if (reads === 2 && index === 300)
+        await second.fill(() => each([entry('second'), { revoked: 'a', until: start + 9 }]))
+      yield piece
+    }
+  }
+  await assert.rejects(first.fill(between), { detail: /another import into this store has begun/ })
+  assert.deepEqual(
+    (await all(second)).map((piece) => ('entry' in piece ? piece.entry.id : piece.revoked)),
+    ['second', 'a'],
+  )
+  await Promise.all([first.close(), second.close()])
+})
+
+test('an alias goes with the entry that has it, and not with one that had it before', async () => {
+  const prefix = `move-${prefixes++}`
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  await redis.put(kinds.Session, 'before', 'x', 1000, { alias: 'uid' })
+  await redis.put(kinds.Session, 'now', 'x', 100, { alias: 'uid' }) // ends first, so it is read first
+  await redis.close()
+  const out = await openRedisToMove(options(prefix))
+  const pieces = await all(out)
+  await out.close()
+  const path = join(folder, 'alias.db')
+  const target = await openEmbeddedToMove(path, now)
+  await target.fill(() => each(pieces))
+  await target.close()
+  const store = await openEmbedded({ path, now })
+  assert.equal((await store.find(kinds.Session, 'uid'))?.id, 'now')
+  await store.close()
+})
+
 test('nothing is moved while a process serves, into a store that was used, or of a kind that nobody knows', async () => {
   const prefix = `move-${prefixes++}`
   const redis = await openRedis({ ...options(prefix), mode: 'command' })
