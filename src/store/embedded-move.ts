@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../core/ports.ts'
 import { kinds } from './kinds.ts'
-import type { Moved, Mover, Piece } from './move.ts'
+import { isRevoked, type Moved, type Mover, type Piece } from './move.ts'
 import { entryOf } from './shelf.ts'
 import { StoreUnavailable } from './store.ts'
 
@@ -38,8 +38,10 @@ export function moverOf(db: DatabaseSync, now: Clock, close: () => void): Mover 
       try {
         const there = db.prepare('select (select count(*) from entry) + (select count(*) from revoked) as n').get()
         if (there?.['n'] !== 0) throw new StoreUnavailable('something is in this store already; name a new file')
+        const revoked = new Set<string>()
+        for await (const piece of pieces()) if ('revoked' in piece) revoked.add(piece.revoked)
         const put = writer(db)
-        for await (const piece of pieces()) put(piece)
+        for await (const piece of pieces()) if (!isRevoked(piece, revoked)) put(piece)
         db.exec('commit')
       } catch (error) {
         if (db.isTransaction) db.exec('rollback')

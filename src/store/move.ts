@@ -16,13 +16,17 @@ export interface Mover {
   /** All that has not ended, of kinds that survive a crash. */
   pieces(): AsyncIterable<Piece>
   /**
-   * Takes all of it, or nothing.
+   * Takes all of it but the members of groups that it says are revoked, or nothing.
    * @param read begins anew at each call, and throws where something is wrong with what it reads
    * @throws {StoreUnavailable} where something is there already
    */
   fill(read: () => AsyncIterable<Piece>): Promise<void>
   close(): Promise<void>
 }
+
+/** Whether an entry is in one of these groups: a command may have revoked it after it was read, and before the revocations were. */
+export const isRevoked = (piece: Piece, revoked: ReadonlySet<string>): boolean =>
+  'entry' in piece && (piece.entry.groups ?? []).some((group) => revoked.has(group))
 
 /** What the first line of a file says. */
 export interface Head {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../core/ports.ts'
 import { kinds } from '../kinds.ts'
-import type { Moved, Mover, Piece } from '../move.ts'
+import { isRevoked, type Moved, type Mover, type Piece } from '../move.ts'
 import { entryOf } from '../shelf.ts'
 import { type Kind, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
@@ -34,13 +34,20 @@ export function moverOf(within: Within): Mover {
   return {
     pieces: () => pieces(within),
     async fill(read) {
-      await refuseServing(within)
+      const revoked = new Set<string>()
       // All is looked through before anything is written.
-      for await (const piece of read()) void argsOf(within, piece)
+      for await (const piece of read()) {
+        argsOf(within, piece)
+        if ('revoked' in piece) revoked.add(piece.revoked)
+      }
       const name = randomUUID()
-      await clear(within, name)
-      await inBatches(read(), (piece) => written(within, name, piece))
-      await run(within, 'imported', [name])
+      await begin(within, name)
+      const put = async (piece: Piece) => {
+        const call = isRevoked(piece, revoked) ? undefined : argsOf(within, piece)
+        if (call) await run(within, call[0], [name, ...call[1]])
+      }
+      await inBatches(read(), put)
+      await end(within, name)
     },
     close: async () => within.client.close(),
   }
@@ -112,9 +119,9 @@ async function refuseServing(within: Within): Promise<void> {
 
 async function* keys({ client, tagged }: Within, pattern: string): AsyncIterable<string> {
   const seen = new Set<string>() // SCAN may say a key twice
+  const session = await client.session() // a cursor of one server is of no use to another
   let cursor = '0'
   do {
-    const session = await client.session()
     const [next, found] = (await session.command(
       'SCAN',
       cursor,
@@ -134,19 +141,38 @@ async function* keys({ client, tagged }: Within, pattern: string): AsyncIterable
 /** A prefix has dots and hyphens at most, and its tag braces: no sign of a pattern. */
 const escaped = (tagged: string) => tagged.replaceAll(/[*?[\]\\]/g, '\\$&')
 
-/** Leaves nothing but the mark of an import that goes on. @throws {StoreUnavailable} where somebody's store is there */
-async function clear(within: Within, name: string): Promise<void> {
-  const unfinished = await run(within, 'importing', [name])
+/** Puts the mark where nothing is, or where an import did not come to its end. @throws {StoreUnavailable} where somebody's store is there */
+async function begin(within: Within, name: string): Promise<void> {
+  const session = await within.client.session()
+  const [writes, mark] = (await session.command('HMGET', `${within.tagged}state`, 'n', 'importing')) as readonly (
+    | string
+    | null
+  )[]
+  if (mark === null) {
+    await refuseServing(within)
+    for await (const _ of keys(within, '?:*'))
+      throw new StoreUnavailable('something is in this store already; name another prefix')
+  }
+  const [, unfinished] = (await run(within, 'importing', [name, String(writes)])) as readonly number[]
+  if (unfinished !== 1) return
   const old: string[] = []
   for await (const key of keys(within, '?:*')) {
-    if ((unfinished as readonly number[])[1] !== 1) {
-      await run(within, 'imported', [name])
-      throw new StoreUnavailable('something is in this store already; name another prefix')
-    }
     old.push(key)
     if (old.length === AT_ONCE) await run(within, 'clear', [name, ...old.splice(0)])
   }
   if (old.length > 0) await run(within, 'clear', [name, ...old])
+}
+
+/** Takes the mark away. */
+async function end(within: Within, name: string): Promise<void> {
+  try {
+    await run(within, 'imported', [name])
+  } catch (cause) {
+    if (/import/.test((cause as StoreUnavailable).detail)) throw cause
+    const detail =
+      'everything was written, but the server did not confirm the end of it: start a gateway, and where it refuses'
+    throw new StoreUnavailable(`${detail} to because of this import, run lotse store import again`, { cause })
+  }
 }
 
 /** What the server is told of a piece. @throws {StoreUnavailable} where this program knows no such kind */
@@ -164,9 +190,4 @@ function argsOf({ hidden, now }: Within, piece: Piece): readonly [ScriptName, re
   const links = [alias === undefined ? '' : names.alias(kind, alias), groups.map(names.group).join(' ')]
   const args = [...names.entry(kind, id, value), ...times(end), kind.lapses ? '1' : '0', ...links]
   return ['restore', [...args, consumedAt === undefined ? '' : String(consumedAt)]]
-}
-
-async function written(within: Within, name: string, piece: Piece): Promise<void> {
-  const call = argsOf(within, piece)
-  if (call) await run(within, call[0], [name, ...call[1]])
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { importBodies } from './import-scripts.ts'
 
 /*
  * What happens on the server, each as one step. All keys have one hash tag, so that they lie in one slot of a Cluster:
@@ -20,7 +21,7 @@ export const SLACK = 60
 /** What every script begins with: KEYS[1] state; ARGV prefix, number of the run, now. */
 const prelude = `
 local S, P, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
-local s = redis.call('HMGET', S, 'k', 'e')
+local s = redis.call('HMGET', S, 'k', 'e', 'importing')
 -- This server has become the primary, or lost its data, since the gateway looked last: it has to look first.
 if s[1] ~= ARGV[2] then return redis.error_reply('LOOK the primary has changed') end
 local E = s[2]
@@ -78,8 +79,10 @@ local function write(kind, id, v, x, ms, lapses, alias, groups, consumed)
 end
 `
 
-const imports = `
-if redis.call('HGET', S, 'importing') ~= ARGV[4] then return redis.error_reply('IMPORT another import into this store has begun') end`
+/** While an import is under way, or did not come to its end, nothing else reads or writes. */
+const unlessImported = `
+if s[3] then return redis.error_reply('IMPORT unfinished') end
+`
 
 /** Those that write answer with the number of the write first. */
 const bodies = {
@@ -170,27 +173,6 @@ for _, m in ipairs(members) do
   redis.call('ZREM', P .. 'g:' .. ARGV[4], m)
 end
 return { n, #members }`,
-  // What an import writes begins with its name: one that was begun after it has taken its place.
-  restore: `${imports}
-local n = count()
-write(ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13] ~= '' and ARGV[13])
-return { n }`,
-  // group, until, its time on this server
-  bury: `${imports}
-redis.call('SET', P .. 'r:' .. ARGV[5], ARGV[6])
-if ARGV[7] ~= 'inf' then redis.call('PEXPIRE', P .. 'r:' .. ARGV[5], ARGV[7]) end
-return { count() }`,
-  clear: `${imports}
-for i = 5, #ARGV do redis.call('UNLINK', ARGV[i]) end
-return { count() }`,
-  // While this mark is there no gateway uses the store (look). Answers whether one was there.
-  importing: `
-local before = redis.call('HEXISTS', S, 'importing')
-redis.call('HSET', S, 'importing', ARGV[4])
-return { count(), before }`,
-  imported: `${imports}
-redis.call('HDEL', S, 'importing')
-return { count() }`,
   check: `return { count() }`,
 } as const
 
@@ -242,7 +224,9 @@ if migrated or missing or not last or not s[5] or string.match(last, '^%d+ (%S+)
 end
 return { now, e, missing and 1 or 0 }`
 
-export type ScriptName = keyof typeof bodies | 'look'
+type Named = keyof typeof bodies | keyof typeof importBodies
+
+export type ScriptName = Named | 'look'
 
 export interface Script {
   readonly text: string
@@ -252,10 +236,12 @@ export interface Script {
 
 const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
 
+const made = [
+  ...Object.entries(bodies).map(([name, body]) => [name, script(prelude + unlessImported + body)]),
+  ...Object.entries(importBodies).map(([name, body]) => [name, script(prelude + body)]),
+]
+
 export const scripts: Readonly<Record<ScriptName, Script>> = {
-  ...(Object.fromEntries(Object.entries(bodies).map(([name, body]) => [name, script(prelude + body)])) as Record<
-    keyof typeof bodies,
-    Script
-  >),
+  ...(Object.fromEntries(made) as Record<Named, Script>),
   look: script(lookText(steps)),
 }

@@ -1,6 +1,6 @@
 import { StoreUnavailable } from '../store.ts'
 import { type Access, type Address, type Connection, openConnection, textOf } from './connection.ts'
-import type { Memory } from './epoch.ts'
+import { type Memory, refusal } from './epoch.ts'
 import { type Script, type ScriptName, scripts } from './scripts.ts'
 
 /** A script with what follows the arguments that all have. */
@@ -106,6 +106,10 @@ function failing(address: Address, destroy: () => void) {
 
 export function unavailable(address: Address, cause: unknown): StoreUnavailable {
   if (cause instanceof StoreUnavailable) return cause
+  if (cause instanceof Error) {
+    const known = refusal(cause)
+    if (known) return known
+  }
   const said = cause instanceof Error ? cause.message : String(cause)
   return new StoreUnavailable(`redis ${textOf(address)}: ${said}`, { cause })
 }

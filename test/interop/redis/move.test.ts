@@ -4,10 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { openEmbedded, openEmbeddedToMove } from '../../../src/store/embedded.ts'
 import { kinds } from '../../../src/store/kinds.ts'
 import type { Mover, Piece } from '../../../src/store/move.ts'
-import { lookText } from '../../../src/store/redis/scripts.ts'
+import { lookText, scripts } from '../../../src/store/redis/scripts.ts'
 import { openRedis, openRedisToMove } from '../../../src/store/redis/store.ts'
 import { type Store, StoreUnavailable } from '../../../src/store/store.ts'
 import { startTopology, type Topology } from './topologies.ts'
@@ -117,26 +118,130 @@ test('an import that breaks off keeps gateways away, and is done again from its 
   await redis.close()
 })
 
-test('of two imports at once the one that began later is there whole, and the other one fails', async () => {
-  const prefix = `move-${prefixes++}`
-  const entry = (id: string): Piece => ({ entry: { kind: 'Grant', id, value: 'x', expiresAt: start + 100 } })
-  const [first, second] = [await openRedisToMove(options(prefix)), await openRedisToMove(options(prefix))]
-  const theirs = Array.from({ length: 500 }, (_, n) => entry(`first ${n}`))
+const grant = (id: string, ...groups: string[]): Piece => ({
+  entry: { kind: 'Grant', id, value: 'x', expiresAt: start + 100, groups },
+})
+/** As many as are written in one go: what is read next is read when all of them are there. */
+const batch = Array.from({ length: 200 }, (_, n) => grant(`grant ${n}`))
+
+/** Pieces for `fill`, which reads them twice, and something that happens between the last of them and the end. */
+function then(what: () => Promise<void>): () => AsyncIterable<Piece> {
   let reads = 0
-  const between = async function* () {
-    reads++
-    for (const [index, piece] of theirs.entries()) {
-      if (reads === 2 && index === 300)
-        await second.fill(() => each([entry('second'), { revoked: 'a', until: start + 9 }]))
-      yield piece
-    }
+  return async function* () {
+    yield* batch
+    if (++reads === 2) await what()
   }
-  await assert.rejects(first.fill(between), { detail: /another import into this store has begun/ })
-  assert.deepEqual(
-    (await all(second)).map((piece) => ('entry' in piece ? piece.entry.id : piece.revoked)),
-    ['second', 'a'],
-  )
+}
+
+const idsIn = async (mover: Mover): Promise<readonly string[]> =>
+  (await all(mover)).map((piece) => ('entry' in piece ? piece.entry.id : piece.revoked))
+
+test('of two imports at once the one that began later is there whole, and the other one fails', async () => {
+  const into = options(`move-${prefixes++}`)
+  const [first, second] = [await openRedisToMove(into), await openRedisToMove(into)]
+  const [under, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let later: Promise<void> | undefined
+  const taken = then(async () => {
+    const waiting = then(async () => {
+      under.resolve()
+      await over.promise
+    })
+    later = second.fill(waiting)
+    await under.promise
+  })
+  await assert.rejects(first.fill(taken), { detail: /^another import into this store has begun/ })
+  over.resolve()
+  await later
+  assert.equal((await idsIn(second)).length, 200)
   await Promise.all([first.close(), second.close()])
+})
+
+test('an import in whose time another one began and ended fails, and changes nothing there', async () => {
+  const into = options(`move-${prefixes++}`)
+  const [first, second] = [await openRedisToMove(into), await openRedisToMove(into)]
+  const taken = then(() => second.fill(() => each([grant('second'), { revoked: 'a', until: start + 9 }])))
+  await assert.rejects(first.fill(taken), { detail: /another import has ended/ })
+  assert.deepEqual(await idsIn(second), ['second', 'a'])
+  await Promise.all([first.close(), second.close()])
+})
+
+test('two imports at once into a store that was used leave it as it was', async () => {
+  const prefix = `move-${prefixes++}`
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  await redis.put(kinds.Account, 'alice', 'x', 1000)
+  const movers = [await openRedisToMove(options(prefix)), await openRedisToMove(options(prefix))]
+  for (let n = 0; n < 10; n++) {
+    const tries = await Promise.allSettled(movers.map((mover) => mover.fill(() => each(batch))))
+    for (const tried of tries)
+      assert.match(String((tried as PromiseRejectedResult).reason.detail), /^something is in this store already/)
+    assert.equal((await redis.get(kinds.Account, 'alice'))?.value, 'x')
+  }
+  await Promise.all([redis, ...movers].map((each) => each.close()))
+})
+
+test('what is written between the look and the import keeps it off', async () => {
+  const prefix = `move-${prefixes++}`
+  const redis = await openRedis({ ...options(prefix), mode: 'command' })
+  const [server] = topology.nodes
+  const at = String(await server?.call('HGET', `{${prefix}}:state`, 'n'))
+  await redis.put(kinds.Account, 'alice', 'x', 1000)
+  const { sha } = scripts.importing
+  const run = String(await server?.call('HGET', `{${prefix}}:state`, 'k'))
+  const args = [`{${prefix}}:state`, `{${prefix}}:`, run, String(time), 'name', at]
+  await assert.rejects(
+    async () => server?.call('EVALSHA', sha, '1', ...args),
+    /^Error: USED|USED something was written/,
+  )
+  assert.equal((await redis.get(kinds.Account, 'alice'))?.value, 'x')
+  await redis.close()
+})
+
+test('an import ends where its server was started anew, and says that it is to be run again', async (t) => {
+  const own = await startTopology('standalone')
+  t.after(() => own.close())
+  const into = { ...own.place, prefix: 'moved', derive: () => secret, now }
+  const mover = await openRedisToMove(into)
+  const server = await own.primary()
+  const anew = then(async () => {
+    await server.kill('SIGKILL')
+    await server.start()
+  })
+  await assert.rejects(mover.fill(anew), { detail: /run lotse store import again$/ })
+  await assert.rejects(openRedis(into), { detail: /^an import into this store did not come to its end/ })
+  await mover.fill(() => each(batch))
+  assert.equal((await idsIn(mover)).length, 200)
+  await mover.close()
+})
+
+test('an import whose end is not confirmed says so, and what to do', async (t) => {
+  const own = await startTopology('standalone')
+  t.after(() => own.close())
+  const mover = await openRedisToMove({ ...own.place, prefix: 'moved', derive: () => secret, now })
+  const server = await own.primary()
+  const slow = then(async () => {
+    server.pause()
+    setTimeout(server.resume, 1500)
+  })
+  await assert.rejects(mover.fill(slow), {
+    detail: /^everything was written, but the server did not confirm the end of it/,
+  })
+  await mover.close()
+  await delay(1500)
+  const store = await openRedis({ ...own.place, prefix: 'moved', derive: () => secret, now, mode: 'command' })
+  assert.equal((await store.get(kinds.Grant, 'grant 199'))?.value, 'x')
+  await store.close()
+})
+
+test('what a command revokes while an export reads is not alive after the import, in either store', async () => {
+  const source = await openEmbeddedToMove(join(folder, 'revoked.db'), now)
+  const pieces = [grant('ended', 'grant:1'), grant('kept', 'grant:2'), { revoked: 'grant:1', until: start + 100 }]
+  await source.fill(() => each(pieces)) // entries are read first, and then what was revoked
+  assert.deepEqual(await idsIn(source), ['kept', 'grant:1'])
+  await source.close()
+  const target = await openRedisToMove(options(`move-${prefixes++}`))
+  await target.fill(() => each(pieces))
+  assert.deepEqual(await idsIn(target), ['kept', 'grant:1'])
+  await target.close()
 })
 
 test('an alias goes with the entry that has it, and not with one that had it before', async () => {
