@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openRedis } from '../../../src/store/redis/store.ts'
-import type { Kind, Store } from '../../../src/store/store.ts'
+import { type Kind, type Store, StoreUnavailable } from '../../../src/store/store.ts'
 import { startServer } from './servers.ts'
 import { startTopology, type Topology, type TopologyName, until } from './topologies.ts'
 
@@ -40,6 +40,17 @@ const answers = (store: Store) =>
     await store.check()
     return true
   })
+
+/** What can be done again: on a busy machine the server may be too slow for an answer within half a second. */
+async function sure<T>(work: () => Promise<T>): Promise<T> {
+  for (let left = 5; ; left--) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || left === 0) throw error
+    }
+  }
+}
 
 /** Two gateways that wait for no replica, on servers that end with the test. */
 async function pair(t: TestContext, name: TopologyName) {
@@ -119,9 +130,9 @@ test('a server that was emptied is noticed within seconds', async (t) => {
   await until('one of both has noticed', async () => one.losses() + two.losses() > 0)
   await delay(2500)
   assert.equal(one.losses() + two.losses(), 1)
-  assert.equal(await one.store.get(token, 'gone'), undefined)
-  await one.store.put(token, 'new', 'value', 3600)
-  assert.equal((await two.store.get(token, 'new'))?.value, 'value')
+  assert.equal(await sure(() => one.store.get(token, 'gone')), undefined)
+  await sure(() => one.store.put(token, 'new', 'value', 3600))
+  assert.equal((await sure(() => two.store.get(token, 'new')))?.value, 'value')
 })
 
 test('a replica that was behind when it was promoted revives nothing', async (t) => {
