@@ -39,6 +39,7 @@ export async function exportStore(args: Args, io: Io, to: string): Promise<strin
   const { mover, root } = await opened(args, io, 'read')
   const part = `${to}.part`
   try {
+    await rm(part, { force: true }) // of an export that was killed
     const written = await write(part, linesOf({ lotseStore: FORM, root, at: io.now() }, mover.pieces()))
     await rename(part, to)
     return `${count(written - 2, 'piece')} of the store written to ${to}`

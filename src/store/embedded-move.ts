@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../core/ports.ts'
 import { kinds } from './kinds.ts'
-import { isRevoked, type Moved, type Mover, type Piece } from './move.ts'
+import { CHANGED, isRevoked, type Moved, type Mover, type Piece } from './move.ts'
 import { entryOf } from './shelf.ts'
 import { StoreUnavailable } from './store.ts'
 
@@ -29,9 +29,12 @@ const insert = `insert into entry(kind, id, value, exp, consumed, alias, ${group
 export function moverOf(db: DatabaseSync, now: Clock, close: () => void): Mover {
   return {
     async *pieces() {
+      const version = db.prepare('pragma data_version') // of what others wrote
+      const before = version.get()?.['data_version']
       for (const row of db.prepare(read).iterate(now()) as Iterable<unknown>) yield { entry: entryIn(row as Row) } // the columns of `read`
       const buried = db.prepare('select grp, until from revoked where until > ? order by n')
       for (const row of buried.iterate(now())) yield { revoked: String(row['grp']), until: Number(row['until']) }
+      if (version.get()?.['data_version'] !== before) throw new StoreUnavailable(CHANGED)
     },
     async fill(pieces) {
       db.exec('begin exclusive')

@@ -13,7 +13,10 @@ export type Piece = { readonly entry: Moved } | { readonly revoked: string; read
 
 /** A store that no gateway serves from, to be read or filled as a whole. */
 export interface Mover {
-  /** All that has not ended, of kinds that survive a crash. */
+  /**
+   * All that has not ended, of kinds that survive a crash.
+   * @throws {StoreUnavailable} at its end where something was written meanwhile, of which what came before may know nothing
+   */
   pieces(): AsyncIterable<Piece>
   /**
    * Takes all of it but the members of groups that it says are revoked, or nothing.
@@ -24,7 +27,10 @@ export interface Mover {
   close(): Promise<void>
 }
 
-/** Whether an entry is in one of these groups: a command may have revoked it after it was read, and before the revocations were. */
+/** What is said where a command revoked or used something that may have been read before. */
+export const CHANGED = 'something was written into this store while it was read: run this again'
+
+/** Whether an entry is in one of these groups, and so must not be alive, whatever else a file says. */
 export const isRevoked = (piece: Piece, revoked: ReadonlySet<string>): boolean =>
   'entry' in piece && (piece.entry.groups ?? []).some((group) => revoked.has(group))
 

@@ -72,7 +72,7 @@ export function openClient(options: ClientOptions): Client {
   const reach = async (): Promise<Session> => {
     if (closed) throw new StoreUnavailable('the store is closed')
     if (session && !session.lost()) return session
-    const opened = await Promise.race([reconnect(), pause(MOMENT)])
+    const opened = await within(MOMENT, reconnect())
     if (opened) return opened
     throw new StoreUnavailable(`no connection to the store: ${detailOf(trouble)}`)
   }
@@ -102,5 +102,12 @@ const final = /WRONGPASS|NOAUTH|NOPERM|certificate|with another root secret|a ne
 const detailOf = (error: unknown) =>
   error instanceof StoreUnavailable ? error.detail : error instanceof Error ? error.message : 'not there yet'
 
-const pause = (milliseconds: number): Promise<undefined> =>
-  new Promise((done) => setTimeout(() => done(undefined), milliseconds).unref())
+/** Between attempts that nobody may be waiting for. */
+const pause = (milliseconds: number) => new Promise<void>((done) => setTimeout(done, milliseconds).unref())
+
+/** Undefined where it takes longer. A command without a connection has nothing else that keeps it alive until it is told so. */
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), milliseconds)
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../core/ports.ts'
 import { kinds } from '../kinds.ts'
-import { isRevoked, type Moved, type Mover, type Piece } from '../move.ts'
+import { CHANGED, isRevoked, type Moved, type Mover, type Piece } from '../move.ts'
 import { entryOf } from '../shelf.ts'
 import { type Kind, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
@@ -58,7 +58,9 @@ async function inBatches<T>(items: AsyncIterable<T>, work: (item: T) => Promise<
   let batch: Promise<void>[] = []
   try {
     for await (const item of items) {
-      batch.push(work(item))
+      const one = work(item)
+      one.catch(() => {}) // heard of with the rest of the batch, which may still be read
+      batch.push(one)
       if (batch.length < AT_ONCE) continue
       await Promise.all(batch)
       batch = []
@@ -77,6 +79,7 @@ const reading = async ({ client, now }: Within, script: ScriptName, args: readon
 
 async function* pieces(within: Within): AsyncIterable<Piece> {
   await refuseServing(within)
+  const before = await writesIn(within)
   for (const kind of Object.values<Kind>(kinds)) {
     if (!kind.durable || kind === kinds.Process) continue
     const ids = (await reading(within, 'ids', [kind.name, '-1'])) as readonly string[]
@@ -86,12 +89,18 @@ async function* pieces(within: Within): AsyncIterable<Piece> {
     }
   }
   for await (const key of keys(within, 'r:*')) {
-    const until = Number(await (await within.client.session()).command('GET', key))
+    const end = await (await within.client.session()).command('GET', key)
+    const until = end === 'inf' ? Infinity : Number(end)
     const group = within.hidden.reveal('group', key.slice(within.tagged.length + 2))
     if (until > within.now()) yield { revoked: group, until }
   }
-  // One that began meanwhile may have used what was read before.
-  await refuseServing(within)
+  if ((await writesIn(within)) !== before) throw new StoreUnavailable(CHANGED)
+}
+
+/** Changes with every write, and with every other server or start of one. */
+async function writesIn({ client, tagged }: Within): Promise<string> {
+  const session = await client.session()
+  return String(await session.command('HMGET', `${tagged}state`, 'k', 'n'))
 }
 
 function entryIn({ hidden }: Within, kind: Kind, [id, value, end, consumed, alias, groups]: Row): Moved {
@@ -107,7 +116,7 @@ function entryIn({ hidden }: Within, kind: Kind, [id, value, end, consumed, alia
   }
 }
 
-/** @throws {StoreUnavailable} while a process serves from it, which would use and revoke what is being moved */
+/** @throws {StoreUnavailable} while a process serves from it, which is told by name */
 async function refuseServing(within: Within): Promise<void> {
   const ids = (await reading(within, 'ids', [kinds.Process.name, '-1'])) as readonly string[]
   if (ids.length === 0) return
@@ -149,7 +158,6 @@ async function begin(within: Within, name: string): Promise<void> {
     | null
   )[]
   if (mark === null) {
-    await refuseServing(within)
     for await (const _ of keys(within, '?:*'))
       throw new StoreUnavailable('something is in this store already; name another prefix')
   }
@@ -168,7 +176,7 @@ async function end(within: Within, name: string): Promise<void> {
   try {
     await run(within, 'imported', [name])
   } catch (cause) {
-    if (/import/.test((cause as StoreUnavailable).detail)) throw cause
+    if (/^another import|^the server was started anew/.test((cause as StoreUnavailable).detail)) throw cause
     const detail =
       'everything was written, but the server did not confirm the end of it: start a gateway, and where it refuses'
     throw new StoreUnavailable(`${detail} to because of this import, run lotse store import again`, { cause })

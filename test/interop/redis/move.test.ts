@@ -232,16 +232,52 @@ test('an import whose end is not confirmed says so, and what to do', async (t) =
   await store.close()
 })
 
-test('what a command revokes while an export reads is not alive after the import, in either store', async () => {
+test('what a file says is revoked is not alive after the import, in either store', async () => {
   const source = await openEmbeddedToMove(join(folder, 'revoked.db'), now)
-  const pieces = [grant('ended', 'grant:1'), grant('kept', 'grant:2'), { revoked: 'grant:1', until: start + 100 }]
-  await source.fill(() => each(pieces)) // entries are read first, and then what was revoked
+  const pieces = [grant('ended', 'grant:1'), grant('kept', 'grant:2'), { revoked: 'grant:1', until: Infinity }]
+  await source.fill(() => each(pieces))
   assert.deepEqual(await idsIn(source), ['kept', 'grant:1'])
   await source.close()
   const target = await openRedisToMove(options(`move-${prefixes++}`))
   await target.fill(() => each(pieces))
-  assert.deepEqual(await idsIn(target), ['kept', 'grant:1'])
+  assert.deepEqual(await all(target), pieces.slice(1))
   await target.close()
+})
+
+test('an export beside which something is written fails, from either store', async () => {
+  const path = join(folder, 'beside.db')
+  const into = options(`move-${prefixes++}`)
+  const stores = [
+    [await openEmbeddedToMove(path, now), await openEmbedded({ path, now, mode: 'command' })],
+    [await openRedisToMove(into), await openRedis({ ...into, mode: 'command' })],
+  ] as const
+  for (const [mover, store] of stores) {
+    await store.put(kinds.Grant, 'one', 'x', 1000, { groups: ['grant:1'] })
+    const meanwhile = async () => {
+      for await (const _ of mover.pieces()) await store.revoke('grant:1', 1000)
+    }
+    await assert.rejects(meanwhile, { detail: /^something was written into this store while it was read/ })
+    assert.deepEqual(await idsIn(mover), ['grant:1'])
+    await store.close()
+    await mover.close()
+  }
+})
+
+test('an import that is refused before all was read ends with the refusal', async () => {
+  const into = options(`move-${prefixes++}`)
+  const [first, second] = [await openRedisToMove(into), await openRedisToMove(into)]
+  let reads = 0
+  const slow = async function* () {
+    yield grant('first')
+    if (++reads === 1) return
+    await second.fill(() => each([grant('second')]))
+    yield grant('late')
+    await delay(300) // as a disk that is slow
+    yield grant('last')
+  }
+  await assert.rejects(first.fill(slow), { detail: /another import has ended/ })
+  assert.deepEqual(await idsIn(second), ['second'])
+  await Promise.all([first.close(), second.close()])
 })
 
 test('an alias goes with the entry that has it, and not with one that had it before', async () => {
@@ -270,7 +306,7 @@ test('nothing is moved while a process serves, into a store that was used, or of
   await assert.rejects(all(mover), { detail: /a gateway serves from this store: stop host:443-abc/ })
   await assert.rejects(
     mover.fill(() => each([])),
-    { detail: /a gateway serves from this store/ },
+    { detail: /something is in this store already/ },
   )
   await redis.delete(kinds.Process, 'host:443-abc')
   await redis.put(kinds.Session, 'alice', 'x', 100)
