@@ -89,7 +89,6 @@ const REFUSALS: Readonly<Record<string, string>> = {
     'an import into this store did not come to its end: where none is under way, run lotse store import again, or name another prefix',
   TAKEN: 'another import into this store has begun: wait for it, and where it fails run this one again',
   GONE: 'the server was started anew since this import began, or another import has ended: start a gateway, and where it refuses run lotse store import again',
-  SERVED: 'a gateway serves from this store: name another prefix',
   USED: 'something was written into this store since it was looked at: run this again',
 }
 

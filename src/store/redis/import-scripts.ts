@@ -1,5 +1,3 @@
-import { kinds } from '../kinds.ts'
-
 /*
  * An import, step by step. From its first step to its last `importing` stands in `state`: the name of the import and the run of the
  * server. While it does every other script is refused. An import that begins later puts its own there, and starts again from nothing.
@@ -11,11 +9,10 @@ local name, run = string.match(redis.call('HGET', S, 'importing') or '', '^(%S+)
 if name and name ~= ARGV[4] then return redis.error_reply('TAKEN another import has begun') end
 if run ~= ARGV[2] then return redis.error_reply('GONE the server has changed') end`
 
-/** In the place of what the library of `scripts.ts` begins each step with, but for the refusal. */
+/** Each runs after the prelude of `scripts.ts`, and alone is not refused while an import is under way. */
 export const importBodies = {
   // Name, and how many writes there were when nothing was found. Answers whether an import did not come to its end before.
   importing: `
-if #redis.call('ZRANGEBYSCORE', P .. 'k:${kinds.Process.name}', '(' .. ARGV[3], '+inf') > 0 then return redis.error_reply('SERVED by a gateway') end
 local before = redis.call('HEXISTS', S, 'importing')
 if before == 0 and redis.call('HGET', S, 'n') ~= ARGV[5] then return redis.error_reply('USED something was written') end
 redis.call('HSET', S, 'importing', ARGV[4] .. ' ' .. ARGV[2])

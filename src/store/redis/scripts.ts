@@ -4,7 +4,8 @@ import { importBodies } from './import-scripts.ts'
 /*
  * What happens on the server, each as one step. All keys have one hash tag, so that they lie in one slot of a Cluster:
  *
- * state           hash: schema, root (a text only this root secret reads), n (writes so far), e (epoch), k (number of the current run)
+ * state           hash: schema, root (a text only this root secret reads), n (writes so far), e (epoch), k (number of the current run),
+ *                 importing (import-scripts.ts)
  * runs            list: `number run base mended`, one for each time another server, or one that was started anew, became the primary
  * e:KIND:ID       hash: v (value), x (end), c (consumed at), a (alias), g (groups), e (epoch, of kinds that lapse)
  * a:KIND:ALIAS    the ID that has this alias
