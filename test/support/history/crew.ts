@@ -13,11 +13,13 @@ type Histories = Map<string, Operation[]>
 
 /** One process that calls a store. */
 interface Member {
-  readonly child: ChildProcess
   /** Resolves when the order is done, or the process dead. */
   obey(order: Order): Promise<void>
-  /** Resolves when it is dead. */
-  readonly over: Promise<void>
+  /**
+   * Kills it as soon as it has begun so many calls more.
+   * @returns when, by the clock of histories, after it is dead
+   */
+  killAfter(calls: number): Promise<number>
   end(): Promise<void>
 }
 
@@ -26,6 +28,7 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   const child = spawn(process.execPath, [writer, JSON.stringify(opening)], { stdio: ['pipe', 'pipe', 'inherit'] })
   const under = new Map<number, { readonly history: Operation[]; readonly index: number }>()
   let ready = () => {}
+  let [begun, last, killed] = [0, Infinity, 0]
   const whenReady = () =>
     new Promise<void>((resolve) => {
       ready = resolve
@@ -38,6 +41,10 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
       const history = histories.get(line.island) ?? []
       histories.set(line.island, history)
       under.set(line.begun, { history, index: history.push(line.operation) - 1 })
+      if (++begun === last) {
+        killed = microseconds()
+        child.kill('SIGKILL')
+      }
       return
     }
     const { history, index } = under.get(line.answered) ?? { history: [], index: 0 }
@@ -54,12 +61,15 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   })
   await first
   return {
-    child,
-    over,
     async obey(order) {
       const done = whenReady()
       child.stdin?.write(`${JSON.stringify(order)}\n`)
       await done
+    },
+    async killAfter(calls) {
+      last = begun + calls
+      await over
+      return killed
     },
     async end() {
       child.stdin?.end()
@@ -91,6 +101,10 @@ export interface Tried {
 }
 
 const islandsAtOnce = 8
+const callers = 2
+/** Of one caller in a phase; one whose process is to die within it has more than it can make. */
+const calls = 5
+const callsAtMost = islandsAtOnce * callers * calls
 /** What happens in a phase; after the last one everything is looked at. */
 const phases = ['nothing', 'kill', 'fault', 'kill', 'nothing'] as const
 const secondsPerPhase = 6
@@ -108,21 +122,21 @@ export async function chaos(plan: Chaos): Promise<Tried> {
     for (const [phase, what] of phases.entries()) {
       if (what === 'fault' && !fault) continue
       const job = { seed: seed + round * 100 + phase * 10, round }
-      const orders = able.map((one, who) => orderFor(job, one, { who, now }))
+      const victim = what === 'kill' ? (round + (phase === 1 ? 0 : 1)) % 2 : undefined
+      const orders = able.map((one, who) => orderFor(job, one, { who, now, dies: who === victim }))
       const obeyed = Promise.all(crew.map((one, who) => one.obey(orders[who] as Order)))
       if (what === 'fault') await fault?.(round)
-      if (what === 'kill') {
-        const who = (round + (phase === 1 ? 0 : 1)) % 2
+      if (victim !== undefined) {
         tried.crashes += 1
-        const at = await killed(crew[who] as Member, 2 + ((job.seed * 7919) % 60))
+        const at = await (crew[victim] as Member).killAfter(1 + ((job.seed * 7919) % callsAtMost))
         await obeyed
-        for (const each of orders[who]?.jobs ?? []) histories.get(each.island)?.push(...losses(each, at))
-        crew[who] = await hire(openings[who] as Opening, histories)
+        for (const each of orders[victim]?.jobs ?? []) histories.get(each.island)?.push(...losses(each, at))
+        crew[victim] = await hire(openings[victim] as Opening, histories)
       }
       await obeyed
       now += secondsPerPhase
     }
-    const look = orderFor({ seed: 0, round }, able[0], { who: 0, now })
+    const look = orderFor({ seed: 0, round }, able[0], { who: 0, now, dies: false })
     await crew[0]?.obey({ now, what: 'look', jobs: look.jobs.map((each) => ({ ...each, wide: true })) })
     judge(histories, tried)
   }
@@ -133,21 +147,13 @@ export async function chaos(plan: Chaos): Promise<Tried> {
 function orderFor(
   { seed, round }: { readonly seed: number; readonly round: number },
   able: Able,
-  { who, now }: { readonly who: number; readonly now: number },
+  { who, now, dies }: { readonly who: number; readonly now: number; readonly dies: boolean },
 ): Order {
   const jobs = Array.from({ length: islandsAtOnce }, (_, island): Job => {
-    return { island: `${round}.${island}`, seed: seed * 1000 + island * 10 + who, callers: 2, calls: 5, ...able }
+    const named = { island: `${round}.${island}`, seed: seed * 1000 + island * 10 + who }
+    return { ...named, callers, calls: dies ? calls * 20 : calls, ...able }
   })
   return { now, what: 'work', jobs }
-}
-
-/** @returns when it was killed, by the clock of histories */
-async function killed(member: Member, milliseconds: number): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, milliseconds))
-  const at = microseconds()
-  member.child.kill('SIGKILL')
-  await member.over
-  return at
 }
 
 function judge(histories: Histories, tried: { operations: number; unanswered: number; findings: string[] }): void {
