@@ -3,7 +3,7 @@ import { type Connector, type ConnectorPorts, type Kept, urlsFor } from './conne
 import { connectorTypes } from './connectors/index.ts'
 import type { ServiceProvider, SpAbout } from './connectors/saml/side.ts'
 import type { Clock, Log } from './core/ports.ts'
-import { createDownloader, createFetcher } from './fetcher.ts'
+import { createDownloader, createFetcher } from './fetcher/fetcher.ts'
 import type { ConnectorEntry } from './http/parts.ts'
 import type { Root } from './keys/root.ts'
 import { re2 } from './regex.ts'

@@ -32,6 +32,7 @@ const parts: Readonly<Record<string, Part>> = {
   lifecycle: { imports: ['connectors', 'store', 'audit.ts'], packages: {} },
   store: { imports: [], packages: { redis: 'store/redis/' } },
   keys: { imports: ['store'], packages: { jose: 'keys/' } },
+  fetcher: { imports: [], packages: {} },
   http: {
     imports: ['config', 'connectors', 'targets', 'lifecycle', 'leases', 'store', 'keys', 'audit.ts'],
     packages: { koa: 'http/', 'oidc-provider': 'http/', 'prom-client': 'http/metrics.ts', qr: 'http/pages/qr.ts' },
@@ -40,18 +41,15 @@ const parts: Readonly<Record<string, Part>> = {
   'audit-log.ts': { imports: ['audit.ts'], packages: {} },
   'log.ts': { imports: [], packages: { pino: 'log.ts' } },
   'regex.ts': { imports: [], packages: { re2js: 'regex.ts' } },
-  'addresses.ts': { imports: [], packages: {} },
-  'asked.ts': { imports: [], packages: {} },
-  'fetcher.ts': { imports: ['addresses.ts', 'asked.ts'], packages: {} },
   'server.ts': { imports: ['config'], packages: {} },
   'app.ts': { imports: 'everything', packages: {} },
   'fleet.ts': { imports: ['store'], packages: {} },
   'signing.ts': { imports: ['config', 'keys', 'store', 'targets', 'audit.ts'], packages: {} },
   'upstreams.ts': {
-    imports: ['config', 'connectors', 'http', 'keys', 'store', 'fetcher.ts', 'regex.ts'],
+    imports: ['config', 'connectors', 'http', 'keys', 'store', 'fetcher', 'regex.ts'],
     packages: {},
   },
-  'live-targets.ts': { imports: ['config', 'http', 'leases', 'targets', 'fetcher.ts'], packages: {} },
+  'live-targets.ts': { imports: ['config', 'http', 'leases', 'targets', 'fetcher'], packages: {} },
   'configuration.ts': { imports: 'everything', packages: {} },
   cli: { imports: 'everything', packages: {} },
   // The upstreams, the wallet and the client that the demo plays are other people's programs: they use the libraries that those would.

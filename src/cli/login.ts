@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { createFetcher } from '../fetcher.ts'
+import { createFetcher } from '../fetcher/fetcher.ts'
 import { type Args, type Command, configOption, exit, type Io, UsageError } from './command.ts'
 import { signInAtCluster } from './login-cluster.ts'
 import { exchange, type KeystoneSession, type Project, projectsOf, scoped } from './login-keystone.ts'

@@ -3,7 +3,7 @@ import { type Connector, type ConnectorPorts, urlsFor } from '../../src/connecto
 import { openOidc } from '../../src/connectors/oidc/connector.ts'
 import { type OidcConfig, oidcOptions } from '../../src/connectors/oidc/options.ts'
 import type { ServiceProvider } from '../../src/connectors/saml/side.ts'
-import { createDownloader, createFetcher } from '../../src/fetcher.ts'
+import { createDownloader, createFetcher } from '../../src/fetcher/fetcher.ts'
 import { re2 } from '../../src/regex.ts'
 
 /** Stands for the root secret: reversible, and bound to its context like the real one. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FetchError } from '../../src/fetcher.ts'
+import { FetchError } from '../../src/fetcher/error.ts'
 import { openApi } from '../../src/targets/keystone/live/api.ts'
 import type { KeystoneConfig } from '../../src/targets/keystone/options.ts'
 import { keystoneConfig } from './keystone-live-world.ts'

@@ -98,7 +98,7 @@ export const placeOf = (io: Io, { issuer, client, ca }: Where): Place => ({
 /** How a gateway is reached from a person's machine. @param ca the path of a file with PEM certificates */
 export async function gatewayFetch(ca: string | undefined): Promise<typeof globalThis.fetch> {
   const trusted = ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }
-  const { createFetcher } = await import('../../fetcher.ts') // what is held already needs no network
+  const { createFetcher } = await import('../../fetcher/fetcher.ts') // what is held already needs no network
   return createFetcher({ reach: 'configured', timeoutMs: 10_000, maxBytes: 1024 * 1024, ...trusted })
 }
 

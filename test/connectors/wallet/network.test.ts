@@ -8,7 +8,7 @@ import { presented } from '../../../src/connectors/wallet/credentials/presented.
 import { openDocuments } from '../../../src/connectors/wallet/keys/documents.ts'
 import { openAnchors } from '../../../src/connectors/wallet/keys/x509.ts'
 import type { VerifyPorts } from '../../../src/connectors/wallet/ports.ts'
-import { createFetcher, type FetcherOptions } from '../../../src/fetcher.ts'
+import { createFetcher, type FetcherOptions } from '../../../src/fetcher/fetcher.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { binding, bound, issued, newKey, publicOf } from '../../support/credentials.ts'
 import { NOW } from '../../support/x509.ts'

@@ -5,9 +5,10 @@ import { type AddressInfo, connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
-import { isPublicAddress } from '../src/addresses.ts'
-import { createDownloader, createFetcher, type FetchError, type FetcherOptions } from '../src/fetcher.ts'
-import { selfSigned } from './support/certificate.ts'
+import { isPublicAddress } from '../../src/fetcher/addresses.ts'
+import type { FetchError } from '../../src/fetcher/error.ts'
+import { createDownloader, createFetcher, type FetcherOptions } from '../../src/fetcher/fetcher.ts'
+import { selfSigned } from '../support/certificate.ts'
 
 const { key, cert } = selfSigned()
 const seen: { path: string; headers: Record<string, unknown>; body: string }[] = []

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asked } from '../src/asked.ts'
+import { asked } from '../../src/fetcher/asked.ts'
 
 const url = 'https://up.example/token?a=b'
 const headers = { Accept: 'application/json', authorization: 'Basic eDp5' }

@@ -1,0 +1,112 @@
+import http from 'node:http'
+import https from 'node:https'
+import { explain, FetchError } from './error.ts'
+
+/** Takes a body piece by piece, each awaited. */
+export type Sink = (chunk: Uint8Array) => Promise<void>
+
+/** One request as it goes out. */
+export interface Outgoing {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly body?: Uint8Array
+  readonly signal: AbortSignal
+  /** Gets the body of a 200; the `Response` then has none. */
+  readonly sink?: Sink
+}
+
+/** What an answer is held to. */
+interface Bounds {
+  readonly url: URL
+  readonly signal: AbortSignal
+  /** Bytes of its body. */
+  readonly maxBytes: number
+}
+
+/**
+ * One request to one address, without redirects.
+ * @throws {FetchError}, and what the request's `sink` throws
+ */
+export function exchange(url: URL, request: Outgoing, init: https.RequestOptions, maxBytes: number): Promise<Response> {
+  const { promise, resolve, reject } = Promise.withResolvers<Response>()
+  const { method, headers, body, signal, sink } = request
+  const bounds = { url, signal, maxBytes }
+  const call = (url.protocol === 'https:' ? https : http).request(url, { ...init, method, headers, signal })
+  call.on('error', (error) => reject(explain(error, url, signal)))
+  call.on('response', (answer) => {
+    const taken = sink && answer.statusCode === 200 ? drain(answer, sink, bounds) : collect(answer, bounds)
+    taken.then(resolve, (error: unknown) => {
+      reject(error)
+      call.destroy()
+    })
+  })
+  call.end(body)
+  return promise
+}
+
+/** Answers with the whole body read: nothing of the answer is seen before it was within its bounds. */
+function collect(answer: http.IncomingMessage, { url, signal, maxBytes }: Bounds): Promise<Response> {
+  const { promise, resolve, reject } = Promise.withResolvers<Response>()
+  const chunks: Buffer[] = []
+  let size = 0
+  answer.on('error', (error) => reject(explain(error, url, signal)))
+  answer.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxBytes) reject(tooLarge(url, maxBytes))
+    else chunks.push(chunk)
+  })
+  answer.on('end', () => {
+    const wrong = brokenOff(answer, url) ?? compressed(answer, url)
+    if (wrong) reject(wrong)
+    else resolve(toResponse(answer, Buffer.concat(chunks)))
+  })
+  return promise
+}
+
+/** Hands a body on as it comes; a slow `sink` slows the sender down. */
+async function drain(answer: http.IncomingMessage, sink: Sink, bounds: Bounds): Promise<Response> {
+  const { url, maxBytes } = bounds
+  const unreadable = compressed(answer, url)
+  if (unreadable) throw unreadable
+  let size = 0
+  for await (const chunk of piecesOf(answer, bounds)) {
+    size += chunk.length
+    if (size > maxBytes) throw tooLarge(url, maxBytes)
+    await sink(chunk)
+  }
+  const half = brokenOff(answer, url)
+  if (half) throw half
+  return toResponse(answer, Buffer.alloc(0))
+}
+
+/** Explains what breaks here and nothing else: what a sink throws stays what it is. */
+async function* piecesOf(answer: http.IncomingMessage, { url, signal }: Bounds): AsyncGenerator<Buffer> {
+  try {
+    yield* answer as AsyncIterable<Buffer>
+  } catch (error) {
+    throw explain(error as Error, url, signal)
+  }
+}
+
+const tooLarge = (url: URL, maxBytes: number) =>
+  new FetchError('FETCH_TOO_LARGE', `${url.origin} sent more than ${maxBytes} bytes`)
+
+/** A length that was promised and not kept is an answer cut off on the way. */
+function brokenOff({ complete }: http.IncomingMessage, url: URL): FetchError | undefined {
+  return complete ? undefined : new FetchError('FETCH_UNREACHABLE', `${url.origin} broke off its answer`)
+}
+
+function compressed({ headers }: http.IncomingMessage, url: URL): FetchError | undefined {
+  return (headers['content-encoding'] ?? 'identity') === 'identity'
+    ? undefined
+    : new FetchError('FETCH_ENCODING', `${url.origin} compressed its answer unasked`)
+}
+
+function toResponse(answer: http.IncomingMessage, body: Buffer): Response {
+  const status = answer.statusCode ?? 0
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(answer.headersDistinct))
+    for (const value of values ?? []) headers.append(name, value)
+  const empty = status === 204 || status === 205 || status === 304
+  return new Response(empty ? null : new Uint8Array(body), { status, headers })
+}
