@@ -52,8 +52,9 @@ export async function hold(world: Reconciled, person: string, project: string, c
   const tokens = await enter(world, 'openstack', person, connector)
   const place = { name: project, domain: 'corp' }
   // Where the gateway did not get to it in the two seconds that a sign-in waits, Keystone says 409 while her user is being made, and gives
-  // a token that never works while she is disabled; one that it gives in the second after she was enabled it now and then refuses. She
-  // comes again.
+  // a token that never works while she is disabled, and now and then right after she was enabled: a worker of Keystone 30 reads the user
+  // of a token in its memory of its request before, sees her disabled still, and revokes all that she got up to this second. She comes
+  // again.
   const come = async () => {
     const login = await exchange(world, tokens.access_token)
     if (login.status !== 201) return { login, scoped: login, made: login }
