@@ -19,7 +19,7 @@ import { importBodies } from './import-scripts.ts'
 /** Seconds that the server keeps an entry beyond its end, which the gateway's clock decides: the two may differ. */
 export const SLACK = 60
 
-/** What every script begins with: KEYS[1] state; ARGV prefix, number of the run, now. */
+/** What every script begins with: KEYS[1] state, KEYS[2] a key that never is (session.ts); ARGV prefix, number of the run, now. */
 const prelude = `
 local S, P, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local s = redis.call('HMGET', S, 'k', 'e', 'importing')

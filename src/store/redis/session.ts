@@ -34,6 +34,12 @@ export interface SessionOptions {
   readonly memory: Memory
 }
 
+/**
+ * What all scripts declare: `state`, and a key that never is. Where a Cluster moves their slot to another node, one is refused that
+ * declares a key which is not there. A script that had begun would end at the first key that is gone, with half of it done.
+ */
+const keysOf = (prefix: string) => [`${prefix}state`, `${prefix}nothing`] as const
+
 /** Milliseconds in which replicas have to answer: an operation has 700 in all (deadline.ts). */
 const WAIT = 400
 
@@ -60,7 +66,7 @@ export async function openSession(address: Address, options: SessionOptions): Pr
     await Promise.all(Object.values(scripts).map(({ text }) => reads.call('SCRIPT', 'LOAD', text)))
     const run = await memory.look(reads)
     const acknowledge = (reply: unknown) => memory.acknowledge(run, numberIn(reply))
-    const argsOf = ({ now, args }: Call) => [`${prefix}state`, prefix, String(run), String(now), ...args]
+    const argsOf = ({ now, args }: Call) => [...keysOf(prefix), prefix, String(run), String(now), ...args]
     const send = (connection: Connection, call: Call) => evaluate(connection, scripts[call.script], argsOf(call))
     const guarded = failing(address, destroy)
     const write = replicas > 0 ? waiting(writes, send, { replicas, acknowledge }) : directly(writes, send, acknowledge)
@@ -85,7 +91,7 @@ export async function openSession(address: Address, options: SessionOptions): Pr
  */
 async function evaluate(connection: Connection, { sha, text }: Script, args: readonly string[]): Promise<unknown> {
   try {
-    return await connection.call('EVALSHA', sha, '1', ...args)
+    return await connection.call('EVALSHA', sha, '2', ...args)
   } catch (error) {
     if (/^NOSCRIPT\b/.test((error as Error).message)) void connection.call('SCRIPT', 'LOAD', text).catch(() => {})
     throw error

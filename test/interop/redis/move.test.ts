@@ -187,9 +187,9 @@ test('what is written between the look and the import keeps it off', async () =>
   await redis.put(kinds.Account, 'alice', 'x', 1000)
   const { sha } = scripts.importing
   const run = String(await server?.call('HGET', `{${prefix}}:state`, 'k'))
-  const args = [`{${prefix}}:state`, `{${prefix}}:`, run, String(time), 'name', at]
+  const args = [`{${prefix}}:state`, `{${prefix}}:nothing`, `{${prefix}}:`, run, String(time), 'name', at]
   await assert.rejects(
-    async () => server?.call('EVALSHA', sha, '1', ...args),
+    async () => server?.call('EVALSHA', sha, '2', ...args),
     /^Error: USED|USED something was written/,
   )
   assert.equal((await redis.get(kinds.Account, 'alice'))?.value, 'x')
