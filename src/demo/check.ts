@@ -52,6 +52,7 @@ export async function checkDemo(world: World, say: (line: string) => void): Prom
     ['ada shows her wallet', wallet],
     ['ada shows a credential that was revoked', revoked],
     ['The same browser comes back', comeBack],
+    ['The same browser comes back with another person', another],
     ['A command line without a browser', device],
   ]
   for (const [name, step] of steps) {
@@ -79,11 +80,16 @@ async function signIn({ world, visitor }: Walk, sub: string): Promise<Page> {
   throw new Error(`nobody is called ${sub}`)
 }
 
-/** Clicks a person at her organisation; an answer by form_post is a page whose form a browser submits by itself. */
+/**
+ * Clicks a person at her organisation, and submits what a browser submits by itself: the end of another person's session
+ * there, and an answer by form_post.
+ */
 async function click({ visitor }: Pick<Walk, 'visitor'>, at: Page, sub: string): Promise<Page> {
   const form = at.forms.find(({ fields }) => fields['person'] === sub)
   if (!form) throw new Error(`no sign-in page, but ${at.status} "${at.heading}"`)
-  const page = await visitor.submit(form)
+  const clicked = await visitor.submit(form)
+  const ending = clicked.forms.find(({ fields }) => 'xsrf' in fields && 'logout' in fields)
+  const page = ending ? await visitor.submit(ending) : clicked
   const answer = page.forms.find(({ fields }) => 'code' in fields && 'state' in fields)
   return answer ? visitor.submit(answer) : page
 }
@@ -162,6 +168,16 @@ async function comeBack(walk: Walk): Promise<void> {
   expect('signs out, and is back at the start page', out.url.href === `${world.web}/`, out.url.href)
   const after = await visitor.get(`${world.web}/sign-in`)
   expect('and is asked again afterwards', after.url.origin === world.issuer, after.heading)
+}
+
+/** Somebody else of the same organisation, as on a shared computer: hers is all that remains. */
+async function another(walk: Walk): Promise<void> {
+  await signIn(walk, 'ada')
+  const page = await signIn(walk, 'ben')
+  walk.expect('gets what ben gets, and nothing of ada', isDeepStrictEqual(grantsOn(walk, page), expected['ben']), {
+    got: grantsOn(walk, page),
+    page: page.heading,
+  })
 }
 
 /** RFC 8628, with the very requests of the commands on the start page. */

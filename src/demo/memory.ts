@@ -39,7 +39,9 @@ export function memoryAdapter(): (kind: string) => Adapter {
         entries.delete(keyOf(id))
       },
       async revokeByGrantId(grantId) {
-        for (const [key, { payload }] of entries) if (payload.grantId === grantId) entries.delete(key)
+        // The library asks each kind that a grant gave; a sign-in under way names the grant before it, and goes on.
+        for (const [key, { payload }] of entries)
+          if (key.startsWith(keyOf('')) && payload.grantId === grantId) entries.delete(key)
       },
     }
   }

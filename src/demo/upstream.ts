@@ -33,10 +33,11 @@ export function openUpstream(options: UpstreamOptions): Handle {
   const { organisation, issuer, log } = options
   const provider = new Provider(issuer, configuration(options))
   provider.use(async (ctx, next) => {
-    // The library adds the hash of its form_post script to a policy that it finds here.
+    // The library adds the hash of its own scripts to a policy that it finds here; `'self'` is for the form by which it ends
+    // the session of whoever was signed in before somebody else is.
     ctx.set(
       'Content-Security-Policy',
-      `default-src 'none'; script-src; form-action ${options.leadsTo.join(' ')}; ${FRAMES}`,
+      `default-src 'none'; script-src; form-action 'self' ${options.leadsTo.join(' ')}; ${FRAMES}`,
     )
     await next()
   })

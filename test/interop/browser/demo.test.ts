@@ -56,6 +56,23 @@ test('somebody signs in at the demo, reads her tokens, fetches new ones and sign
   })
 })
 
+test('one browser signs in as one person of an organisation after another', async () => {
+  await chrome.as({}, async ({ page }) => {
+    for (const [first, name] of [
+      ['Ada', 'Ada Sommer'],
+      ['Ben', 'Ben Okafor'],
+      ['Eva', 'Eva Lindqvist'],
+      ['Ada', 'Ada Sommer'],
+    ] as const) {
+      await page.goto(demo.world.web)
+      await page.getByRole('link', { name: `Sign in as ${first}` }).click()
+      await page.getByRole('button', { name }).click()
+      await page.waitForURL(`${demo.world.web}/you`)
+      assert.equal(await heading(page), `${name} is signed in`)
+    }
+  })
+})
+
 test('somebody signs in at the demo with a wallet, and every page on the way is accessible and fits', async () => {
   await chrome.as({}, async ({ page }) => {
     await page.goto(demo.world.wallet)
