@@ -325,6 +325,18 @@ function limits({ kind, fresh, store }: Suite): void {
     }
   })
 
+  it('takes any number of seconds from one on', async () => {
+    for (const ttl of [1, 1e12, 1e18, Number.MAX_VALUE, Infinity]) {
+      const [id, group] = [fresh(), fresh()]
+      assert.equal(await store().add(kind, id, 'v', ttl, { alias: id, groups: [group] }), true)
+      assert.equal(await store().swap(kind, id, 'v', 'w', ttl), true)
+      assert.equal((await store().find(kind, id))?.value, 'w')
+      await store().revoke(group, ttl)
+      assert.equal(await store().get(kind, id), undefined)
+      assert.equal(await store().put(kind, id, 'late', 10, { groups: [group] }), false)
+    }
+  })
+
   it('refuses to write what it could not give back', async () => {
     const id = fresh()
     await assert.rejects(store().put(kind, 'k'.repeat(513), 'v', 10), RangeError)

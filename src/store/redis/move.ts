@@ -6,7 +6,7 @@ import { entryOf } from '../shelf.ts'
 import { type Kind, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
-import { type ScriptName, SLACK } from './scripts.ts'
+import { type ScriptName, timesOf } from './scripts.ts'
 import { namesOf } from './verbs.ts'
 
 export interface Within {
@@ -186,16 +186,15 @@ async function end(within: Within, name: string): Promise<void> {
 /** What the server is told of a piece. @throws {StoreUnavailable} where this program knows no such kind */
 function argsOf({ hidden, now }: Within, piece: Piece): readonly [ScriptName, readonly string[]] | undefined {
   const names = namesOf(hidden)
-  const times = (end: number) =>
-    Number.isFinite(end) ? [String(end), String(Math.ceil((end - now() + SLACK) * 1000))] : ['inf', 'inf']
+  const at = now()
   const end = 'entry' in piece ? piece.entry.expiresAt : piece.until
-  if (end <= now()) return undefined
-  if ('revoked' in piece) return ['bury', [names.group(piece.revoked), ...times(end)]]
+  if (end <= at) return undefined
+  if ('revoked' in piece) return ['bury', [names.group(piece.revoked), ...timesOf(end, at)]]
   const { kind: name, id, value, consumedAt, alias, groups = [] } = piece.entry
   const kind: Kind | undefined = kinds[name as keyof typeof kinds]
   if (!kind)
     throw new StoreUnavailable(`the file has entries of a kind ${JSON.stringify(name)} that this program does not know`)
   const links = [alias === undefined ? '' : names.alias(kind, alias), groups.map(names.group).join(' ')]
-  const args = [...names.entry(kind, id, value), ...times(end), kind.lapses ? '1' : '0', ...links]
+  const args = [...names.entry(kind, id, value), ...timesOf(end, at), kind.lapses ? '1' : '0', ...links]
   return ['restore', [...args, consumedAt === undefined ? '' : String(consumedAt)]]
 }

@@ -17,7 +17,18 @@ import { importBodies } from './import-scripts.ts'
  */
 
 /** Seconds that the server keeps an entry beyond its end, which the gateway's clock decides: the two may differ. */
-export const SLACK = 60
+const SLACK = 60
+/** The server refuses times of more than 64 bits of milliseconds: what ends in thirty thousand years it keeps without end. */
+const LONGEST = 1e12
+
+/**
+ * What scripts are told of an end: when it is, and for how many milliseconds the server keeps what has it.
+ * @param end Unix seconds, or Infinity
+ */
+export function timesOf(end: number, now: number): readonly [end: string, kept: string] {
+  const left = end - now + SLACK
+  return [Number.isFinite(end) ? String(end) : 'inf', left < LONGEST ? String(Math.ceil(left * 1000)) : 'inf']
+}
 
 /** What every script begins with: KEYS[1] state, KEYS[2] a key that never is (session.ts); ARGV prefix, number of the run, now. */
 const prelude = `

@@ -4,7 +4,7 @@ import { entryOf } from '../shelf.ts'
 import { type Entry, type Kind, type Links, type Store, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
-import { type ScriptName, SLACK } from './scripts.ts'
+import { type ScriptName, timesOf } from './scripts.ts'
 
 /** Members of a group that end in one step of the server, and entries that are read in one. */
 const AT_ONCE = 200
@@ -37,11 +37,8 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
     return [...names.entry(kind, id, value), ...times(ttl), kind.lapses ? '1' : '0', alias, groups]
   }
   const times = (ttl: number): Args => {
-    const end = now() + checkedTtl(ttl)
-    return [
-      Number.isFinite(end) ? String(end) : 'inf',
-      Number.isFinite(end) ? String(Math.ceil((ttl + SLACK) * 1000)) : 'inf',
-    ]
+    const at = now()
+    return timesOf(at + checkedTtl(ttl), at)
   }
   const add: Store['add'] = async (kind, id, value, ttl, links) =>
     (await written('add', whole(kind, id, value, [ttl, links]))) === 1
