@@ -60,7 +60,10 @@ function connectorMistakes(tenant: string, connector: ConnectorConfig, allowed: 
   return mistakes.filter((mistake) => typeof mistake === 'object')
 }
 
-/** A connector's people are called by names that begin with its id, or end with an e-mail domain of its tenant. */
+/**
+ * A connector's people are called by names that begin with its id, or end with an e-mail domain of its tenant. A suffix alone makes no
+ * prefix its own: names that begin with another tenant's are that tenant's, which would be the one to be disabled for it.
+ */
 function spaceMistakes({ id, identity }: ConnectorConfig, emailDomains: readonly string[]) {
   const { prefix, suffix, groupPrefix } = identity
   const own = (text: string) => text.startsWith(`${id}:`)
@@ -68,7 +71,7 @@ function spaceMistakes({ id, identity }: ConnectorConfig, emailDomains: readonly
   return [
     prefix !== undefined &&
       !own(prefix) &&
-      !(suffix !== undefined && suffixes.includes(suffix)) &&
+      !(prefix === '' && suffix !== undefined && suffixes.includes(suffix)) &&
       say(['identity', 'prefix'], `outside this connector's names; write ${id}: or leave it out`),
     suffix !== undefined &&
       !suffixes.includes(suffix) &&

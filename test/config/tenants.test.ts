@@ -68,6 +68,11 @@ const bounds: readonly (readonly [what: string, file: string, problem: RegExp])[
     /identity\.prefix: outside/,
   ],
   [
+    'takes a foreign name space before its own suffix',
+    `connectors: [${connector("id: acme.a, identity: { prefix: 'zeta.sso:', suffix: '@acme.example' }")}]`,
+    /identity\.prefix: outside/,
+  ],
+  [
     'takes a foreign suffix',
     `connectors: [${connector("id: acme.a, identity: { suffix: '@corp.example' }")}]`,
     /identity\.suffix: not an e-mail domain/,
@@ -214,4 +219,16 @@ tests: [{ name: t, subject: { connector: corp, id: '1' }, expect: ['cloud projec
   assert.ok(loaded.ok)
   assert.deepEqual(loaded.disabledTenants, [])
   assert.equal(loaded.tests, 2)
+})
+
+test('no tenant is disabled for a name space that another one takes', async () => {
+  const named = main.replace('  named:\n', '  named:\n    zeta: { connectorTypes: [oidc] }\n')
+  const takes = `connectors: [${connector("id: acme.a, identity: { prefix: 'zeta.sso:', suffix: '@acme.example' }")}]`
+  const zeta = `connectors: [${connector('id: zeta.sso')}]`
+  const loaded = await loadMain(named, acme(takes, { '/etc/lotse/tenants/zeta.yaml': zeta }))
+  assert.ok(loaded.ok)
+  assert.deepEqual(
+    loaded.disabledTenants.map(({ id }) => id),
+    ['acme'],
+  )
 })
