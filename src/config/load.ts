@@ -143,6 +143,7 @@ async function lookThrough(work: Work, read: MainFile): Promise<Outcome> {
   const judged = judge({
     ...kept,
     tenants: tenants.tenants,
+    disabled: tenants.disabled,
     regex: ports.regex,
     now: ports.now,
     previous: memory?.policy,
@@ -187,7 +188,7 @@ function assemble({ source, text, opened }: Work, { main, filled, texts, tenants
     state: hash([...visible, ...filled.secrets, ...tenants.secrets]),
     tests: judged.tests,
     warnings: inFileOrder(
-      warnings.map((each) => source.problem(each.path, each.message)),
+      [...warnings.map((each) => source.problem(each.path, each.message)), ...judged.warnings],
       [source.file],
     ),
     disabledTenants: [...tenants.disabled, ...judged.disabled],

@@ -4,6 +4,7 @@ import type { Tables } from '../core/rule.ts'
 import type { Mistake } from './check-clients.ts'
 import type { MainFile } from './compose.ts'
 import { failedTests } from './policy-tests.ts'
+import type { Problem } from './problem.ts'
 import type { DisabledTenant, Tenant } from './tenants.ts'
 
 /** Everything that decides, read. */
@@ -12,6 +13,8 @@ export interface Case {
   readonly tables: Tables
   readonly targets: readonly TargetRules[]
   readonly tenants: readonly Tenant[]
+  /** Tenants whose files are wrong by themselves. */
+  readonly disabled: readonly Pick<DisabledTenant, 'id'>[]
   readonly regex: RegexEngine
   /** Unix seconds. */
   readonly now: number
@@ -29,6 +32,8 @@ export interface Judged {
   readonly disabled: readonly DisabledTenant[]
   /** How many tests passed. */
   readonly tests: number
+  /** What is weak in files of tenants that take part. */
+  readonly warnings: readonly Problem[]
 }
 
 /**
@@ -38,13 +43,14 @@ export interface Judged {
 export function judge(given: Case): Judged {
   const { main, tables, targets, tenants, regex, now } = given
   const { rules, ruleSets, vars, assurance, breakGlass, connectors } = main
+  const elsewhere = new Set([...given.disabled, ...tenants].map(({ id }) => id))
   const source = (some: readonly TenantSource[]): PolicySource => {
-    return { rules, ruleSets, vars, tables, assurance, breakGlass, connectors, targets, tenants: some }
+    return { rules, ruleSets, vars, tables, assurance, breakGlass, connectors, targets, tenants: some, elsewhere }
   }
   const alone = compile(source([]), { regex }, given.previous)
   const mistakes =
     alone.problems.length > 0 ? alone.problems.map(mistakeOf) : failedTests(alone.policy, main.tests, now)
-  if (mistakes.length > 0) return { policy: undefined, mistakes, tenants: [], disabled: [], tests: 0 }
+  if (mistakes.length > 0) return { policy: undefined, mistakes, tenants: [], disabled: [], tests: 0, warnings: [] }
 
   const first = compile(source(tenants.map((tenant) => tenant.rules)), { regex }, given.previous ?? alone.policy)
   const failures = new Map<string, Mistake[]>()
@@ -65,7 +71,15 @@ export function judge(given: Case): Judged {
       return own ? [{ id, problems: own.map((each) => file.problem(each.path, each.message)) }] : []
     }),
     tests: [main, ...right.map(({ file }) => file)].reduce((sum, { tests }) => sum + tests.length, 0),
+    warnings: right.flatMap((tenant) => absentUpstreams(tenant, rest.policy)),
   }
+}
+
+/** Connectors that a tenant admits and that nobody has at this moment. */
+function absentUpstreams({ source, file: { admit } }: Tenant, { people }: Policy): readonly Problem[] {
+  return admit.flatMap((id, i) =>
+    people.has(id) ? [] : [source.problem(['admit', i], `there is no connector ${id} now: nobody comes by it`)],
+  )
 }
 
 function add(to: Map<string, Mistake[]>, key: string, mistake: Mistake): void {

@@ -65,7 +65,7 @@ export function compile(source: PolicySource, ports: { readonly regex: RegexEngi
     ...all.flatMap((tenant) => tenant.problems),
     ...connectorProblems(connectors),
     ...[...base.sets.values()].flatMap((set) => unknownConnectors(set, ids)),
-    ...all.flatMap((tenant) => unknownAdmissions(tenant, ids)),
+    ...all.flatMap((tenant) => unknownAdmissions(tenant, ids, source.elsewhere)),
     ...sameTenants(all),
   ]
   const disabled = new Set(problems.flatMap((problem) => problem.tenant ?? []))
@@ -190,9 +190,19 @@ function unknownConnectors(set: RuleSet, connectors: ReadonlySet<string>): reado
   )
 }
 
-function unknownAdmissions({ source }: Tenant, connectors: ReadonlySet<string>): readonly PolicyProblem[] {
+/**
+ * An admitted connector that cannot be anybody's. One that another tenant has, had or could have is no mistake here: whatever becomes of
+ * that tenant's file would otherwise disable all who admit its people (law 13).
+ */
+function unknownAdmissions(
+  { source }: Tenant,
+  connectors: ReadonlySet<string>,
+  elsewhere: PolicySource['elsewhere'],
+): readonly PolicyProblem[] {
   return source.admit.flatMap((id, i) =>
-    connectors.has(id) ? [] : [{ path: ['admit', i], message: `there is no connector ${id}`, tenant: source.id }],
+    connectors.has(id) || id.includes('.') || elsewhere?.has(id)
+      ? []
+      : [{ path: ['admit', i], message: `there is no connector ${id}`, tenant: source.id }],
   )
 }
 

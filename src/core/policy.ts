@@ -57,6 +57,8 @@ export interface PolicySource {
   readonly connectors: readonly ConnectorRules[]
   readonly targets: readonly TargetRules[]
   readonly tenants: readonly TenantSource[]
+  /** Ids of tenants that are there and take no part in this: whom they would bring is no mistake of those who admit them. */
+  readonly elsewhere?: ReadonlySet<string>
 }
 
 /** Something that is wrong with a policy; `path` leads to it in the main file, or in the tenant's own where `tenant` is set. */

@@ -232,3 +232,35 @@ test('no tenant is disabled for a name space that another one takes', async () =
     ['acme'],
   )
 })
+
+/** A customer who lets a reseller's people in, beside its own. */
+const customer = `admit: [corp, shop.staff]
+rules: [{ name: a, from: [corp], give: [{ target: cloud, project: p, roles: [member] }] }]
+tests: [{ name: x, subject: { connector: corp, id: '1' }, expect: ['cloud project p in acme: member'] }]
+`
+const reseller = `connectors: [${connector('id: shop.staff')}]\n`
+const shops: readonly (readonly [what: string, shop: string | undefined, disabled: readonly string[]])[] = [
+  ['is right', reseller, []],
+  ['is no YAML', 'connectors: [', ['shop']],
+  ['has a rule that is wrong', `${reseller}rules: [{ name: a, from: [nobody], admit: true }]`, ['shop']],
+  ['calls its connector otherwise', reseller.replaceAll('shop.staff', 'shop.people'), []],
+  ['is gone', undefined, []],
+]
+for (const [what, shop, disabled] of shops) {
+  test(`a tenant that admits another tenant's people goes on when that one's file ${what}`, async () => {
+    const named = main.replace('  named:\n', '  named:\n    shop: { connectorTypes: [oidc] }\n')
+    const loaded = await loadMain(
+      named,
+      acme(customer, shop === undefined ? {} : { '/etc/lotse/tenants/shop.yaml': shop }),
+    )
+    assert.ok(loaded.ok)
+    assert.deepEqual(
+      loaded.disabledTenants.map(({ id }) => id),
+      disabled,
+    )
+    const subject = { connector: 'corp', id: '1', claims: {}, records: {}, authTime: now }
+    assert.equal(decide(loaded.policy, subject, now).grants.length, 1)
+    const told = loaded.warnings.map(problemText).filter((text) => text.includes('admit[1]: there is no connector'))
+    assert.equal(told.length, what === 'is right' ? 0 : 1)
+  })
+}
