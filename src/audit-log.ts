@@ -64,6 +64,7 @@ const outcome: Readonly<Record<keyof RuleOutcome, true>> = {
   effect: true,
   grants: true,
   because: true,
+  targets: true,
 }
 const grant: Readonly<Record<AllKeys<Grant>, true>> = {
   target: true,

@@ -153,11 +153,13 @@ export function conclude(policy: Policy, facts: Facts, identity: Identity, findi
   const because = [
     ...bans.filter((ban) => ban.taken.length > 0 || ban.person === 'whole').map((ban) => forbade(ban, facts)),
     ...gifts.map(gave),
-    ...admitted.map(({ ref }) => outcome(ref, 'admitted', [])),
+    ...admitted.map(({ ref }) => admission(ref)),
     ...refusals(matched),
   ]
   const allowed = grants.length > 0 || admitted.length > 0
-  const decision = { allowed, identity, grants, until: earliest(gifts), because }
+  // Also where all that its rule gave was taken: an admission ends with it.
+  const until = earliest([...gifts, ...admitted.map(giftOf)])
+  const decision = { allowed, identity, grants, until, because }
   return wantsAcr === undefined ? decision : { ...decision, wantsAcr }
 }
 
@@ -271,6 +273,13 @@ function outcome(ref: RuleRef, effect: RuleOutcome['effect'], grants: readonly G
   const { tenant } = ref.scope
   if (tenant === undefined) return because === undefined ? { rule, effect, grants } : { rule, effect, grants, because }
   return because === undefined ? { rule, tenant, effect, grants } : { rule, tenant, effect, grants, because }
+}
+
+/** A tenant lets people in where it has a part, and nowhere else (law 6). */
+function admission(ref: RuleRef): RuleOutcome {
+  const { walls } = ref.scope
+  const made = outcome(ref, 'admitted', [])
+  return walls === undefined ? made : { ...made, targets: [...walls.targets] }
 }
 
 function forbade({ finding, person, taken }: Ban, facts: Facts): RuleOutcome {

@@ -39,6 +39,8 @@ export interface RuleOutcome {
   readonly grants: readonly Grant[]
   /** The operator's words (`because:`) or the reason for which a target cannot take a name. */
   readonly because?: string
+  /** The only targets for which a tenant admitted; absent for the main file, which admits everywhere. */
+  readonly targets?: readonly string[]
 }
 
 /** What the rules say about a subject. A refusal is a value: `allowed: false`, with no grants. */
@@ -47,7 +49,7 @@ export interface Decision {
   readonly identity: Identity
   /** Sorted, unique, forbidden ones removed. */
   readonly grants: readonly Grant[]
-  /** Unix seconds: the earliest end among the rules that gave; Infinity where none sets one. The proof's end is applied by the caller. */
+  /** Unix seconds: the earliest end among the rules that gave or admitted; Infinity where none sets one. The proof's end is applied by the caller. */
   readonly until: number
   /** Only the rules that gave, forbade or admitted; `explain()` has all of them. */
   readonly because: readonly RuleOutcome[]

@@ -76,7 +76,8 @@ export function openProofs(parts: Pick<Parts, 'store' | 'proofs' | 'rechecks' | 
 export function reaches(decision: Decision, target: string): boolean {
   if (!decision.allowed) return false
   return (
-    decision.grants.some((grant) => grant.target === target) || decision.because.some((o) => o.effect === 'admitted')
+    decision.grants.some((grant) => grant.target === target) ||
+    decision.because.some(({ effect, targets }) => effect === 'admitted' && (targets?.includes(target) ?? true))
   )
 }
 

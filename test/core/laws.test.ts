@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { decide } from '../../src/core/decide.ts'
 import { describeGrant } from '../../src/core/grants.ts'
 import type { TargetRules } from '../../src/core/policy.ts'
+import { reaches } from '../../src/http/proofs.ts'
 import { lines, NOW, policyOf, problemsOf, subject, type Written } from './support.ts'
 
 const member = { target: 'cloud', project: 'web', roles: ['member'] }
@@ -263,6 +264,18 @@ describe('a tenant', () => {
     assert.deepEqual(lines(policy, who), ['cloud project support in d-a: member'])
   })
 
+  it('lets people in at its own targets only', () => {
+    const rules = [{ name: 'in', from: ['own'], admit: true }]
+    const policy = policyOf({ tenants: [tenant('a', rules, { limits: { ...limits, targets: ['cloud'] } })] })
+    const decision = decide(policy, subject({}, { connector: 'idp-a' }), NOW)
+    assert.deepEqual(
+      ['cloud', 'prod'].map((target) => reaches(decision, target)),
+      [true, false],
+    )
+    const main = decide(policyOf({ rules: [{ name: 'in', from: ['corp'], admit: true }] }), subject({}), NOW)
+    assert.ok(reaches(main, 'prod'))
+  })
+
   it('forbids inside its own walls only', () => {
     const ban = tenant('a', [{ name: 'out', from: ['corp'], forbid: { person: true, because: 'gone' } }], {
       admit: ['corp'],
@@ -361,6 +374,13 @@ describe('an end', () => {
     assert.equal(at(end, '2026-12-31').allowed, false)
     for (const dates of [[], ['soon'], ['2026-12-31', 'soon'], ['2026-02-30']])
       assert.equal(at(0, ...dates).allowed, false)
+  })
+
+  it('holds for who is only admitted, since all that the rule gave was forbidden', () => {
+    const forbids = { name: 'no', from: ['corp'], forbid: { target: 'cloud', because: 'no' } }
+    const policy = policyOf({ rules: [{ ...rule, admit: true }, forbids] })
+    const decision = decide(policy, subject({ contractEnd: ['2026-12-31'] }), end - 1)
+    assert.deepEqual([decision.allowed, decision.grants, decision.until], [true, [], end])
   })
 
   it('of one round leaves the others alone', () => {
