@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { claimsIn } from '../support/gateway.ts'
+import { claimsIn, withoutIds } from '../support/gateway.ts'
 import { begin, finishHonestly, type Ground, groundEnv, redeem, startGround } from '../support/ground.ts'
 import { authorization, CALLBACK, toldAt } from '../support/sign-in.ts'
 
@@ -48,9 +48,8 @@ test('a token for one target names that target alone, and is signed by a key tha
 
 test('a decision for one target does not speak of another: no grants of the cluster at the cloud and back', async () => {
   const [prod, cloud] = [await tokensFor('kubectl'), await tokensFor('openstack')]
-  for (const token of [prod.access_token, prod.id_token]) assert.doesNotMatch(JSON.stringify(claimsIn(token)), /os-/)
-  for (const token of [cloud.access_token, cloud.id_token])
-    assert.doesNotMatch(JSON.stringify(claimsIn(token)), /x-dev/)
+  for (const token of [prod.access_token, prod.id_token]) assert.doesNotMatch(withoutIds(claimsIn(token)), /os-/)
+  for (const token of [cloud.access_token, cloud.id_token]) assert.doesNotMatch(withoutIds(claimsIn(token)), /x-dev/)
 })
 
 test('a client that asks for a token of a target that is not its own is refused', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import { claimsIn, type TestGateway } from '../support/gateway.ts'
+import { claimsIn, type TestGateway, withoutIds } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import {
   authorization,
@@ -59,7 +59,7 @@ test('personal data stands under `personal` and nowhere else', async () => {
   for (const { personal: _dropped, ...rest } of gateway.events as readonly (Record<string, unknown> & {
     personal?: unknown
   })[]) {
-    assert.doesNotMatch(JSON.stringify(rest), /ada|dave|corp\.example|127\.0\.0\.1/)
+    assert.doesNotMatch(withoutIds(rest), /ada|dave|corp\.example|127\.0\.0\.1/)
   }
 })
 
