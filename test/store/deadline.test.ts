@@ -1,19 +1,31 @@
 import assert from 'node:assert/strict'
-import { beforeEach, describe, it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { inTime } from '../../src/store/deadline.ts'
 import { openEmbedded } from '../../src/store/embedded.ts'
 import { kinds } from '../../src/store/kinds.ts'
 import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 
 /** Milliseconds. */
-const patience = { deadline: 60, quick: 20, rest: 60 }
+const patience = { deadline: 600, quick: 20, rest: 1000 }
+
+/** What `performance.now` says: time stands still, whatever else the machine does, until `pass`. */
+let clock = 0
+
+/** Milliseconds pass, and what they set off happens. */
+async function pass(milliseconds: number): Promise<void> {
+  clock += milliseconds
+  mock.timers.tick(milliseconds)
+  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+}
 
 describe('a store in time', () => {
   let asked = 0
   let act: () => Promise<undefined> = async () => undefined
   let store: Store
   beforeEach(async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    mock.method(performance, 'now', () => clock)
     asked = 0
     act = async () => undefined
     const beneath = await openEmbedded({ path: ':memory:', now: () => 1_800_000_000 })
@@ -23,6 +35,10 @@ describe('a store in time', () => {
     }
     store = inTime({ ...beneath, get }, patience)
   })
+  afterEach(() => {
+    mock.timers.reset()
+    mock.restoreAll()
+  })
   const ask = () => store.get(kinds.Session, 'id')
   const down = (how: Promise<unknown>) => assert.rejects(how, StoreUnavailable)
   const hung = () => new Promise<undefined>(() => {})
@@ -30,20 +46,29 @@ describe('a store in time', () => {
 
   it('gives an operation that never ends a deadline, and asks no more for a while', async () => {
     act = hung
-    const started = performance.now()
-    await down(ask())
+    let over = false
+    const first = down(ask()).then(() => {
+      over = true
+    })
+    await pass(patience.deadline - 1)
+    assert.equal(over, false)
+    await pass(1)
+    await first
     for (let n = 0; n < 100; n += 1) await down(ask())
-    assert.ok(performance.now() - started < 2 * patience.deadline)
+    await pass(patience.rest - 1)
+    await down(ask())
     assert.equal(asked, 1)
   })
 
   it('lets one operation try after the pause, while the others fail at once', async () => {
     act = hung
-    await down(ask())
-    await delay(patience.rest + 10)
-    await Promise.all(Array.from({ length: 100 }, () => down(ask())))
+    await Promise.all([down(ask()), pass(patience.deadline)])
+    await pass(patience.rest)
+    const [first, ...others] = Array.from({ length: 100 }, () => down(ask()))
+    await Promise.all(others)
+    await Promise.all([first, pass(patience.deadline)])
     assert.equal(asked, 2)
-    await delay(patience.rest + 10)
+    await pass(patience.rest)
     act = async () => undefined
     await ask()
     await Promise.all(Array.from({ length: 100 }, ask))
@@ -59,14 +84,14 @@ describe('a store in time', () => {
   })
 
   it('pauses after a failure of the store itself that took long, as with a lock that another process holds', async () => {
-    act = () => delay(patience.quick + 10).then(failing)
+    act = () => pass(patience.quick + 1).then(failing)
     await down(ask())
     await down(ask())
     assert.equal(asked, 1)
   })
 
   it('passes other errors through, and they are no failure of the store', async () => {
-    act = () => delay(patience.quick + 10).then(() => Promise.reject(new RangeError('too long')))
+    act = () => pass(patience.quick + 1).then(() => Promise.reject(new RangeError('too long')))
     await assert.rejects(ask(), RangeError)
     act = async () => undefined
     await ask()
@@ -75,8 +100,7 @@ describe('a store in time', () => {
   it('hears an answer that was there in time, though the process itself stood still', async () => {
     act = () => new Promise((resolve) => setImmediate(resolve, undefined))
     const answer = ask()
-    const until = performance.now() + patience.deadline + 20
-    while (performance.now() < until);
+    mock.timers.tick(patience.deadline) // before any other turn
     await answer
   })
 })
