@@ -57,7 +57,7 @@ test('a step that is not answered is waited for no longer than its claim holds, 
   await ground.pass(leases, 20)
   assert.deepEqual([await ground.state('ada'), ...(await ground.ledger('ada'))], ['locked', 'locked'])
   go()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while ((await ground.ledger('ada')).length < 2) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(
     [await ground.state('ada'), ...(await ground.ledger('ada'))],
     ['locked web:member', 'locked', 'web:member'],
