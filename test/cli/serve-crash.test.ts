@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
-import { fakeClock } from '../support/gateway.ts'
 import { type Idp, startIdp } from '../support/oidc-idp.ts'
 import { rounds } from '../support/rounds.ts'
-import { type Place, place, type Serving, secrets, serve } from '../support/serving.ts'
+import { type Place, place, type Serving, type SharedClock, secrets, serve, sharedClock } from '../support/serving.ts'
 import { authorization, CALLBACK, person, signIn } from '../support/sign-in.ts'
 
 /* `kill -9` at any moment: what a client was told holds, and what was used stays used. */
@@ -21,11 +20,11 @@ const client =
 let at: Place
 let idp: Idp
 let gateway: Serving
-/** Stands still for the gateway, too: however long a start takes, the ten seconds in which an answer is given twice are not over. */
-let clock: ReturnType<typeof fakeClock>
+/** However long a start takes, the ten seconds in which an answer is given twice are not over. */
+let clock: SharedClock
 before(async () => {
-  clock = fakeClock()
   at = await place()
+  clock = await sharedClock(at)
   idp = await startIdp({
     people: [{ sub: 'ada', claims: { preferred_username: 'ada', groups: ['/ci'] } }],
     clients: [{ id: 'lotse', secret: secrets.UP_SECRET, redirectUris: [`${at.issuer}/callback/corp`] }],
@@ -84,7 +83,7 @@ async function work(families: Family[], isOver: () => boolean, told: () => void)
 }
 
 async function start(): Promise<void> {
-  gateway = serve(at, 'pipe', Date.now())
+  gateway = serve(at, 'pipe', clock)
   await gateway.logged('serving')
 }
 

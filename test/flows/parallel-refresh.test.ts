@@ -12,13 +12,13 @@ import type { Entry } from '../../src/store/store.ts'
 import { type BusyIdp, startBusyIdp } from '../support/busy-idp.ts'
 import { crowdedPlace, type Entered, enter, renew, until } from '../support/crowd.ts'
 import { rounds } from '../support/rounds.ts'
-import { type Place, type Serving, serve } from '../support/serving.ts'
+import { type Place, type Serving, type SharedClock, serve, sharedClock } from '../support/serving.ts'
 
 const script = fileURLToPath(new URL('refresh-client.ts', import.meta.url))
 const processes = rounds(6, 20)
 const times = rounds(2, 50)
 const kills = rounds(4, 40)
-/** Seconds after which the upstream is asked again: long enough for one round, so that a second question in it is one too many. */
+/** Seconds after which the upstream is asked again. A round takes none of them: a second question in it is one too many. */
 const RECHECK_AFTER = 2
 const seconds = () => Math.floor(Date.now() / 1000)
 
@@ -33,6 +33,7 @@ interface Client {
 let idp: BusyIdp
 let at: Place
 let gateway: Serving
+let clock: SharedClock
 const clients: Client[] = []
 const people: Record<'ada' | 'bob' | 'carol', Entered> = {} as never
 const signIns = { ada: 0, bob: 1, carol: 2 } as const
@@ -43,7 +44,8 @@ before(async () => {
     upstreams: { up: { idp, more: `recheckAfter: ${RECHECK_AFTER}s` } },
     clients: { kubectl: '' },
   })
-  gateway = serve(at)
+  clock = await sharedClock(at)
+  gateway = serve(at, 'pipe', clock)
   await gateway.logged('serving')
   for (const sub of ['ada', 'bob', 'carol'] as const)
     people[sub] = await enter(at, { client: 'kubectl', connector: 'up', sub, idp })
@@ -55,6 +57,7 @@ after(async () => {
   await gateway.kill()
   await at.remove()
   await idp.close()
+  clock.stop()
 })
 
 function start(): Client {
@@ -88,20 +91,18 @@ async function stored<T>(look: (tokens: readonly (Entry & { readonly grantId: st
 
 const questions = (signIn: number) => idp.asked.filter((asked) => asked.signIn === signIn).length
 
-const stale = (since: number) => until('the second in which the proof is stale', 9000, () => seconds() >= since)
-
-// Used for the first time here and shown again at the end, when the window is over: the rest of the file is the wait.
-let replayed = { token: '', successor: '', until: 0 }
+// Used for the first time here and shown again at the end, when the window is over.
+let replayed = { token: '', successor: '' }
 test('a token is used by its client', async () => {
   const token = people.carol.token
   assert.equal(await renew(at, 'kubectl', people.carol), 'tokens')
-  replayed = { token, successor: people.carol.token, until: Date.now() + (refreshWindow + 1) * 1000 }
+  replayed = { token, successor: people.carol.token }
 })
 
 test(`${processes} processes refresh at once by one token, ${times} times: each time one successor and one question to the upstream`, async (t) => {
   const took: number[] = []
   for (let n = 1; n <= times; n++) {
-    await stale(seconds() + RECHECK_AFTER)
+    clock.advance(RECHECK_AFTER)
     const begun = performance.now()
     const told = await together(people.ada.token)
     took.push(performance.now() - begun)
@@ -128,10 +129,12 @@ test(`${processes} processes refresh at once by one token, ${times} times: each 
 test(`a client that was killed before its answer came goes on with its old token, ${kills} times`, async (t) => {
   let lost = 0
   for (let n = 0; n < kills; n++) {
-    // The first time the upstream holds the answer up, so that this one is lost for certain.
+    // The first time the upstream holds the answer up, and is there before it to see the client die: this one is lost for certain.
     idp.become('well', n === 0 ? 500 : 0)
-    if (n === 0) await stale(seconds() + RECHECK_AFTER)
-    lost += await killedOnTheWay(people.bob.token, n === 0 ? 50 : (n * 7) % 20)
+    if (n === 0) clock.advance(RECHECK_AFTER)
+    const before = questions(signIns.bob)
+    const asked = () => until('the upstream is asked', 20_000, () => questions(signIns.bob) > before)
+    lost += await killedOnTheWay(people.bob.token, n === 0 ? asked : () => delay((n * 7) % 20))
     assert.equal(await renew(at, 'kubectl', people.bob), 'tokens', `kill ${n}: again with the old token`)
     assert.equal(await renew(at, 'kubectl', people.bob), 'tokens', `kill ${n}: by the successor`)
   }
@@ -140,23 +143,23 @@ test(`a client that was killed before its answer came goes on with its old token
   t.diagnostic(`of ${kills} answers ${lost} were lost after the gateway had used the token`)
 })
 
-/** Kills a client some milliseconds after its request went out; 1 where the gateway used the token and the client never heard. */
-async function killedOnTheWay(token: string, milliseconds: number): Promise<number> {
+/** Kills a client after its request went out, when the moment has come; 1 where the gateway used the token and the client never heard. */
+async function killedOnTheWay(token: string, moment: () => Promise<unknown>): Promise<number> {
   const client = start()
   assert.equal(await client.next(), 'ready')
   client.ask(token)
   assert.equal(await client.next(), 'sent')
-  await delay(milliseconds)
+  await moment()
   const heard = client.next()
   client.child.kill('SIGKILL')
   const answered = (await heard) !== undefined
   const used = () => stored((all) => all.find(({ id }) => id === token)?.consumedAt !== undefined)
-  await until('the gateway has used the token', 3000, used)
+  await until('the gateway has used the token', 20_000, used)
   return answered ? 0 : 1
 }
 
 test(`a token that ${processes} processes show after its window ends the family for all`, async (t: TestContext) => {
-  await until('the window is over', 12_000, () => Date.now() > replayed.until)
+  clock.advance(refreshWindow + 1)
   assert.deepEqual(new Set(await together(replayed.token)), new Set(['400 invalid_grant']))
   assert.equal(await renew(at, 'kubectl', { token: replayed.successor }), '400 invalid_grant')
   assert.equal(await renew(at, 'kubectl', people.ada), 'tokens', 'another family goes on')

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { utimesSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './gateway.ts'
+import { fakeClock, freePort } from './gateway.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
 
@@ -80,15 +81,43 @@ export async function place(): Promise<Place> {
   }
 }
 
+/** Stands still in this process and in the gateways that go by it, until it is moved: no test waits for time to pass, nor is too late on a busy machine. */
+export interface SharedClock {
+  /** Sets the clock of a process that imports it. */
+  readonly module: string
+  advance(seconds: number): void
+  stop(): void
+}
+
+/** The time of a file in the folder of a place is what its gateways take for now. */
+export async function sharedClock({ folder }: Place): Promise<SharedClock> {
+  const file = join(folder, 'clock')
+  const clock = fakeClock()
+  const show = () => {
+    const now = Math.floor(Date.now() / 1000)
+    utimesSync(file, now, now)
+  }
+  await writeFile(file, '')
+  show()
+  const code = `import { statSync } from 'node:fs'; Date.now = () => statSync(${JSON.stringify(file)}).mtimeMs`
+  return {
+    module: `data:text/javascript,${encodeURIComponent(code)}`,
+    advance(seconds) {
+      clock.advance(seconds)
+      show()
+    },
+    stop: clock.stop,
+  }
+}
+
 /**
  * Starts the gateway; does not wait until it serves.
  * @param output where standard output goes
- * @param stands milliseconds since 1970 at which its clock stands still, so that no test waits for time to pass, nor is too late on a busy
- * machine; it goes as any other where absent
+ * @param clock what it goes by; its own if absent
  */
-export function serve(at: Place, output: 'pipe' | number = 'pipe', stands?: number): Serving {
-  const clock = stands === undefined ? [] : ['--import', `data:text/javascript,Date.now = () => ${stands}`]
-  const child = spawn(process.execPath, [...clock, main, 'serve', '--config', at.file], {
+export function serve(at: Place, output: 'pipe' | number = 'pipe', clock?: SharedClock): Serving {
+  const imports = clock ? ['--import', clock.module] : []
+  const child = spawn(process.execPath, [...imports, main, 'serve', '--config', at.file], {
     stdio: ['ignore', output, 'pipe'],
     env: { PATH: process.env['PATH'], ...secrets },
   })
