@@ -45,7 +45,8 @@ export const isAgain = (query: URLSearchParams) => query.has('choose') || query.
  */
 export function hintsOf(parts: Parts, details: Details, query: URLSearchParams, wanted: string | undefined): Hints {
   const { acr_values, max_age, login_hint, ui_locales } = details.params as Record<string, unknown>
-  const again = isAgain(query) || details.prompt.reasons.includes('login_prompt')
+  const { reasons } = details.prompt
+  const again = isAgain(query) || reasons.includes('login_prompt') || reasons.includes('other_person')
   return {
     ...strengthOf(parts, acr_values, details, wanted),
     ...(max_age !== undefined ? { maxAge: Number(max_age) } : {}),

@@ -1,6 +1,7 @@
 import type { Context as KoaContext, Next } from 'koa'
 import type Provider from 'oidc-provider'
 import { LoginError } from '../core/errors.ts'
+import { accountId } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Arrival } from './arrival.ts'
 import { chooserModel, chosen, type Details, hintsOf } from './choose.ts'
@@ -16,6 +17,7 @@ import {
   settled,
   undoneUnless,
 } from './entering.ts'
+import { isHinted } from './hinted.ts'
 import { endForOther } from './logout.ts'
 import { chooserPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
@@ -156,7 +158,7 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
     const at = await provider().Interaction.find(uid)
     if (!at || at.session !== undefined || at.deviceCode !== undefined) return undefined
     const entry = { at, came, judged: judge(parts, at, came.proof) }
-    return entry.judged.welcome ? entry : undefined
+    return entry.judged.welcome && isHinted(at.params, accountId(came.proof.subject)) ? entry : undefined
   }
 
   const callback: Login['callback'] = async (ctx, id, next) => {
@@ -212,6 +214,11 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
   }
 
   const enter = async (ctx: KoaContext, at: Details, came: Came) => {
+    const { subject } = came.proof
+    if (!isHinted(at.params, accountId(subject))) {
+      const { connector } = subject
+      return failed(ctx, at, { connector, code: 'upstream_rejected', facts: { error: 'login_required' } })
+    }
     const entry = { at, came, judged: judge(parts, at, came.proof) }
     return entry.judged.welcome ? admit(ctx, entry, (result) => goOn(ctx, result)) : turnAway(ctx, entry)
   }

@@ -244,7 +244,7 @@ export function replayed(id: string): Error {
 }
 
 /** The payload of a JWT that the library has checked; nothing where there is none. */
-function payloadOf(jwt: unknown): Record<string, unknown> {
+export function payloadOf(jwt: unknown): Record<string, unknown> {
   if (typeof jwt !== 'string') return {}
   return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
 }

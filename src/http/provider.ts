@@ -5,6 +5,7 @@ import { findAccount, lifetimes, tokenClaims } from './account.ts'
 import { clientMetadata } from './clients.ts'
 import { cookieSigner } from './cookie-signer.ts'
 import { deviceFlow } from './device.ts'
+import { isHinted } from './hinted.ts'
 import { heldOf, mayIntrospect } from './introspection.ts'
 import { endAtLogout, logoutFeatures } from './logout.ts'
 import { oidcAdapter } from './oidc-adapter.ts'
@@ -28,7 +29,7 @@ import { openProvider } from './request-context.ts'
 import { resourceIndicators, SCOPES, scopedTargets, targetByResource, wantedTargets } from './resources.ts'
 import { stepUpFor } from './step-up.ts'
 
-/** Login prompts as the library has them, with three changes. */
+/** Login prompts as the library has them, with four changes. */
 function policy(parts: Parts, proofs: Proofs) {
   const prompts = interactionPolicy.base()
   // A session whose proof is over would end in a 500 at the consent check: ask for a new sign-in instead.
@@ -46,9 +47,18 @@ function policy(parts: Parts, proofs: Proofs) {
       (ctx) => ({ stepUp: stepUpFor(parts, proofs, ctx) }),
     ),
   )
+  prompts.get('login')?.checks.add(
+    // In the device flow, too, where the library has forgotten whom the client named when the code is confirmed.
+    new interactionPolicy.Check('other_person', 'the client named another person', 'login_required', isOther),
+  )
   // Configured clients are the operator's own: RFC 8252 asks for consent of native clients that nobody registered.
   prompts.get('consent')?.checks.remove('native_client_prompt')
   return prompts
+}
+
+/** Somebody is signed in, and the client named another. */
+function isOther({ oidc: { session, result, params } }: Context): boolean {
+  return session?.accountId !== undefined && result?.login === undefined && !isHinted(params, session.accountId)
 }
 
 /** A new grant for each authorization, so that ending one sign-in never ends another (the library shares one by session and client). */
@@ -67,7 +77,7 @@ function grantFor(parts: Parts, proofs: Proofs): NonNullable<Configuration['load
       !reachesAny(bound.decision, wantedTargets(parts, client.clientId, Object.keys(ctx.oidc.resourceServers ?? {})))
     ) {
       // Somebody who asks to sign in as another person must be let through to do so.
-      if (ctx.oidc.prompts.has('login') && result?.login === undefined) return undefined
+      if ((ctx.oidc.prompts.has('login') && result?.login === undefined) || isOther(ctx)) return undefined
       if (stepUpFor(parts, proofs, ctx)) return undefined
       throw new errors.AccessDenied('the rules give this person nothing at the target of this client')
     }

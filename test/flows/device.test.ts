@@ -5,7 +5,7 @@ import * as oidc from 'openid-client'
 import type { Browser, Page } from '../support/browser.ts'
 import { claimsIn, fakeClock, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
-import { authorization, person, pickPerson, refresh, signIn } from '../support/sign-in.ts'
+import { authorization, person, pickPerson, refresh, signIn, tokensOf } from '../support/sign-in.ts'
 import { standard } from '../support/standard.ts'
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -273,4 +273,20 @@ test('a client without the device grant gets no code', async () => {
 test('the way back from the device flow without its cookie is a page, not a crash', async () => {
   const page = await person().get(`${gateway.issuer}/device/anything`)
   assert.equal(page.status, 400)
+})
+
+test('a code that names a person by id_token_hint is confirmed by nobody else, signed in before or not', async () => {
+  const { id_token } = await tokensOf(gateway, 'kubectl', 'ada')
+  const before = person()
+  await signIn(before, authorization(gateway, 'kubectl'), 'bob')
+  for (const who of [before, person()]) {
+    const device = await ask('kubectl', { id_token_hint: id_token })
+    const page = await pickPerson(who, await confirm(who, device), 'bob')
+    assert.equal(page.status, 403)
+    assert.equal(await outcome(poll(device)), '400 access_denied')
+  }
+  const device = await ask('kubectl', { id_token_hint: id_token })
+  const who = person()
+  await pickPerson(who, await confirm(who, device), 'ada')
+  assert.equal(await outcome(poll(device)), '200 tokens')
 })

@@ -302,6 +302,28 @@ test('an id_token_hint of another person does not pass as the one who is signed 
   assert.equal(toldAt(page).get('error'), 'login_required')
 })
 
+test('whoever signs in instead of the person of the id_token_hint is no answer to it, and keeps no session', async () => {
+  const { id_token } = await tokensOf(gateway, 'kubectl', 'ada', viaCorp)
+  const hinted = authorization(gateway, 'kubectl', { ...viaCorp, id_token_hint: id_token }).url
+  const stranger = person()
+  const events = gateway.events.length
+  const told = toldAt(await pickPerson(stranger, await stranger.get(hinted), 'bob'))
+  assert.deepEqual([told.get('error'), told.has('code')], ['login_required', false])
+  assert.deepEqual(
+    gateway.events.slice(events).map((each) => [each.event, 'code' in each && each.code]),
+    [['login.refused', 'upstream_rejected']],
+  )
+  const silent = authorization(gateway, 'kubectl', { prompt: 'none' }).url
+  assert.equal(toldAt(await stranger.get(silent)).get('error'), 'login_required', 'bob has no session from it')
+
+  const other = person()
+  await signIn(other, authorization(gateway, 'kubectl', viaCorp), 'bob')
+  const again = await other.get(hinted)
+  assert.equal(idp.asked.at(-1)?.get('prompt'), 'login', 'an upstream that remembers bob lets ada in')
+  const changing = await pickPerson(other, again, 'ada')
+  assert.ok(toldAt(await other.submit(changing, changing.form())).has('code'), 'after the upstream ended bob there')
+})
+
 test('the same person at two connectors is two people', async () => {
   const one = claimsIn((await tokensOf(gateway, 'kubectl', 'ada', viaCorp)).id_token)
   const who = person()
