@@ -21,6 +21,8 @@ export interface RecheckPorts {
   readonly proofs: ProofShelf
   readonly now: Clock
   readonly log: Log
+  /** A new text at each call. */
+  readonly random: () => string
   /** A connector of the configuration as it is now; undefined where it is gone. */
   readonly connector: (id: string) => Recheckable | undefined
   /** Ends what rests on a proof that the upstream takes back. */
@@ -46,8 +48,11 @@ export interface Rechecks {
 
 /** Milliseconds that a request waits for its upstream; the question itself goes on, and the next request finds its answer. */
 const PATIENCE = 3000
-/** Seconds for which one process alone may ask about a proof. */
-const CLAIM = 15
+/**
+ * Seconds for which one process alone may ask about a proof: longer than an upstream takes that answers each of some requests in its
+ * last second. A refresh token that another process used meanwhile would be taken for stolen there, and the person for gone.
+ */
+const CLAIM = 60
 /** Milliseconds between two looks at what another process has found out. */
 const LOOK = 100
 
@@ -123,15 +128,16 @@ interface Question {
 /** Asks for all processes: the one that puts the claim down asks, the others wait for what it finds. */
 async function askUpstream(ports: RecheckPorts, question: Question): Promise<StoredProof | undefined> {
   const { id, via } = question
-  const claimed = await ports.store.add(kinds.Recheck, id, '', CLAIM)
-  if (!claimed) return await otherProcess(ports, question)
+  const token = ports.random()
+  if (!(await ports.store.add(kinds.Recheck, id, token, CLAIM))) return await otherProcess(ports, question)
   try {
     const current = await ports.proofs.get(id)
     // Another process may have renewed it, or ended it, since it was read.
     if (!current || isFresh(ports, current, via)) return current
     return await renew(ports, current, question)
   } finally {
-    await ports.store.delete(kinds.Recheck, id)
+    // Who was too slow must not take away another's.
+    if ((await ports.store.get(kinds.Recheck, id))?.value === token) await ports.store.delete(kinds.Recheck, id)
   }
 }
 
