@@ -44,11 +44,10 @@ export function openClaims(store: Store, now: Clock, random: () => string): Clai
           if (!ours) throw new ClaimLost('another process may be at this account: the claim on it ran out')
           until = next
         },
-        // One that ran out may be another process's by now.
         async release() {
-          const ours = now() < until
           until = 0 // what still waits for its turn finds no claim
-          if (ours) await store.delete(kinds.Settling, key)
+          // One that ran out, by whatever clock, may be another process's by now.
+          if ((await store.get(kinds.Settling, key))?.value === token) await store.delete(kinds.Settling, key)
         },
       }
     },
