@@ -34,8 +34,7 @@ export function exchange(url: URL, request: Outgoing, init: https.RequestOptions
   const call = (url.protocol === 'https:' ? https : http).request(url, { ...init, method, headers, signal })
   call.on('error', (error) => reject(explain(error, url, signal)))
   call.on('response', (answer) => {
-    const taken = sink && answer.statusCode === 200 ? drain(answer, sink, bounds) : collect(answer, bounds)
-    taken.then(resolve, (error: unknown) => {
+    take(answer, sink, bounds).then(resolve, (error: unknown) => {
       reject(error)
       call.destroy()
     })
@@ -44,9 +43,20 @@ export function exchange(url: URL, request: Outgoing, init: https.RequestOptions
   return promise
 }
 
-/** Answers with the whole body read: nothing of the answer is seen before it was within its bounds. */
-function collect(answer: http.IncomingMessage, { url, signal, maxBytes }: Bounds): Promise<Response> {
-  const { promise, resolve, reject } = Promise.withResolvers<Response>()
+/** Nothing of an answer is seen before it was within its bounds. */
+async function take(answer: http.IncomingMessage, sink: Sink | undefined, bounds: Bounds): Promise<Response> {
+  const status = answer.statusCode ?? 0
+  // The parser takes any number, and `Response` none but these.
+  if (status < 200 || status > 599)
+    throw new FetchError('FETCH_UNREACHABLE', `${bounds.url.origin} answered with status ${status}`)
+  if (!sink || status !== 200) return toResponse(answer, await collect(answer, bounds))
+  await drain(answer, sink, bounds)
+  return toResponse(answer, Buffer.alloc(0))
+}
+
+/** The whole body. */
+function collect(answer: http.IncomingMessage, { url, signal, maxBytes }: Bounds): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let size = 0
   answer.on('error', (error) => reject(explain(error, url, signal)))
@@ -58,13 +68,13 @@ function collect(answer: http.IncomingMessage, { url, signal, maxBytes }: Bounds
   answer.on('end', () => {
     const wrong = brokenOff(answer, url) ?? compressed(answer, url)
     if (wrong) reject(wrong)
-    else resolve(toResponse(answer, Buffer.concat(chunks)))
+    else resolve(Buffer.concat(chunks))
   })
   return promise
 }
 
 /** Hands a body on as it comes; a slow `sink` slows the sender down. */
-async function drain(answer: http.IncomingMessage, sink: Sink, bounds: Bounds): Promise<Response> {
+async function drain(answer: http.IncomingMessage, sink: Sink, bounds: Bounds): Promise<void> {
   const { url, maxBytes } = bounds
   const unreadable = compressed(answer, url)
   if (unreadable) throw unreadable
@@ -76,7 +86,6 @@ async function drain(answer: http.IncomingMessage, sink: Sink, bounds: Bounds): 
   }
   const half = brokenOff(answer, url)
   if (half) throw half
-  return toResponse(answer, Buffer.alloc(0))
 }
 
 /** Explains what breaks here and nothing else: what a sink throws stays what it is. */

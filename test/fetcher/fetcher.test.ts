@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { createServer as createSecure } from 'node:https'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, createServer as createRaw } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
@@ -161,6 +161,23 @@ test('an answer that does not end in time, is cut off or compressed is refused',
   await fails(make({ timeoutMs: 100 })(`${origin}/hang`), 'FETCH_TIMEOUT')
   await fails(make()(`${origin}/cut`), 'FETCH_UNREACHABLE')
   await fails(make()(`${origin}/zip`), 'FETCH_ENCODING')
+})
+
+test('an answer with a status that HTTP does not have is refused, and nothing else ends by it', async () => {
+  const strange = createRaw((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.end('HTTP/1.1 999 No\r\ncontent-length: 2\r\n\r\nno'))
+  })
+  await new Promise<void>((resolve) => strange.listen(0, '127.0.0.1', resolve))
+  try {
+    const at = `http://127.0.0.1:${port(strange)}/`
+    await fails(make()(at), 'FETCH_UNREACHABLE')
+    await fails(
+      createDownloader({ reach: 'configured', timeoutMs: 1000, maxBytes: 1000 })(at, {}, async () => {}),
+      'FETCH_UNREACHABLE',
+    )
+  } finally {
+    strange.close()
+  }
 })
 
 test('a server that is not there is unreachable, and the system says why in the cause', async () => {
