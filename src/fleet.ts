@@ -77,6 +77,11 @@ export function agreeOn(members: Iterable<Member>, digest: string): boolean {
   return [...members].every(({ configuration }) => configuration === digest)
 }
 
+/** Whether some differ in version or configuration: some answers then differ from others. */
+export function areMixed(members: Iterable<Member>): boolean {
+  return new Set([...members].map(({ version, configuration }) => `${version} ${configuration}`)).size > 1
+}
+
 /** Tells the others of this process, and this one of the others. */
 export interface Muster {
   /** Announces what this process has, and says where others use another configuration: some answers would differ from others. */

@@ -1,18 +1,16 @@
 import type { ConnectorConfig, GatewayConfig, TargetConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
-import type { RedisConfig } from '../config/store.ts'
 import type { Check } from '../core/ports.ts'
 import { possibleGrants } from '../core/possible.ts'
 import { createFetcher } from '../fetcher/fetcher.ts'
 import { clusterAccess, keptCluster } from '../live-targets.ts'
-import { StoreUnavailable } from '../store/store.ts'
 import { targetTypes } from '../targets/index.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { openConnector } from '../upstreams.ts'
 import { GATEWAY, probeGateway } from './check-gateway.ts'
+import { askStore } from './check-store.ts'
 import { exit, type Io, UsageError } from './command.ts'
 import { portsAlone } from './connector-alone.ts'
-import { redisOptions } from './open-store.ts'
 import { printable } from './table.ts'
 
 /** By which name the store is asked, where it is one that can be. */
@@ -30,7 +28,8 @@ const PATIENCE_MS = 15_000
  * @throws {UsageError} where there is no such one
  */
 export async function checkLive(loaded: Loaded, only: string | undefined, io: Io): Promise<number> {
-  const { config } = loaded
+  const { config, digest } = loaded
+  const keys = config.keys.dir
   const named = ({ id }: { readonly id: string }) => only === undefined || id === only
   const connectors = config.connectors.filter(named)
   // A target that cannot be asked is passed over, and said to be so where it was named.
@@ -54,7 +53,7 @@ export async function checkLive(loaded: Loaded, only: string | undefined, io: Io
   }
   const found = await Promise.all([
     ...itself.map(async ({ id }) => ({ id, checks: await askGateway(config, io) })),
-    ...stores.map(async ({ id, store }) => ({ id, checks: await askStore(store, io) })),
+    ...stores.map(async ({ id, store }) => ({ id, checks: await askStore({ store, keys, digest }, io) })),
     ...connectors.map(async (each) => ({ id: each.id, checks: await askConnector(each, config, io) })),
     ...targets.map(async (each) => ({ id: each.id, checks: await askTarget(each, loaded, io) })),
   ])
@@ -100,16 +99,6 @@ async function askConnector(one: ConnectorConfig, config: GatewayConfig, io: Io)
     return (await connector.probe?.()) ?? [nothingToAsk]
   } catch (error) {
     return [notOpened(error)]
-  }
-}
-
-async function askStore(store: RedisConfig, { now }: Io): Promise<readonly Check[]> {
-  const { probeRedis } = await import('../store/redis/store.ts')
-  try {
-    return await probeRedis({ ...redisOptions(store), now })
-  } catch (error) {
-    const found = error instanceof StoreUnavailable ? error.detail : String(error)
-    return [{ check: 'reached', ok: false, found }]
   }
 }
 

@@ -13,8 +13,8 @@ A problem in a tenant's file disables that tenant alone; check still exits with 
 is read too: whether it and its signature are good, and until when its certificates are. So are certificates, anchors and lists of wallets.
 --live then asks the gateway by its public address, a Redis store, each upstream, each Keystone and each cluster with apply, or
 the one named, what can be asked without a person. The gateway: whether a proxy in front lets keys be kept for too long. The
-store: version, eviction, persistence, replicas and clock of its primary. Upstreams: whether they are there and themselves, have
-keys that are taken here, and offer logout and refresh. Keystones: whether they are new enough, whether anybody can forge claims
+store: version, eviction, persistence, replicas and clock of its primary, and whether the processes that serve from it have this
+configuration. Upstreams: whether they are there and themselves, have keys that are taken here, and offer logout and refresh. Keystones: whether they are new enough, whether anybody can forge claims
 to them, and whether the web server in front guards what it has to and sends people here. Clusters: whether the gateway's account
 may do what it needs there. \`bad\` is why sign-ins fail, or a hole, and exits
 with 1; \`note\` is worth knowing.`,

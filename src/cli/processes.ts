@@ -1,4 +1,4 @@
-import { type Member, openFleet } from '../fleet.ts'
+import { areMixed, type Member, openFleet } from '../fleet.ts'
 import { openBeside } from './beside.ts'
 import { type Command, configOption, exit } from './command.ts'
 import { instant, tableOf } from './table.ts'
@@ -24,7 +24,7 @@ where nothing serves, or where processes differ in version or configuration: som
           ),
         )
       else if (live.length > 0) for (const line of text(live)) io.out(line)
-      const mixed = new Set(live.map(([, { version, configuration }]) => `${version} ${configuration}`)).size > 1
+      const mixed = areMixed(live.map(([, member]) => member))
       if (live.length === 0) io.err('lotse processes: nothing serves from this store')
       if (mixed) io.err('lotse processes: they differ: start the old ones again, or reload their configuration')
       return live.length === 0 || mixed ? exit.refused : exit.ok

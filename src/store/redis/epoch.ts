@@ -82,11 +82,14 @@ async function identityOf(connection: Connection): Promise<string> {
   return `${run}:${data}`
 }
 
+/** What is said where the mark of an import stands. */
+export const UNFINISHED =
+  'an import into this store did not come to its end: where none is under way, run lotse store import again, or name another prefix'
+
 const REFUSALS: Readonly<Record<string, string>> = {
   ROOT: 'what is under this prefix was written with another root secret; give each installation its own store.prefix, or this one its old secret',
   SCHEMA: 'a newer version wrote this store; use that, or a backup from before',
-  IMPORT:
-    'an import into this store did not come to its end: where none is under way, run lotse store import again, or name another prefix',
+  IMPORT: UNFINISHED,
   TAKEN: 'another import into this store has begun: wait for it, and where it fails run this one again',
   GONE: 'the server was started anew since this import began, or another import has ended: start a gateway, and where it refuses run lotse store import again',
   USED: 'something was written into this store since it was looked at: run this again',

@@ -3,8 +3,8 @@ import type { Mover } from '../move.ts'
 import { type Store, StoreUnavailable } from '../store.ts'
 import { type Client, openClient } from './client.ts'
 import { concealer } from './conceal.ts'
-import { openConnection, textOf } from './connection.ts'
-import { openMemory } from './epoch.ts'
+import { type Connection, openConnection, textOf } from './connection.ts'
+import { openMemory, UNFINISHED } from './epoch.ts'
 import { inspect, refusal } from './inspect.ts'
 import { type Locator, openLocator, type Place } from './locate.ts'
 import { moverOf } from './move.ts'
@@ -101,20 +101,44 @@ async function tellWeaknesses(
     if (!ok || note) log(ok ? 'warn' : 'error', 'the store promises less than it could', { check, found })
 }
 
+/** What servers say of themselves, and whether something is in the store there. */
+export interface Probed {
+  readonly checks: readonly Check[]
+  readonly content: 'nothing' | 'unfinished' | 'used' | 'unreadable'
+}
+
 /**
  * Asks the server that a configuration names, without writing anything there.
  * @throws {StoreUnavailable} where no primary is found
  */
-export async function probeRedis(options: Omit<RedisOptions, 'derive'>): Promise<readonly Check[]> {
+export async function probeRedis(options: Omit<RedisOptions, 'derive'>): Promise<Probed> {
   const { access, topology, replicas, now } = options
-  const locator = openLocator({ ...options, key: `{${options.prefix}}:state` })
+  const state = `{${options.prefix}}:state`
+  const locator = openLocator({ ...options, key: state })
+  using opened = new DisposableStack()
+  opened.defer(locator.close)
+  const address = await locator.locate()
+  const { call, destroy } = await openConnection(address, access)
+  opened.defer(destroy)
+  const checks = await inspect(call, { topology, replicas, now: now() })
+  const [content, found] = await contentOf(call, state)
+  return {
+    checks: [
+      { check: 'primary', ok: true, found: textOf(address) },
+      ...checks,
+      { check: 'content', ok: content === 'nothing' || content === 'used', found },
+    ],
+    content,
+  }
+}
+
+async function contentOf(call: Connection['call'], state: string): Promise<readonly [Probed['content'], string]> {
   try {
-    const address = await locator.locate()
-    const connection = await openConnection(address, access)
-    const checks = await inspect(connection.call, { topology, replicas, now: now() }).finally(connection.destroy)
-    return [{ check: 'primary', ok: true, found: textOf(address) }, ...checks]
-  } finally {
-    locator.close()
+    const said = (await call('HMGET', state, 'schema', 'importing')) as readonly (string | null)[]
+    if (said[1] !== null) return ['unfinished', UNFINISHED]
+    return said[0] === null ? ['nothing', 'nothing yet'] : ['used', 'in use']
+  } catch (error) {
+    return ['unreadable', (error as Error).message]
   }
 }
 

@@ -7,6 +7,8 @@ import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Io } from '../../../src/cli/command.ts'
 import { main } from '../../../src/cli/index.ts'
+import { openFleet } from '../../../src/fleet.ts'
+import { openRoot } from '../../../src/keys/root-secret.ts'
 import type { Access } from '../../../src/store/redis/connection.ts'
 import { openRedis, probeRedis } from '../../../src/store/redis/store.ts'
 import { type Kind, StoreUnavailable } from '../../../src/store/store.ts'
@@ -104,11 +106,14 @@ test('another root secret is refused, and so is a store of a newer version', asy
 
 test('a probe writes nothing', async () => {
   const before = await server.call('DBSIZE')
-  const checks = await probeRedis(options({ username: 'lotse', password: 'correct', tls: { ca } }, 'untouched'))
+  const { checks, content } = await probeRedis(options({}, 'untouched'))
   assert.ok(
     checks.every(({ ok }) => ok),
     JSON.stringify(checks),
   )
+  assert.equal(content, 'nothing')
+  const other = await probeRedis(options({ username: 'lotse', password: 'correct', tls: { ca } }, 'untouched'))
+  assert.match(other.checks.find(({ check, ok }) => check === 'content' && !ok)?.found ?? '', /^NOPERM/)
   assert.equal(await server.call('DBSIZE'), before)
 })
 
@@ -147,40 +152,71 @@ test('Sentinels that ask for a password of their own get it, and the primary get
   await assert.rejects(openRedis({ ...behind, sentinelAccess: {} }), refused(/NOAUTH/))
 })
 
-test('lotse check --live store says what weakens the promise, and refuses what forgets', async (t) => {
-  const weak = await startServer(['save ""', 'maxmemory-policy volatile-lru'])
-  t.after(() => weak.close())
+/** `lotse check --live store`, of a configuration with one server. */
+async function checkLive(port: number): Promise<{ readonly code: number; readonly text: string }> {
   const file = join(folder, 'gateway.yaml')
   await writeFile(
     file,
-    `issuer: https://login.example\nlisten: { port: 8080 }\nstore: { kind: redis, servers: ['127.0.0.1:${weak.port}'] }\n`,
+    `issuer: https://login.example\nlisten: { port: 8080 }\nkeys: { dir: ./keys }\nstore: { kind: redis, servers: ['127.0.0.1:${port}'] }\n`,
   )
-  const said = async () => {
-    const out: string[] = []
-    const io: Io = {
-      out: (text) => out.push(text),
-      send: async () => {},
-      err: () => {},
-      input: async () => '',
-      env: {},
-      cwd: folder,
-      columns: undefined,
-      now: () => Math.floor(Date.now() / 1000),
-      stop: new AbortController().signal,
-      onHangup: () => {},
-    }
-    const code = await main(['check', '--live', 'store', '--config', file], io)
-    return { code, text: out.join('\n') }
+  const out: string[] = []
+  const io: Io = {
+    out: (text) => out.push(text),
+    send: async () => {},
+    err: () => {},
+    input: async () => '',
+    env: {},
+    cwd: folder,
+    columns: undefined,
+    now: () => Math.floor(Date.now() / 1000),
+    stop: new AbortController().signal,
+    onHangup: () => {},
   }
-  const notes = await said()
+  const code = await main(['check', '--live', 'store', '--config', file], io)
+  return { code, text: out.join('\n') }
+}
+
+test('lotse check --live store says what weakens the promise, and refuses what forgets', async (t) => {
+  const weak = await startServer(['save ""', 'maxmemory-policy volatile-lru'])
+  t.after(() => weak.close())
+  const notes = await checkLive(weak.port)
   assert.equal(notes.code, 0, notes.text)
   assert.match(notes.text, /^ok {4}store {2}version: Redis 7|^ok {4}store {2}version: Valkey/m)
   assert.match(notes.text, /^note {2}store {2}eviction: volatile-lru/m)
   assert.match(notes.text, /^note {2}store {2}persistence: nothing is written to disk/m)
+  assert.match(notes.text, /^ok {4}store {2}content: nothing yet$/m)
   await weak.call('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
-  const bad = await said()
+  const bad = await checkLive(weak.port)
   assert.equal(bad.code, 1)
   assert.match(bad.text, /^bad {3}store {2}eviction: allkeys-lru/m)
   await weak.kill('SIGKILL')
-  assert.match((await said()).text, /^bad {3}store {2}reached: /m)
+  assert.match((await checkLive(weak.port)).text, /^bad {3}store {2}reached: /m)
+})
+
+test('lotse check --live store says who serves, whether they differ, and why nobody can', async (t) => {
+  const shared = await startServer(['appendonly yes'])
+  t.after(() => shared.close())
+  const root = await openRoot(join(folder, 'keys'), { create: 'allowed' })
+  const now = () => Math.floor(Date.now() / 1000)
+  const servers = [{ host: '127.0.0.1', port: shared.port }]
+  const store = await openRedis({ ...options({}), servers, derive: root.derive, now, mode: 'command' })
+  t.after(() => store.close())
+  const said = async (id: string, configuration: string) =>
+    await openFleet({ store, now, id, version: '1' }).announce({ configuration, kids: [] })
+  assert.match((await checkLive(shared.port)).text, /^note {2}store {2}processes: nothing serves from this store$/m)
+  await said('one', 'x')
+  assert.match((await checkLive(shared.port)).text, /^note {2}store {2}processes: 1, all with another configuration/m)
+  await said('two', 'y')
+  const mixed = await checkLive(shared.port)
+  assert.equal(mixed.code, 1)
+  assert.match(mixed.text, /^bad {3}store {2}processes: 2 serve and differ/m)
+  await rm(join(folder, 'keys'), { recursive: true })
+  assert.match(
+    (await checkLive(shared.port)).text,
+    /^note {2}store {2}processes: cannot be read here: there is no root/m,
+  )
+  await openRoot(join(folder, 'keys'), { create: 'allowed' })
+  assert.match((await checkLive(shared.port)).text, /^bad {3}store {2}processes: .* with another root secret/m)
+  await shared.call('HSET', '{lotse}:state', 'importing', 'name 1')
+  assert.match((await checkLive(shared.port)).text, /^bad {3}store {2}content: an import into this store did not come/m)
 })
