@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import type { AuditEvent } from '../audit.ts'
 import { LoginError } from '../core/errors.ts'
 import { readForm } from './body.ts'
-import type { DeviceGuard } from './device.ts'
+import { type DeviceGuard, rememberConfirmer } from './device.ts'
 import { dressFormPost } from './form-post.ts'
 import { openIntrospection } from './introspection.ts'
 import type { Parts } from './parts.ts'
@@ -117,6 +117,7 @@ const afterRoutes: Readonly<Record<string, (parts: Parts, proofs: Proofs, ctx: C
   token: auditTokens,
   authorization: auditFrontChannel,
   resume: auditFrontChannel,
+  code_verification: (parts, _proofs, ctx) => rememberConfirmer(parts, ctx),
   end_session_confirm: (parts, _proofs, ctx) => leadOverUpstream(parts, ctx),
   revocation: (parts, _proofs, ctx) => completeRevocation(parts, ctx),
 }

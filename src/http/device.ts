@@ -110,9 +110,43 @@ export function deviceFlow(parts: Parts): DeviceFlow {
   }
 }
 
+/** Of the library's interaction: a device's, and the sha256 of the cookie of the browser in which its code was confirmed. */
+interface Confirmed {
+  readonly deviceCode?: string | undefined
+  readonly confirmedIn?: string
+}
+
+const confirmer = ({ issuer }: Pick<Parts, 'issuer'>) => `${issuer.protocol === 'https:' ? '__Host-' : ''}lotse-device`
+const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url')
+
+/**
+ * Remembers which browser confirmed a code, where a sign-in has to follow. The library knows it by cookies that are scoped to a path, so
+ * that any host of this domain could plant them: whoever confirms the code of a terminal of his would have somebody else sign in for
+ * it, who was asked nothing (RFC 10027), or sign her in as himself.
+ */
+export async function rememberConfirmer(parts: Parts, ctx: Context): Promise<void> {
+  const at = ctx.oidc.entities.Interaction
+  if (!at) return
+  const name = confirmer(parts)
+  const sent = ctx.cookies.get(name, { signed: false }) ?? ''
+  const browser = /^[\w-]{43}$/.test(sent) ? sent : parts.random() // one for all codes that a browser confirms meanwhile
+  const secure = parts.issuer.protocol === 'https:'
+  ctx.cookies.set(name, browser, { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, maxAge: 600_000 })
+  Object.assign(at, { confirmedIn: hashOf(browser) })
+  await at.persist()
+}
+
+/** @throws {LoginError} `login_expired` where a code was confirmed in another browser */
+export function mustBeConfirmer(parts: Pick<Parts, 'issuer'>, ctx: KoaContext, at: Confirmed): void {
+  if (at.deviceCode === undefined) return
+  const sent = ctx.cookies.get(confirmer(parts), { signed: false })
+  if (sent === undefined || hashOf(sent) !== at.confirmedIn)
+    throw new LoginError('login_expired', 'the code was confirmed in another browser')
+}
+
 /** What the device flow needs around the library's routes. */
 export interface DeviceGuard {
-  /** Before a route. @throws {LoginError} `too_many_attempts` */
+  /** Before a route. @throws {LoginError} `too_many_attempts`, `login_expired` */
   before(ctx: KoaContext): Promise<void>
   /** After a route: `interval`, and the pace of polls. */
   after(ctx: Context): Promise<void>
@@ -122,6 +156,14 @@ export interface DeviceGuard {
 export function deviceGuard(parts: Parts): DeviceGuard {
   const attempts = collection<number>(parts.store, kinds.Attempts, WINDOW)
   const polls = collection<number>(parts.store, kinds.Attempts, 60)
+  const interactions = collection<Confirmed>(parts.store, kinds.Interaction)
+
+  /** The library goes on with whatever sign-in its cookie names, on the path of any. */
+  const resumed = async (ctx: KoaContext) => {
+    const uid = ctx.cookies.get('lotse-resume', { signed: true })
+    const at = uid ? await interactions.get(uid) : undefined
+    if (at) mustBeConfirmer(parts, ctx, at)
+  }
 
   const pace = async (ctx: Context) => {
     const body = ctx.body as { error?: string; error_description?: string } | undefined
@@ -143,6 +185,7 @@ export function deviceGuard(parts: Parts): DeviceGuard {
 
   return {
     async before(ctx) {
+      if (/^\/(?:auth|device)\/./.test(ctx.path)) await resumed(ctx)
       if (ctx.path !== '/device') return
       if (ctx.method === 'POST' && ((await attempts.get(subscriberOf(ctx.ip))) ?? 0) >= ATTEMPTS) {
         throw new LoginError('too_many_attempts', 'too many wrong user codes from one subscriber')

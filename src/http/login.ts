@@ -5,6 +5,7 @@ import { accountId } from '../core/subject.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Arrival } from './arrival.ts'
 import { chooserModel, chosen, type Details, hintsOf } from './choose.ts'
+import { mustBeConfirmer } from './device.ts'
 import { askWhere, setLast, wayOf } from './discovery.ts'
 import {
   type Came,
@@ -83,6 +84,7 @@ export function openLogin(parts: Parts, proofs: Proofs, arrival: Arrival, provid
         throw new LoginError('login_expired', 'no interaction behind this cookie', { cause })
       })
     if (found.uid !== uid) throw new LoginError('login_expired', 'the interaction cookie names another sign-in')
+    mustBeConfirmer(parts, ctx, found)
     return found
   }
 

@@ -150,7 +150,7 @@ export function deriveSuccessors(provider: Provider, successor: (jti: string) =>
 
 /**
  * A session carries the id of its proof and when it began, and each grant carries the proof, the session that it came from and how the client knows it (`sid`): everything
- * after reads by grant, never by person, so that two sessions of one person never mix.
+ * after reads by grant, never by person, so that two sessions of one person never mix. An interaction carries the browser that confirmed a device's code.
  */
 export function carryProof(provider: Provider): void {
   const extend = (Model: unknown, names: readonly string[]) => {
@@ -159,6 +159,7 @@ export function carryProof(provider: Provider): void {
   }
   extend(provider.Session, ['proof', 'signedIn'])
   extend(provider.Grant, ['proof', 'sessionUid', 'sid'])
+  extend(provider.Interaction, ['confirmedIn'])
 }
 
 const UNSAVED = Symbol('unsaved')

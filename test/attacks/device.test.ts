@@ -4,6 +4,7 @@ import type { Browser, Page } from '../support/browser.ts'
 import { browser } from '../support/browser.ts'
 import { startGateway } from '../support/gateway.ts'
 import { type Ground, groundEnv, refusedWith, startGround, visitor } from '../support/ground.ts'
+import { loginPath } from '../support/sign-in.ts'
 
 /* Guessing a user code, and what somebody may do with a page of the device flow that is not theirs. */
 
@@ -30,6 +31,47 @@ const guess = async (who: Browser, code: string): Promise<Page> => {
   const form = await page(who)
   return who.submit(form, form.form(), { user_code: code })
 }
+
+/** Somebody's cookies of a sign-in, as another host of the same domain can plant them; `__Host-` ones it could not. */
+const pathScoped = (who: Browser) =>
+  who
+    .cookies()
+    .filter(({ path }) => path !== '/')
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('; ')
+
+test('who confirmed a code cannot have another person sign in for it by planting cookies, nor sign her in as himself', async () => {
+  const { user_code, device_code } = await start()
+  const mallory = visitor(ground.gateway)
+  const confirmed = await guess(mallory, user_code)
+  await mallory.submit(confirmed, confirmed.form(), { confirm: 'yes' })
+  const uid = loginPath(mallory)
+  const cookie = pathScoped(mallory)
+  assert.match(cookie, /lotse-interaction=.*lotse-resume=/)
+  const headers = { cookie }
+  for (const path of [`${uid}?connector=corp`, `${uid}/finish`, `${uid}/leave`]) {
+    const page = await visitor(ground.gateway).send(new URL(path, ground.gateway.issuer), { headers })
+    assert.equal(refusedWith(page, 400, /sign-in is over/), undefined, path)
+  }
+  // He goes on himself, to the last step before his session, and plants that.
+  const door = await mallory.get(new URL(`${uid}?connector=corp`, ground.gateway.issuer))
+  const answer = ground.corp.answer(new URL(door.headers.get('location') ?? ''))
+  let step = await mallory.send(answer)
+  while (!step.headers.get('location')?.includes('/device/'))
+    step = await mallory.send(new URL(step.headers.get('location') ?? '', ground.gateway.issuer))
+  for (const path of [new URL(step.headers.get('location') ?? '').pathname, '/auth/any', '/device/any']) {
+    const ada = visitor(ground.gateway)
+    const page = await ada.send(new URL(path, ground.gateway.issuer), { headers: { cookie: pathScoped(mallory) } })
+    assert.equal(refusedWith(page, 400, /sign-in is over/), undefined, path)
+    assert.deepEqual(
+      ada.cookies().filter(({ name }) => name.includes('session')),
+      [],
+    )
+  }
+  const done = await mallory.get(new URL(step.headers.get('location') ?? ''))
+  assert.equal(done.status, 200)
+  assert.ok(((await poll(device_code)) as Record<string, string>)['access_token'])
+})
 
 test('after 20 wrong user codes an address is heard no more, and a code of its own does not help it', async () => {
   // The gateway trusts nobody's X-Forwarded-For here, so all of this comes from one address.
