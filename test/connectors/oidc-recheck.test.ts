@@ -406,6 +406,26 @@ test('what was sealed for another person is not used', async () => {
   assert.equal(await recheck(connected, { ...proof, subject: { ...proof.subject, connector: 'other' } }), 'unknown')
 })
 
+test('a connector that was led to another upstream shows it nothing of the first, whose people are gone', async () => {
+  const other = await startRogue()
+  try {
+    const { connected, proof } = await signedIn()
+    const begun = await connected.connector.begin('a-state', {})
+    const { connector } = connect({ issuer: other.issuer })
+    assert.deepEqual(await connector.recheck!(proof), {
+      kind: 'gone',
+      why: 'the connector leads to another upstream now',
+    })
+    const back = { returnTo: new URL('https://gateway.test/bye'), state: 'over' }
+    assert.equal(await connector.logout!(proof, back), undefined)
+    const url = rogue.answer((begun as { url: URL }).url)
+    await assert.rejects(connector.complete({ url, memo: begun.memo }), { code: 'upstream_rejected' })
+    assert.deepEqual([other.redeemed.length, other.requests], [0, []])
+  } finally {
+    await other.close()
+  }
+})
+
 test('a real provider rotates, tells what changed, and says when the grant is over', async () => {
   const callback = 'https://gateway.test/callback/corp'
   const people = [{ sub: 'ada', claims: { groups: ['dev', 'ops'] } as Json }]

@@ -9,7 +9,7 @@ import { type Asked, judge, rejected, upstreamAcr, whatToAsk } from './judge.ts'
 import type { OidcConfig } from './options.ts'
 import { believed } from './preset.ts'
 import { probe } from './probe.ts'
-import { keptOf, proofOf, sessionOf } from './proof.ts'
+import { isOfHere, keptOf, proofOf, sessionOf } from './proof.ts'
 import { openRecheck } from './recheck.ts'
 import { registration } from './registration.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
@@ -70,13 +70,19 @@ async function begin(
     ui_locales: hints.uiLocales,
   }
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
-  return { kind: 'redirect', url, memo: { connector: config.id, state, nonce, verifier, asked: JSON.stringify(asked) } }
+  return {
+    kind: 'redirect',
+    url,
+    memo: { connector: config.id, issuer: config.issuer, state, nonce, verifier, asked: JSON.stringify(asked) },
+  }
 }
 
 async function complete(config: OidcConfig, ports: ConnectorPorts, upstream: Upstream, answer: Answer): Promise<Proof> {
   const { memo } = answer
   // Mix-up: an answer to a sign-in that was begun at another upstream (RFC 9700 4.4); `iss` is checked besides.
   if (memo['connector'] !== config.id) throw rejected('it came to another connector than the one that asked')
+  // The configuration led the connector elsewhere meanwhile, where neither code nor verifier are to be known.
+  if (memo['issuer'] !== config.issuer) throw rejected('the connector led to another upstream when this sign-in began')
   const { state, nonce, verifier } = memo
   // Without these the library would check less: nothing here may be optional.
   if (!state || !nonce || !verifier || !memo['asked']) throw rejected('the memo of this sign-in is incomplete')
@@ -127,7 +133,7 @@ async function logout(
   { proof, returnTo, state }: { readonly proof: Proof; readonly returnTo: URL; readonly state: string },
 ): Promise<Departure | undefined> {
   const kept = config.upstreamLogout === 'on' ? keptOf(config, ports, proof) : undefined
-  if (!kept) return undefined
+  if (!kept || !isOfHere(config, kept)) return undefined
   const metadata = await upstream.metadata().catch((error: unknown) => {
     ports.log('warn', `upstream logout left out: ${failure(error).message}`, { connector: config.id })
   })

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import type { Proof, Subject } from '../../core/subject.ts'
 import type { ConnectorPorts } from '../connector.ts'
 import type { OidcConfig } from './options.ts'
@@ -35,6 +36,15 @@ export function proofOf(config: OidcConfig, ports: ConnectorPorts, { subject, se
 export function keptOf(config: OidcConfig, ports: ConnectorPorts, proof: Proof): Kept | undefined {
   if (!proof.sealed || proof.subject.connector !== config.id) return undefined
   return JSON.parse(ports.open(proof.sealed, sealContext(config, proof.subject.id))) as Kept
+}
+
+/**
+ * Whether what was kept is of the upstream to which the connector leads now. A configuration may have led it to another one since: that
+ * one is shown nothing of the first, and people of the first are none of its own.
+ */
+export function isOfHere({ issuer }: OidcConfig, { idToken }: Kept): boolean {
+  const { iss = '' } = decodeJwt(idToken)
+  return URL.canParse(iss) && new URL(iss).href === new URL(issuer).href
 }
 
 /** The upstream's name of its session. Longer ones are not kept: a logout from there then finds the person alone. */

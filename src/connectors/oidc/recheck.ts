@@ -4,19 +4,19 @@ import * as client from 'openid-client'
 import type { LoginError } from '../../core/errors.ts'
 import type { Proof, Subject } from '../../core/subject.ts'
 import { mergeUserinfo, readClaims, readSubjectId } from '../claims.ts'
-import type { ConnectorPorts } from '../connector.ts'
+import type { ConnectorPorts, Gone } from '../connector.ts'
 import { failure, refusalOf } from './failure.ts'
 import { type Authentication, type IdTokenClaims, judge, rejected, SKEW } from './judge.ts'
 import type { OidcConfig } from './options.ts'
 import { believed } from './preset.ts'
-import { type Kept, keptOf, proofOf, sessionOf } from './proof.ts'
+import { isOfHere, type Kept, keptOf, proofOf, sessionOf } from './proof.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Refresh tokens remembered at once; the oldest make room. */
 const REMEMBERED = 1000
 
 /** Asks the upstream again about one proof; see `Connector.recheck`. */
-export type Recheck = (proof: Proof) => Promise<Proof | 'gone' | 'unknown'>
+export type Recheck = (proof: Proof) => Promise<Proof | Gone | 'gone' | 'unknown'>
 
 /** What the upstream said this time. */
 interface Fresh {
@@ -36,6 +36,7 @@ export function openRecheck(config: OidcConfig, ports: ConnectorPorts, upstream:
   const rotated = rememberRotated(ports.now)
   return async (proof) => {
     const kept = keptOf(config, ports, proof)
+    if (kept && !isOfHere(config, kept)) return { kind: 'gone', why: 'the connector leads to another upstream now' }
     if (!kept?.refreshToken) return 'unknown'
     const used = rotated.newest(kept.refreshToken)
     const { sub } = decodeJwt(kept.idToken)
