@@ -53,22 +53,24 @@ local function forget(kind, id)
   redis.call('ZREM', P .. 'k:' .. kind, id)
   redis.call('DEL', key)
 end
--- An index goes with the last of what it finds; what has ended by every gateway's clock is taken out a little at a time.
-local function index(key, member, x, ms)
+-- An index goes with the last of what it finds. What has ended is taken out a little at a time, once the server has forgotten it: a clock
+-- that jumped must hide nothing from a revocation.
+local function index(key, entries, member, x, ms)
   local left = redis.call('PTTL', key)
   redis.call('ZADD', key, x, member)
   if ms == 'inf' then redis.call('PERSIST', key)
   elseif left ~= -1 and left < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
-  local ended = redis.call('ZRANGEBYSCORE', key, '-inf', now - ${SLACK}, 'LIMIT', 0, 20)
-  if #ended > 0 then redis.call('ZREM', key, unpack(ended)) end
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - ${SLACK}, 'LIMIT', 0, 20)) do
+    if redis.call('EXISTS', entries .. m) == 0 then redis.call('ZREM', key, m) end
+  end
 end
 local function links(kind, id, x, ms, alias, groups)
   if alias ~= '' then
     redis.call('SET', P .. 'a:' .. kind .. ':' .. alias, id)
     if ms ~= 'inf' then redis.call('PEXPIRE', P .. 'a:' .. kind .. ':' .. alias, ms) end
   end
-  for g in string.gmatch(groups, '%S+') do index(P .. 'g:' .. g, kind .. ':' .. id, x, ms) end
-  index(P .. 'k:' .. kind, id, x, ms)
+  for g in string.gmatch(groups, '%S+') do index(P .. 'g:' .. g, P .. 'e:', kind .. ':' .. id, x, ms) end
+  index(P .. 'k:' .. kind, P .. 'e:' .. kind .. ':', id, x, ms)
 end
 local function revoked(groups)
   for g in string.gmatch(groups, '%S+') do

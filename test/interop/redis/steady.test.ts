@@ -40,6 +40,40 @@ test('what is revoked by one whose clock is ahead is gone also for one whose clo
   assert.equal(await behind.get(token, 'later'), undefined)
 })
 
+test('a clock that jumps by a day hides nothing from a revocation', async (t) => {
+  const { open } = await onOneServer(t)
+  const time = () => Math.floor(Date.now() / 1000)
+  for (const jump of [86_400, -86_400]) {
+    let apart = 0
+    const [one, two] = [await open(time), await open(() => time() + apart)]
+    const put = async (store: typeof one, id: string) => store.put(token, id, 'value', 3600, { groups: [`by ${jump}`] })
+    await put(one, 'first')
+    apart = jump
+    await put(two, 'second')
+    await put(one, 'third')
+    apart = 0
+    await one.revoke(`by ${jump}`, 3600)
+    for (const id of ['first', 'second', 'third']) assert.equal(await two.get(token, id), undefined, `${id} by ${jump}`)
+  }
+})
+
+test('an index forgets what has ended, once the server has', async (t) => {
+  const { open, server } = await onOneServer(t)
+  let time = 1_800_000_000
+  const store = await open(() => time)
+  const links = { groups: ['grant'] }
+  for (const id of ['one', 'two']) await store.put(token, id, 'value', 10, links)
+  const [key = ''] = (await server.call('KEYS', '{lotse}:g:*')) as readonly string[]
+  time += 100
+  await store.put(token, 'three', 'value', 10, links)
+  assert.equal(await server.call('ZCARD', key), 3)
+  for (const entry of (await server.call('KEYS', '{lotse}:e:SteadyToken:*')) as readonly string[])
+    if (Number(await server.call('HGET', entry, 'x')) < time) await server.call('DEL', entry) // as its expiry does
+  await store.put(token, 'four', 'value', 10, links)
+  assert.equal(await server.call('ZCARD', key), 2)
+  assert.equal(await server.call('ZCARD', '{lotse}:k:SteadyToken'), 2)
+})
+
 test('a server whose scripts were flushed is looked after as before', async (t) => {
   const { open, server } = await onOneServer(t)
   const store = await open(() => Math.floor(Date.now() / 1000))
