@@ -9,10 +9,19 @@ import { accountId, type Proof } from '../core/subject.ts'
 import { groupOf, REFUSED } from '../lifecycle/proofs.ts'
 import { collection, kinds } from '../store/collection.ts'
 import type { Details } from './choose.ts'
+import { endForOther } from './logout.ts'
 import type { Parts } from './parts.ts'
-import { reachesAny } from './proofs.ts'
+import { type Proofs, reachesAny } from './proofs.ts'
 import { errorIdOf } from './render.ts'
 import { wantedTargets } from './resources.ts'
+import type { Result } from './resume.ts'
+
+/** What it takes to let somebody in, or to turn her away. */
+export interface Desk {
+  readonly parts: Parts
+  readonly proofs: Proofs
+  readonly provider: Provider
+}
 
 /** Somebody whom an upstream proved. */
 export interface Came {
@@ -46,6 +55,19 @@ export function judge(parts: Parts, at: Details, proof: Proof): Judged {
   return { decision, client, targets, welcome: reachesAny(decision, targets) }
 }
 
+/**
+ * An answer that may come once is its who is first to say so, in whatever process.
+ * @throws {LoginError} `upstream_rejected` for everybody else
+ */
+export async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
+  if (once === undefined) return proof
+  const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
+  const ttl = Math.max(60, once.until - parts.now())
+  if (!(await collection<true>(parts.store, kinds.ReplayDetection).add(key, true, ttl)))
+    throw new LoginError('upstream_rejected', 'this answer came before')
+  return proof
+}
+
 /** What the audit log is to have of the person. */
 export function personalOf(ctx: KoaContext, { subject }: Proof, { identity }: Decision): Personal & { sub: string } {
   return {
@@ -57,8 +79,44 @@ export function personalOf(ctx: KoaContext, { subject }: Proof, { identity }: De
   }
 }
 
+/**
+ * Lets somebody in who is welcome.
+ * @param handOver gets what the Provider is to know of the sign-in
+ * @throws {LoginError} `login_expired` where the sign-in is over, by another answer or by an end since it began
+ */
+export async function admit(
+  desk: Desk,
+  ctx: KoaContext,
+  { at, came: { proof, begunAt }, judged }: Entry,
+  handOver: (result: Result) => Promise<void>,
+): Promise<void> {
+  const { parts, proofs } = desk
+  const { decision, client, targets } = judged
+  // One authorization gives one code, however many answers come for it: a browser may have begun it in two tabs.
+  if ((await parts.store.consume(kinds.Interaction, at.uid)) !== 'first')
+    throw new LoginError('login_expired', 'another answer ended this sign-in')
+  const { connector, authTime: ts, acr, amr } = proof.subject
+  const personal = personalOf(ctx, proof, decision)
+  const { sub } = personal
+  const id = parts.random()
+  // Ended while the person was on the way here: her session at the upstream, she herself, or all of her connector.
+  if (!(await proofs.keep(ctx, id, proof, { client, address: ctx.ip, begunAt })))
+    throw new LoginError('login_expired', 'it was ended since it began')
+  await undoneUnless(parts, { id, sub }, async () => {
+    await settled(parts, ctx, { client, connector, personal, targets })
+    const broke = decision.because.some((o) => o.effect === 'broke-glass')
+    const event = broke ? 'break-glass' : 'login.success'
+    await parts.audit(errorIdOf(ctx), { event, client, connector, because: decision.because, personal })
+    await keepToLimit(parts, ctx, { id, sub })
+    await leaveOther(desk, ctx, at, sub)
+    const optional = { ...(acr === undefined ? {} : { acr }), ...(amr ? { amr: [...amr] } : {}) }
+    await handOver({ login: { accountId: sub, ts, remember: true, ...optional }, consent: {}, proof: id })
+    parts.meter.login(connector, 'success')
+  })
+}
+
 /** A sign-in that comes to nothing leaves no proof behind, on which grants at targets would rest for hours. */
-export async function undoneUnless(
+async function undoneUnless(
   parts: Parts,
   made: { readonly id: string; readonly sub: string },
   work: () => Promise<void>,
@@ -72,7 +130,7 @@ export async function undoneUnless(
   }
 }
 
-export interface Arriving {
+interface Arriving {
   readonly client: string
   readonly connector: string
   readonly personal: Personal & { readonly sub: string }
@@ -83,7 +141,7 @@ export interface Arriving {
  * What the rules give is there before the person is, or follows where the target's configuration lets her go on.
  * @throws {LoginError} `unavailable` where it does not
  */
-export async function settled(
+async function settled(
   parts: Parts,
   ctx: KoaContext,
   { client, connector, personal, targets }: Arriving,
@@ -96,7 +154,7 @@ export async function settled(
 }
 
 /** A further sign-in is welcome, the person's oldest goes for it (`sessions.perPerson`). */
-export async function keepToLimit(
+async function keepToLimit(
   parts: Parts,
   ctx: KoaContext,
   made: { readonly id: string; readonly sub: string },
@@ -113,24 +171,16 @@ export async function keepToLimit(
     await parts.ends.end({ kind: 'proof', id }, 'limit', { reference: errorIdOf(ctx), address: ctx.ip })
 }
 
-/** A command line that waits for a refused person is told at once. */
-export async function refuseDevice(provider: Provider, at: Details, errorDescription: string): Promise<void> {
-  if (at.deviceCode === undefined) return
-  const code = await provider.DeviceCode.find(at.deviceCode, { ignoreExpiration: true })
-  if (!code) return
-  Object.assign(code, { error: 'access_denied', errorDescription })
-  await code.save()
-}
-
 /**
- * An answer that may come once is its who is first to say so, in whatever process.
- * @throws {LoginError} `upstream_rejected` for everybody else
+ * Another person signs in in this browser: her session takes the place of the earlier one, without a page in between. A sign-in that
+ * was begun in a session that is over, as one that made room for this very sign-in, gets a new one.
  */
-export async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
-  if (once === undefined) return proof
-  const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
-  const ttl = Math.max(60, once.until - parts.now())
-  if (!(await collection<true>(parts.store, kinds.ReplayDetection).add(key, true, ttl)))
-    throw new LoginError('upstream_rejected', 'this answer came before')
-  return proof
+async function leaveOther({ parts, provider }: Desk, ctx: KoaContext, at: Details, sub: string): Promise<void> {
+  // The session that the browser has now: another tab may have begun one since this sign-in was.
+  const { accountId: other, uid } = await provider.Session.get(ctx as never)
+  if (other === sub) return
+  if (other !== undefined) await endForOther(provider, parts, { ctx, uid })
+  else if (at.session === undefined) return
+  Object.assign(at, { session: undefined })
+  await at.persist()
 }

@@ -38,7 +38,7 @@ export function composeGateway(parts: Parts, trusted: (address: string) => boole
   const proofs = openProofs(parts)
   const provider = buildProvider(parts, proofs)
   const arrival = openArrival(parts)
-  const login = openLogin(parts, proofs, arrival, () => provider)
+  const login = openLogin(parts, proofs, arrival, provider)
   const wallets = openWallets(parts, arrival)
   const headers = baseHeaders(parts)
   const documents = openDocuments(parts, headers)

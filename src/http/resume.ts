@@ -2,10 +2,19 @@ import type { Context as KoaContext, Next } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Details } from './choose.ts'
 
-/** A sign-in that is done, and what the Provider is to know of it. */
+/** What the Provider is to know of a sign-in that is done. */
+export type Result = Parameters<Provider['interactionResult']>[2]
+
 interface Done {
   readonly at: Details
-  readonly result: Parameters<Provider['interactionResult']>[2]
+  readonly result: Result
+}
+
+/** Sends the browser back to the Provider, which goes on with the authorization. */
+export async function goOn(provider: Provider, ctx: KoaContext, result: Result): Promise<void> {
+  const to = await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false })
+  ctx.status = 303
+  ctx.redirect(to)
 }
 
 /**
