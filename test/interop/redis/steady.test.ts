@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openRedis } from '../../../src/store/redis/store.ts'
+import { promisify } from 'node:util'
+import { kinds } from '../../../src/store/kinds.ts'
+import { openRedis, openRedisToMove } from '../../../src/store/redis/store.ts'
 import type { Kind } from '../../../src/store/store.ts'
+import { root } from '../../support/runner.ts'
 import { startTopology, until } from './topologies.ts'
 
 /* What two gateways on one server keep when their clocks differ, or when an operator takes something from the server. */
@@ -25,7 +31,7 @@ async function onOneServer(t: TestContext) {
     t.after(() => store.close())
     return store
   }
-  return { open, server: await topology.primary(), logged }
+  return { open, server: await topology.primary(), place: topology.place, logged }
 }
 
 test('what is revoked by one whose clock is ahead is gone also for one whose clock is behind', async (t) => {
@@ -112,4 +118,23 @@ test('a gateway that still runs uses nothing while an import is under way', asyn
   for (const each of work) await assert.rejects(each, { detail: /^an import into this store did not come to its end/ })
   await server.call('HDEL', '{lotse}:state', 'importing')
   await until('it answers again', async () => (await store.get(token, 'any')) === undefined)
+})
+
+test('an import that is given up leaves an empty store, by the line that the guide has for it', async (t) => {
+  const { open, server, place } = await onOneServer(t)
+  const now = () => Math.floor(Date.now() / 1000)
+  const mover = await openRedisToMove({ ...place, prefix: 'lotse', derive: () => secret, now })
+  t.after(() => mover.close())
+  const entry = { kind: 'Grant', id: 'one', value: 'value', expiresAt: now() + 3600 }
+  let reads = 0
+  const breaking = async function* () {
+    yield { entry }
+    if (++reads === 2) throw new Error('power cut')
+  }
+  await assert.rejects(mover.fill(breaking), /power cut/)
+  await assert.rejects(open(now), { detail: /^an import into this store did not come to its end/ })
+  const guide = await readFile(join(root, 'docs/guides/high-availability.md'), 'utf8')
+  const line = /^redis-cli .* unlink$/m.exec(guide)?.[0] ?? ''
+  await promisify(execFile)('sh', ['-c', line.replaceAll('-h PRIMARY', `-p ${server.port}`)])
+  assert.deepEqual(await (await open(now)).list(kinds.Grant, 10), [])
 })
