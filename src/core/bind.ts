@@ -14,9 +14,21 @@ import {
 import { endOfDayIn, moment } from './dates.ts'
 import type { Grant } from './decision.ts'
 import type { Facts } from './facts.ts'
+import type { TargetRules } from './policy.ts'
 import type { Each, Forbid, GrantTemplate, Rule, Until } from './rule.ts'
 import type { Scope } from './scope.ts'
 import { fitsGlob, fold, holesOf, partsOf } from './text.ts'
+
+/** Where a grant lies that may be forbidden. */
+export interface Site {
+  /** The domain that a project or group without one means. */
+  readonly home: string | undefined
+  /** As at `TargetRules`. */
+  readonly alike: (name: string) => string
+}
+
+/** How a target writes what it may take for one; names as they are where it is not known. */
+export const alikeAt = (target: TargetRules | undefined): Site['alike'] => target?.alike ?? ((name) => name)
 
 /** A rule for one scope, ready to be asked; made when somebody first comes near it. */
 export interface Bound {
@@ -27,7 +39,7 @@ export interface Bound {
   grants(facts: Facts, caught: Caught): readonly Grant[]
   /** Unix seconds; undefined where the claim is no date, Infinity without `until`. */
   until(facts: Facts, caught: Caught): number | undefined
-  forbids(facts: Facts, caught: Caught, grant: Grant, domain?: string): Grant | undefined
+  forbids(facts: Facts, caught: Caught, grant: Grant, site: Site): Grant | undefined
   because(facts: Facts, caught: Caught): string | undefined
 }
 
@@ -163,13 +175,15 @@ function bindUntil(until: Until, env: Env): Bound['until'] {
   }
 }
 
+type Alike = Site['alike']
+
 /** A glob whose holes are filled with literals: a `*` that a claim brings is a star and nothing more. */
-function bindGlob(glob: string, env: Env): (facts: Facts, caught: Caught, text: string) => boolean {
+function bindGlob(glob: string, env: Env): (facts: Facts, caught: Caught, text: string, alike?: Alike) => boolean {
   const segments = glob.split('*').map((segment) => bindTemplate(segment, env))
-  return (facts, caught, text) =>
+  return (facts, caught, text, alike = (same) => same) =>
     fitsGlob(
-      segments.map((fill) => fill(facts, caught)),
-      text,
+      segments.map((fill) => alike(fill(facts, caught))),
+      alike(text),
     )
 }
 
@@ -180,23 +194,23 @@ function bindForbid(forbid: Forbid, env: Env): Bound['forbids'] {
   const target = glob(forbid.target)
   const places = (['project', 'namespace', 'group'] as const).map((kind) => [kind, glob(forbid[kind])] as const)
   const domain = glob(forbid.domain)
-  const roles = forbid.roles === undefined ? undefined : new Set(forbid.roles)
-  return (facts, caught, grant, home) => {
+  const { roles } = forbid
+  return (facts, caught, grant, { home, alike }) => {
     if (target?.(facts, caught, grant.target) === false) return undefined
     if (forbid.cluster && !('cluster' in grant)) return undefined
     for (const [kind, fitting] of places) {
       if (fitting === undefined) continue
       const name = (grant as Partial<Record<typeof kind, string>>)[kind]
-      if (name === undefined || !fitting(facts, caught, name)) return undefined
+      if (name === undefined || !fitting(facts, caught, name, alike)) return undefined
     }
     if (domain !== undefined) {
       if ('namespace' in grant || 'cluster' in grant) return undefined
       const place = grant.domain ?? home
       // Where nobody here knows the domain, the deny holds.
-      if (place !== undefined && !domain(facts, caught, place)) return undefined
+      if (place !== undefined && !domain(facts, caught, place, alike)) return undefined
     }
     if (roles === undefined || !('roles' in grant)) return roles === undefined ? grant : undefined
-    const taken = grant.roles.filter((role) => roles.has(role))
+    const taken = grant.roles.filter((role) => roles.some((one) => alike(one) === alike(role)))
     return taken.length === 0 ? undefined : { ...grant, roles: taken }
   }
 }

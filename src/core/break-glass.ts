@@ -50,18 +50,22 @@ function glassGrant(template: GrantTemplate, targets: ReadonlyMap<string, Target
 const sameShape = (a: object, b: object) =>
   (['project', 'namespace', 'cluster', 'group'] as const).every((key) => key in a === key in b)
 
-/** The break-glass grant that a rule's grant would be or hold; such a grant is taken from the rule. */
-export function reserved(glasses: readonly Glass[], grant: Grant): Grant | undefined {
-  for (const { grants } of glasses) for (const held of grants) if (meets(held, grant)) return held
+/**
+ * The break-glass grant that a rule's grant would be or hold; such a grant is taken from the rule.
+ * @param alike of the grant's target, as at `TargetRules`
+ */
+export function reserved(glasses: readonly Glass[], grant: Grant, alike: (name: string) => string): Grant | undefined {
+  for (const { grants } of glasses) for (const held of grants) if (meets(held, grant, alike)) return held
   return undefined
 }
 
-function meets(held: Grant, grant: Grant): boolean {
-  if (held.target !== grant.target || !sameShape(held, grant) || placeName(held) !== placeName(grant)) return false
+function meets(held: Grant, grant: Grant, alike: (name: string) => string): boolean {
+  if (held.target !== grant.target || !sameShape(held, grant)) return false
+  if (alike(placeName(held)) !== alike(placeName(grant))) return false
   const domains = ['domain' in held ? held.domain : undefined, 'domain' in grant ? grant.domain : undefined]
-  if (domains[0] !== undefined && domains[1] !== undefined && domains[0] !== domains[1]) return false
+  if (domains[0] !== undefined && domains[1] !== undefined && alike(domains[0]) !== alike(domains[1])) return false
   if (!('roles' in held) || !('roles' in grant)) return true
-  return grant.roles.some((role) => held.roles.includes(role))
+  return grant.roles.some((role) => held.roles.some((one) => alike(one) === alike(role)))
 }
 
 /**

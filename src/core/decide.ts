@@ -1,4 +1,4 @@
-import { type Bound, bind } from './bind.ts'
+import { alikeAt, type Bound, bind, type Site } from './bind.ts'
 import type { Caught } from './bind-texts.ts'
 import { reserved } from './break-glass.ts'
 import type { RuleRef } from './candidates.ts'
@@ -117,7 +117,7 @@ function refusal(policy: Policy, { scope }: RuleRef, grant: Grant, home: string 
   // Law 6 by construction: no grant of a tenant's rule leaves here without passing its walls.
   const beyond = scope.walls && outside(scope.walls, grant, target, home)
   if (beyond !== undefined) return { grant, by: 'rules', why: beyond }
-  const held = reserved(policy.base.glasses, grant)
+  const held = reserved(policy.base.glasses, grant, alikeAt(target))
   if (held !== undefined) return { grant, by: 'rules', why: `\`${describeGrant(held)}\` is for break glass alone` }
   const why = target.refuse(grant)
   return why === undefined ? undefined : { grant, by: 'target', why }
@@ -216,9 +216,10 @@ function spared(policy: Policy, gift: Gift, all: readonly Ban[], facts: Facts): 
   // No tenant forbids break glass.
   const bans = gift.finding === undefined ? all.filter(isMain) : all
   const grants = gift.grants.flatMap((grant) => {
+    const site = { home, alike: alikeAt(policy.base.targets.get(grant.target)) }
     let left: Grant | undefined = grant
     for (const ban of bans)
-      if (left !== undefined && concerns(policy, ban, grant, home)) left = without(left, ban, facts, home)
+      if (left !== undefined && concerns(policy, ban, grant, home)) left = without(left, ban, facts, site)
     return left ?? []
   })
   return { ...gift, grants }
@@ -234,11 +235,11 @@ function concerns(policy: Policy, ban: Ban, grant: Grant, home: string | undefin
   return outside(walls, grant, target, home) === undefined
 }
 
-function without(grant: Grant, ban: Ban, facts: Facts, home: string | undefined): Grant | undefined {
+function without(grant: Grant, ban: Ban, facts: Facts, site: Site): Grant | undefined {
   let left: Grant | undefined = grant
   for (const caught of ban.finding.answer.rounds) {
     if (left === undefined) return undefined
-    const taken = ban.finding.bound.forbids(facts, caught, left, home)
+    const taken = ban.finding.bound.forbids(facts, caught, left, site)
     if (taken === undefined) continue
     ban.taken.push(taken)
     left = minus(left, taken)

@@ -22,6 +22,11 @@ export interface TargetRules {
   readonly carries: ReadonlySet<GrantKind>
   /** Why it cannot take a grant, in a sentence; undefined where it can. Pure. */
   refuse(grant: Grant): string | undefined
+  /**
+   * One writing for all names that it may take for one, such as `WEB` for `web`; absent where names differ by any letter. What is forbidden
+   * or kept for break glass is so in all of them, since a claim chooses the writing.
+   */
+  alike?(name: string): string
   /** It knows groups by name alone, without a domain: captured text needs a name space there (law 15). */
   readonly namesUsers?: boolean
 }

@@ -21,14 +21,17 @@ export function impossibleName(what: string, text: string, max: number): string 
 }
 
 /**
- * A name as the laxest database compares it: compatibility forms, marks, case and outer blanks gone. `Ádmin` and `ADMIN` are
- * `admin` for MySQL's default collation, so a reserved name is looked up in this form.
+ * A name, or a part of one, as the laxest database compares it: compatibility forms, marks and case gone. `Ádmin` and `ADMIN` are `admin`
+ * for MySQL's default collation.
  */
-export function folded(text: string): string {
+export function lax(text: string): string {
   // Of ASCII there is nothing to decompose, and each name of each token comes by here.
   const plain = /^[\x20-\x7e]*$/.test(text) ? text : text.normalize('NFKD').replace(/\p{M}/gu, '')
-  return plain.trim().toLowerCase()
+  return plain.toLowerCase()
 }
+
+/** A whole name in that form, without its outer blanks: so a reserved name is looked up. */
+export const folded = (text: string): string => lax(text).trim()
 
 /** Whether Kubernetes keeps names that begin so for itself (law 7): `system:masters` is cluster administrator. */
 export function systemName(text: string): boolean {

@@ -21,6 +21,8 @@ export interface Target {
   readonly carries: ReadonlySet<GrantKind>
   /** It knows people and groups by name alone, without a domain: captured text needs a name space there (law 15). */
   readonly namesUsers?: boolean
+  /** One writing for all names that this target may take for one, where letters alone do not tell names apart. Pure. */
+  alike?(name: string): string
   /** Why this target cannot take a grant (reserved or impossible name), in a sentence for the trace; undefined where it can. Pure. */
   refuse(grant: Grant): string | undefined
   /** Every claim name that `claims` may return, in any form: the Provider passes only names that it was told of. */

@@ -4,7 +4,8 @@ import { decide } from '../../src/core/decide.ts'
 import { describeGrant } from '../../src/core/grants.ts'
 import type { TargetRules } from '../../src/core/policy.ts'
 import { reaches } from '../../src/http/proofs.ts'
-import { lines, NOW, policyOf, problemsOf, subject, type Written } from './support.ts'
+import { lax } from '../../src/targets/names.ts'
+import { lines, NOW, policyOf, problemsOf, subject, targets, type Written } from './support.ts'
 
 const member = { target: 'cloud', project: 'web', roles: ['member'] }
 const everybody = { name: 'everybody', from: ['corp'], give: [member] }
@@ -142,6 +143,44 @@ describe('captured text', () => {
     })
     assert.deepEqual(problemsOf(rule('<g>')), ['main rules.0.give.0.group: the group <g> has no name space of its own'])
     assert.deepEqual(lines(policyOf(rule('<space><g>')), subject({ groups: ['admins'] })), ['prod group corp:admins'])
+  })
+})
+
+describe('a target that takes several writings for one name', () => {
+  const lenient: readonly TargetRules[] = targets.map((target) =>
+    target.id === 'cloud' ? { ...target, alike: lax } : target,
+  )
+  const teams = {
+    name: 'teams',
+    from: ['corp'],
+    each: { claim: 'groups', pattern: '<team>' },
+    give: [
+      { target: 'cloud', project: '<team>', domain: 'd', roles: ['member'] },
+      { target: 'prod', group: 'x-<team>' },
+    ],
+  }
+  const written = ['prod-db', 'PROD-db', 'Pröd-db', 'prod\u0301-db', 'ｐｒｏｄ-db']
+
+  it('is forbidden a name in all of them, and other targets that name alone', () => {
+    const forbids = [
+      { name: 'no', from: ['corp'], forbid: { target: 'cloud', project: 'prod-*', domain: 'D', because: 'no' } },
+      { name: 'nor', from: ['corp'], forbid: { target: 'prod', group: 'x-prod-*', because: 'no' } },
+    ]
+    const policy = policyOf({ targets: lenient, rules: [teams, ...forbids] })
+    const left = lines(policy, subject({ groups: [...written, 'product'] }))
+    assert.deepEqual(
+      left.filter((line) => line.startsWith('cloud')),
+      ['cloud project product in d: member'],
+    )
+    assert.equal(left.filter((line) => line.startsWith('prod')).length, written.length)
+  })
+
+  it('gives none of the writings of what is for break glass', () => {
+    const held = { target: 'cloud', project: 'x-prod-db', domain: 'd', roles: ['member'] }
+    const rule = { ...teams, give: [{ ...held, project: 'X-<team>' }] }
+    const breakGlass = [{ name: 'fire', subjects: ['corp/a2'], amr: ['hwk'], give: [held] }]
+    const policy = policyOf({ targets: lenient, rules: [rule], breakGlass })
+    assert.deepEqual(lines(policy, subject({ groups: written })), [])
   })
 })
 

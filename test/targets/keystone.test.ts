@@ -25,6 +25,11 @@ describe('the configuration of a Keystone', () => {
     assert.equal(keystone({ audience: 'horizon', label: 'Cloud Nord' }).audience, 'horizon')
   })
 
+  it('takes for one name what the database of a Keystone may', () => {
+    const { alike } = keystone()
+    assert.deepEqual([alike?.('PRÖD'), alike?.('prod '), alike?.('pr0d')], ['prod', 'prod ', 'pr0d'])
+  })
+
   it('is refused with a life of more than an hour, another algorithm, or an unknown mapping schema', () => {
     const base = { id: 'cloud', url: 'https://keystone.example/v3' }
     assert.deepEqual(problems('keystone', base), [])

@@ -1,6 +1,6 @@
 import { type Decision, type Grant, type GrantKind, grantKind, grantsAt } from '../../core/decision.ts'
 import { LoginError } from '../../core/errors.ts'
-import { bounded, folded, impossibleName, sortedUnique } from '../names.ts'
+import { bounded, folded, impossibleName, lax, sortedUnique } from '../names.ts'
 import type { Target } from '../target.ts'
 import { asciiJson, asciiName, passesApache } from './encode.ts'
 import { type KeystoneConfig, schemaOf } from './options.ts'
@@ -28,6 +28,7 @@ export function openKeystone(config: KeystoneConfig): Target {
     ttl: config.ttl,
     carries: new Set(carries(config)),
     refuse: (grant) => refuse(config, grant),
+    alike: lax,
     claimNames: [...claimNames, ...serviceClaimNames, ...(mapsProjects(config) ? ['openstack_projects'] : [])],
     // Groups are the same in every form: a login whose groups differ from the last one's revokes all other tokens of the person.
     // What services read beside them is in no token, and so is not counted.
