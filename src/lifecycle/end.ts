@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto'
 import type { Audit, EndCause } from '../audit.ts'
 import type { Clock, Log } from '../core/ports.ts'
-import { collection, kinds } from '../store/collection.ts'
+import { type Collection, collection, kinds } from '../store/collection.ts'
 import type { Store } from '../store/store.ts'
-import { openEnder } from './ender.ts'
-import type { Lines } from './lines.ts'
+import { carryOut } from './ender.ts'
+import { type Lines, openLines } from './lines.ts'
 import type { ProofShelf, StoredProof } from './proofs.ts'
+import { find, ranOut } from './selected.ts'
 import { openTimetable } from './timetable.ts'
 
 /** What is to end: exactly what is named, and everything that rests on it. */
@@ -134,77 +135,99 @@ const UNDER_WAY = 2
 /** Endings looked at in one round. */
 const BATCH = 1000
 
-export function openEnds(ports: EndsPorts): Ends {
-  const { store, now, log } = ports
+export function openEnds(given: EndsPorts): Ends {
+  const lines = openLines(given.store, given.audit)
+  const ports = { hears: () => true, touched: async () => {}, lines, ...given }
+  const { store, now, random } = ports
   const endings = collection<Ending>(store, kinds.Ending, KEEP)
   const messages = collection<true>(store, kinds.ReplayDetection)
-  const ender = openEnder(ports)
-  const running = new Set<string>()
+  const work: Work = { ports, endings, messages, running: new Set() }
   const timetable = openTimetable(now)
 
-  const carryOut = async (id: string, ending: Ending, how: 'first' | 'again'): Promise<Ended> => {
-    running.add(id)
-    try {
-      const ended = await ender.carryOut(ending, how)
-      // In this order: there is no moment in which the message could come again.
-      const { rememberUntil: until } = ending
-      if (until !== undefined) await messages.put(id, true, Math.max(60, until - now()))
-      await endings.delete(id) // a list of what is left must not grow with what is done
-      return ended
-    } finally {
-      running.delete(id)
-    }
-  }
-
   const end: Ends['end'] = async (selector, cause, by) => {
-    const id = ports.random()
+    const id = random()
     const ending = { selector, cause, at: now(), by }
     await endings.put(id, ending)
-    return carryOut(id, ending, 'first')
+    return finish(work, id, ending, 'first')
   }
 
-  const obey = async (id: string, ending: Ending): Promise<Ended | undefined> => {
+  return {
+    find: (selector) => find(ports, selector),
+    end,
+    endOnce: ({ id, until }, selector, cause, by) =>
+      obey(work, hash('sha256', id, 'base64url'), { selector, cause, at: now(), by, rememberUntil: until }),
+    resume: () => resume(work),
+    expire: () =>
+      timetable.each(async (minute) => {
+        for (const id of await ranOut(ports, minute))
+          await end({ kind: 'proof', id }, 'expiry', { reference: 'expiry' })
+      }),
+  }
+}
+
+/** What all endings of this process share. */
+interface Work {
+  readonly ports: Required<EndsPorts>
+  readonly endings: Collection<Ending>
+  /** What came as a message that is good once, and is done. */
+  readonly messages: Collection<true>
+  /** The ids of what is under way. */
+  readonly running: Set<string>
+}
+
+/** Carries out what was written down, and strikes it off. */
+async function finish(
+  { ports, endings, messages, running }: Work,
+  id: string,
+  ending: Ending,
+  how: 'first' | 'again',
+): Promise<Ended> {
+  running.add(id)
+  try {
+    const ended = await carryOut(ports, ending, how)
+    // In this order: there is no moment in which the message could come again.
+    const { rememberUntil: until } = ending
+    if (until !== undefined) await messages.put(id, true, Math.max(60, until - ports.now()))
+    await endings.delete(id) // a list of what is left must not grow with what is done
+    return ended
+  } finally {
+    running.delete(id)
+  }
+}
+
+/** An ending that a message asked for, once. */
+async function obey(work: Work, id: string, ending: Ending): Promise<Ended | undefined> {
+  const { endings, messages, running } = work
+  if (running.has(id)) return undefined
+  running.add(id)
+  try {
     if (await messages.get(id)) return undefined
     // One step remembers the message and what it asks for: a crash after it loses neither.
     const added = await endings.add(id, ending)
     // What failed half way is still due when it is sent again: whoever sent it was told of the failure, or heard nothing.
     const due = added ? ending : await endings.get(id)
-    if (due && !(await messages.get(id))) return carryOut(id, due, added ? 'first' : 'again')
+    if (due && !(await messages.get(id))) return await finish(work, id, due, added ? 'first' : 'again')
     if (added) await endings.delete(id) // another process had it carried out between the two looks
     return undefined
+  } finally {
+    running.delete(id)
   }
+}
 
-  return {
-    find: (selector) => ender.find(selector),
-    end,
-    async endOnce(once, selector, cause, by) {
-      const id = hash('sha256', once.id, 'base64url')
-      if (running.has(id)) return undefined
-      running.add(id)
-      try {
-        return await obey(id, { selector, cause, at: now(), by, rememberUntil: once.until })
-      } finally {
-        running.delete(id)
-      }
-    },
-    async resume() {
-      for (const { id, value } of await endings.list(BATCH)) {
-        // Young ones may be under way in another process, a command's: two at once would write every line twice.
-        if (value.at > now() - UNDER_WAY) continue
-        // What was under way when the list was made may be done by now.
-        if (running.has(id) || !(await endings.get(id))) continue
-        await carryOut(id, value, 'again').catch((error: unknown) =>
-          log('warn', 'an end is not complete yet; it is tried again', { id, error: String(error) }),
-        )
-      }
-      // Last: what is carried out again writes its own lines.
-      await ender.flush(now() - UNDER_WAY).catch((error: unknown) => {
-        log('error', 'the audit log does not take the lines of ends; they wait', { error: String(error) })
-      })
-    },
-    expire: () =>
-      timetable.each(async (minute) => {
-        for (const id of await ender.ranOut(minute)) await end({ kind: 'proof', id }, 'expiry', { reference: 'expiry' })
-      }),
+async function resume(work: Work): Promise<void> {
+  const { endings, running } = work
+  const { lines, now, log } = work.ports
+  for (const { id, value } of await endings.list(BATCH)) {
+    // Young ones may be under way in another process, a command's: two at once would write every line twice.
+    if (value.at > now() - UNDER_WAY) continue
+    // What was under way when the list was made may be done by now.
+    if (running.has(id) || !(await endings.get(id))) continue
+    await finish(work, id, value, 'again').catch((error: unknown) =>
+      log('warn', 'an end is not complete yet; it is tried again', { id, error: String(error) }),
+    )
   }
+  // Last: what is carried out again writes its own lines.
+  await lines.flush(now() - UNDER_WAY).catch((error: unknown) => {
+    log('error', 'the audit log does not take the lines of ends; they wait', { error: String(error) })
+  })
 }
