@@ -4,13 +4,15 @@ import { type Store, StoreUnavailable } from './store.ts'
 export interface Patience {
   /** What has not ended by then has failed. */
   readonly deadline: number
+  /** The same for what reads as much as there is, in steps of which none takes that long: the accounts of a large cloud take seconds. */
+  readonly longDeadline: number
   /** A failure that took longer is not waited for a second time. */
   readonly quick: number
   /** For so long after such a failure everything fails at once; then one operation tries. */
   readonly rest: number
 }
 
-const standard: Patience = { deadline: 700, quick: 100, rest: 1000 }
+const standard: Patience = { deadline: 700, longDeadline: 60_000, quick: 100, rest: 1000 }
 
 /**
  * A store that fails within a second whatever becomes of the one beneath (a lock that another process holds, a network that
@@ -32,15 +34,15 @@ export function inTime(store: Store, patience: Patience = standard): Store {
     take: (...args) => guard('take', () => store.take(...args)),
     consume: (...args) => guard('consume', () => store.consume(...args)),
     delete: (...args) => guard('delete', () => store.delete(...args)),
-    members: (...args) => guard('members', () => store.members(...args)),
-    list: (...args) => guard('list', () => store.list(...args)),
+    members: (...args) => guard('members', () => store.members(...args), patience.longDeadline),
+    list: (...args) => guard('list', () => store.list(...args), patience.longDeadline),
     revoke: (...args) => guard('revoke', () => store.revoke(...args)),
     check: () => guard('check', () => store.check()),
     close: () => store.close(),
   }
 }
 
-type Guard = <T>(name: string, work: () => Promise<T>) => Promise<T>
+type Guard = <T>(name: string, work: () => Promise<T>, limit?: number) => Promise<T>
 
 function guarded({ deadline, quick, rest }: Patience): Guard {
   // `resting`: nothing goes to the store. `due`: the next operation goes, as the only one. `trying`: it is under way.
@@ -53,13 +55,14 @@ function guarded({ deadline, quick, rest }: Patience): Guard {
     }, rest).unref()
   }
 
-  return async (name, work) => {
+  return async (name, work, limit = deadline) => {
     if (state === 'resting' || state === 'trying') throw new StoreUnavailable(`${name}: the store failed a moment ago`)
     const tries = state === 'due'
     if (tries) state = 'trying'
     const started = performance.now()
     try {
-      const value = await within(deadline, name, work())
+      // Everybody waits for the one that tries.
+      const value = await within(tries ? deadline : limit, name, work())
       if (tries) state = 'well'
       return value
     } catch (error) {

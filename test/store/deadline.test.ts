@@ -6,7 +6,7 @@ import { kinds } from '../../src/store/kinds.ts'
 import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 
 /** Milliseconds. */
-const patience = { deadline: 600, quick: 20, rest: 1000 }
+const patience = { deadline: 600, longDeadline: 9000, quick: 20, rest: 1000 }
 
 /** What `performance.now` says: time stands still, whatever else the machine does, until `pass`. */
 let clock = 0
@@ -33,7 +33,8 @@ describe('a store in time', () => {
       asked += 1
       return act()
     }
-    store = inTime({ ...beneath, get }, patience)
+    const list = async () => (await act()) ?? []
+    store = inTime({ ...beneath, get, list }, patience)
   })
   afterEach(() => {
     mock.timers.reset()
@@ -58,6 +59,22 @@ describe('a store in time', () => {
     await pass(patience.rest - 1)
     await down(ask())
     assert.equal(asked, 1)
+  })
+
+  it('lets what reads all that there is take longer, and others go on meanwhile', async () => {
+    const answer = Promise.withResolvers<undefined>()
+    act = () => answer.promise
+    const all = store.list(kinds.Session, 100_000)
+    await pass(patience.longDeadline - 1)
+    act = async () => undefined
+    await ask()
+    answer.resolve(undefined)
+    assert.deepEqual(await all, [])
+    act = hung
+    await Promise.all([down(store.list(kinds.Session, 100_000)), pass(patience.longDeadline)])
+    await down(ask())
+    await pass(patience.rest)
+    await Promise.all([down(store.list(kinds.Session, 100_000)), pass(patience.deadline)])
   })
 
   it('lets one operation try after the pause, while the others fail at once', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../core/ports.ts'
 import { checkEntry, checkedTtl, checkKey, isKey } from '../limits.ts'
 import { entryOf } from '../shelf.ts'
@@ -6,7 +7,7 @@ import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
 import { type ScriptName, timesOf } from './scripts.ts'
 
-/** Members of a group that end in one step of the server, and entries that are read in one. */
+/** Members of a group that end in one step of the server, entries that are read in one, and names that are read in one turn. */
 const AT_ONCE = 200
 
 type Args = readonly string[]
@@ -68,10 +69,13 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
     },
     async members(group) {
       const found = (await run('members', [names.group(group)])) as readonly string[]
-      return found.map((member) => {
+      const members: { readonly kind: string; readonly id: string }[] = []
+      for (const member of found) {
         const [kind = '', id = ''] = member.split(':')
-        return { kind, id: names.idIn(kind, id) }
-      })
+        members.push({ kind, id: names.idIn(kind, id) })
+        if (members.length % AT_ONCE === 0) await nextTurn()
+      }
+      return members
     },
     async list(kind, limit) {
       const ids = (await run('ids', [kind.name, String(limit)])) as readonly string[]
