@@ -55,6 +55,8 @@ export function deviceFlow(parts: Parts): DeviceFlow {
     deviceInfo: deviceInfo(parts),
     async userCodeInputSource(anyCtx, _form, _out, error) {
       const ctx = anyCtx as unknown as Context
+      // Said as what it is: the library would show the form again, as after a code that nobody knows (law 4).
+      if ((error as { readonly status?: number } | undefined)?.status === 503) throw error
       const theme = onceOnly(themeOf(parts, ctx))
       if (error?.name === 'AbortedError') {
         // So the library calls every refusal after a code was confirmed; this person declined nothing.

@@ -63,8 +63,9 @@ export function oidcAdapter(store: Store, options: AdapterOptions): (model: stri
     if (!kind) throw new Error(`oidc-provider asks to store ${model}, which has no kind in store/kinds.ts`)
     const plain = plainModel(store, kind, options)
     if (model === 'RefreshToken') return { ...plain, ...refreshTokens(store, options) }
-    if (model === 'AuthorizationCode' || model === 'DeviceCode')
-      return { ...plain, find: findCode(store, kind, options) }
+    const find = findCode(store, kind, options)
+    if (model === 'AuthorizationCode') return { ...plain, find }
+    if (model === 'DeviceCode') return { ...plain, find, upsert: spared(plain.upsert) }
     if (model === 'ReplayDetection') return { ...plain, ...onceOnly(store, options) }
     return plain
   }
@@ -136,6 +137,18 @@ function findCode(store: Store, kind: Kind, { now }: AdapterOptions): Adapter['f
     const payload = payloadOf(entry)
     if (payload && entry?.consumedAt !== undefined && now() - entry.consumedAt < codeWindow) delete payload.consumed
     return payload
+  }
+}
+
+/**
+ * The library ends a device code with whatever failed while it was confirmed. An outage ends none: the code is as before, and may be
+ * confirmed again while its command line waits.
+ */
+function spared(upsert: Adapter['upsert']): Adapter['upsert'] {
+  return (id, payload, expiresIn) => {
+    if (payload.error !== 'temporarily_unavailable') return upsert(id, payload, expiresIn)
+    const { error: _error, errorDescription: _why, inFlight: _confirmed, ...before } = payload
+    return upsert(id, before, expiresIn)
   }
 }
 

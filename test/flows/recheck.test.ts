@@ -6,6 +6,7 @@ import type { Idp, Person } from '../support/oidc-idp.ts'
 import { authorization, person, refresh, signIn, tokensOf, toldAt } from '../support/sign-in.ts'
 import { standard } from '../support/standard.ts'
 
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
 const AFTER = 300
 const GRACE = 1800
 const fresh = (): Person[] =>
@@ -212,4 +213,29 @@ test('a proof that ran out ends the sign-in, written down once', async () => {
     ['expiry'],
   )
   assert.equal(outcome(await refresh(gateway, 'kubectl', refresh_token)), '400 invalid_grant')
+})
+
+test('a code of a terminal that is confirmed while the upstream is down is not lost: the person hears of it, and confirms it later', async () => {
+  const who = person()
+  await signIn(who, authorization(gateway, 'kubectl'), 'ada')
+  upstream = 'down'
+  clock.advance(AFTER + GRACE + 1)
+  const { body: device } = await gateway.post('/device/auth', { client_id: 'kubectl', scope: 'openid' })
+  const confirm = async () => {
+    const entry = await who.get(device['verification_uri_complete'] ?? '')
+    const page = await who.submit(entry, entry.form())
+    return who.submit(page, page.form(), { confirm: 'yes' })
+  }
+  const poll = async () => {
+    const { device_code = '' } = device
+    clock.advance(6)
+    return outcome(await gateway.post('/token', { grant_type: DEVICE, client_id: 'kubectl', device_code }))
+  }
+  assert.equal((await confirm()).status, 503)
+  assert.equal(await poll(), '400 authorization_pending')
+  assert.equal(await poll(), '400 authorization_pending')
+  upstream = 'up'
+  clock.advance(20)
+  assert.equal((await confirm()).status, 200)
+  assert.equal(await poll(), '200 tokens')
 })
