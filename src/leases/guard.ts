@@ -1,6 +1,7 @@
 import type { Clock } from '../core/ports.ts'
 import type { Live } from '../targets/live.ts'
 import type { Standing } from './standing.ts'
+import type { LeasePorts } from './world.ts'
 
 /** Somebody behind whom a proof stands, by a connector of its own limits. */
 export type Person = Pick<Standing, 'sub' | 'connector'>
@@ -70,5 +71,16 @@ export function openGuard(
     },
     one: (person) => !of(person).held && admit(of(person), [person.sub], processes()),
     holding: (person) => of(person).held,
+  }
+}
+
+/** A guard for each target, by its id. */
+export function openGuards({ now, world, processes }: Pick<LeasePorts, 'now' | 'world' | 'processes'>) {
+  const guards = new Map<string, Guard>()
+  return (target: string): Guard => {
+    const limits = () => world().targets.get(target)?.live ?? { every: 0, atOnce: { accounts: 0, percent: 0 } }
+    const guard = guards.get(target) ?? openGuard(now, limits, processes)
+    guards.set(target, guard)
+    return guard
   }
 }
