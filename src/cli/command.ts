@@ -116,6 +116,16 @@ export function readArgs(words: readonly string[], options: Readonly<Record<stri
   }
 }
 
+/** Of two values the first would be dropped in silence: of two people who are to be revoked one would stay. @throws {UsageError} */
+function onceEach(tokens: readonly { readonly kind: string; readonly name?: string }[], options: Spec): void {
+  const met = new Set<string>()
+  for (const { kind, name = '' } of tokens) {
+    if (kind !== 'option' || options[name]?.type !== 'string' || options[name].multiple) continue
+    if (met.has(name)) throw new UsageError(`--${name} is there twice; it takes one value`)
+    met.add(name)
+  }
+}
+
 type Spec = Record<string, { type: 'string' | 'boolean'; multiple: boolean; short?: string }>
 
 type Parsed = { values: Readonly<Record<string, unknown>>; positionals: readonly string[] }
@@ -135,7 +145,10 @@ function valuesJoined(words: readonly string[], options: Spec): string[] {
 function parsed(words: readonly string[], options: Spec): Parsed {
   const known = { ...options, help: { type: 'boolean', multiple: false, short: 'h' } as const }
   try {
-    return parseArgs({ args: valuesJoined(words, known), options: known, allowPositionals: true, strict: true })
+    const args = valuesJoined(words, known)
+    const { tokens, ...read } = parseArgs({ args, options: known, allowPositionals: true, strict: true, tokens: true })
+    onceEach(tokens, known)
+    return read
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
     const wrong = words.find(

@@ -254,3 +254,19 @@ test('an id that begins with a dash is the value of the option before it', () =>
   assert.equal(readArgs(['--key', `-${id.slice(1)}`], options).text('key'), `-${id.slice(1)}`)
   assert.throws(() => readArgs(['--key', '--json'], options), UsageError)
 })
+
+test('of two values for an option that takes one none is dropped in silence: nothing is done', async () => {
+  const both = ['revoke', '--subject', 'corp/ada', '--subject=corp/bob']
+  const { code, err } = await lotse(both)
+  assert.equal(code, exit.usage)
+  assert.match(err, /--subject is there twice/)
+  const repeated = readArgs(['--claim', 'a=1', '--claim', 'b=2', '--yes', '--yes'], {
+    claim: { value: 'PAIR', help: '', repeat: true },
+    yes: { help: '' },
+  })
+  assert.deepEqual(repeated.list('claim'), ['a=1', 'b=2'])
+  assert.throws(
+    () => readArgs(['-c', 'a', '--config', 'b'], { config: { value: 'F', help: '', short: 'c' } }),
+    UsageError,
+  )
+})
