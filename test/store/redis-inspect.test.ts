@@ -11,14 +11,19 @@ const well = {
   aof_last_write_status: 'ok',
   connected_slaves: '2',
 }
-const settings: Readonly<Record<string, string>> = { appendfsync: 'everysec', save: '', 'min-replicas-to-write': '1' }
+const settings: Readonly<Record<string, string>> = {
+  appendfsync: 'everysec',
+  save: '',
+  'min-replicas-to-write': '1',
+  'min-replicas-max-lag': '10',
+}
 
 /** What is said of a server that differs in this from one that is all right. */
 async function said(
   info: Partial<typeof well> & { readonly valkey_version?: string },
   given: {
     readonly expected?: Partial<Expected>
-    readonly config?: typeof settings | 'forbidden'
+    readonly config?: typeof settings | 'forbidden' | 'hidden'
     readonly time?: number
   } = {},
 ) {
@@ -28,13 +33,15 @@ async function said(
     TIME: () => [String(given.time ?? NOW), '5'],
     CONFIG() {
       if (given.config === 'forbidden') throw new Error('NOPERM no permission')
+      if (given.config === 'hidden') return ['appendfsync', 'always']
       return Object.entries({ ...settings, ...given.config }).flat()
     },
   }
   const call = async (name: string) => answers[name]?.()
   const checks = await inspect(call, { topology: 'sentinel', replicas: 1, now: NOW, ...given.expected })
   const told = Object.fromEntries(checks.map(({ check, ok, note }) => [check, !ok ? 'bad' : note ? 'note' : 'ok']))
-  return { told, refusal: refusal(checks) }
+  const found = checks.map(({ check, found }) => `${check}: ${found}`).join('\n')
+  return { told, found, refusal: refusal(checks) }
 }
 
 test('a server that keeps all promises gets no remark', async () => {
@@ -66,6 +73,9 @@ const weaknesses: readonly (readonly [string, Parameters<typeof said>, string, s
   ['has no replica to spare', [{ connected_slaves: '1' }], 'replicas', 'note'],
   ['has replicas that nobody waits for', [{}, { expected: { replicas: 0 } }], 'replicas', 'note'],
   ['takes writes when it is cut off', [{}, { config: { 'min-replicas-to-write': '0' } }], 'cut off', 'note'],
+  ['takes writes when it is cut off for long', [{}, { config: { 'min-replicas-max-lag': '0' } }], 'cut off', 'note'],
+  ['flushes its file when it likes', [{}, { config: { appendfsync: 'no' } }], 'persistence', 'note'],
+  ['shows some of its configuration', [{}, { config: 'hidden' }], 'cut off', 'note'],
   ['does not tell its configuration', [{}, { config: 'forbidden' }], 'cut off', 'note'],
   ['has a clock that is a little wrong', [{}, { time: NOW + 10 }], 'clock', 'note'],
   ['has a clock that is wrong', [{}, { time: NOW - 60 }], 'clock', 'bad'],
@@ -74,6 +84,11 @@ for (const [what, args, check, mark] of weaknesses)
   test(`a server that ${what} is told of`, async () => {
     assert.equal((await said(...args)).told[check], mark)
   })
+
+test('what a server does not show is not taken for another of its settings', async () => {
+  const { found } = await said({}, { config: 'hidden' })
+  assert.match(found, /^cut off: this user may not read the configuration/m)
+})
 
 test('one server alone may have no replicas', async () => {
   const { told } = await said({ connected_slaves: '0' }, { expected: { topology: 'standalone', replicas: 0 } })

@@ -9,12 +9,15 @@ export interface Expected {
   readonly now: number
 }
 
+const parameters = ['appendfsync', 'save', 'min-replicas-to-write', 'min-replicas-max-lag'] as const
+type Parameter = (typeof parameters)[number]
+
 /** What a server says of itself. */
 interface Said extends Expected {
   /** A field of INFO; empty where it has none. */
   readonly info: (name: string) => string
-  /** A parameter; undefined where this user may not read the configuration. */
-  readonly config: (name: string) => string | undefined
+  /** Undefined where this user may not read the configuration, or the server does not show this one. */
+  readonly config: (name: Parameter) => string | undefined
   /** Unix seconds by its clock. */
   readonly time: number
 }
@@ -37,7 +40,7 @@ const questions: readonly ((said: Said) => Check)[] = [version, eviction, persis
 export async function inspect(call: Connection['call'], expected: Expected): Promise<readonly Check[]> {
   const [info, config, time] = await Promise.all([
     call('INFO'),
-    call('CONFIG', 'GET', 'appendfsync', 'save', 'min-replicas-to-write').catch(() => undefined), // who may not is told so
+    call('CONFIG', 'GET', ...parameters).catch(() => []), // who may not is told so
     call('TIME'),
   ])
   const fields = new Map(
@@ -45,11 +48,12 @@ export async function inspect(call: Connection['call'], expected: Expected): Pro
       .split(/\r?\n/)
       .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
   )
-  const list = config as readonly string[] | undefined // name and value in turn
+  const list = config as readonly string[] // name and value in turn; those alone that the server has and shows
+  const values = new Map(list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1] ?? '']] : [])))
   const said: Said = {
     ...expected,
     info: (name) => fields.get(name) ?? '',
-    config: (name) => list?.[list.indexOf(name) + 1],
+    config: (name) => values.get(name),
     time: Number((time as readonly string[])[0]),
   }
   return questions.map((question) => question(said))
@@ -87,6 +91,8 @@ function persistence({ info, config, topology }: Said): Check {
   if (info('aof_enabled') === '1' && info('aof_last_write_status') !== 'ok')
     return bad('persistence', 'the last write to its file failed: is the disk full?')
   const file = config('appendfsync')
+  if (info('aof_enabled') === '1' && file === 'no')
+    return note('persistence', 'a file of all writes that is never flushed: half a minute may be lost; set appendfsync')
   if (info('aof_enabled') === '1')
     return good('persistence', file ? `a file of all writes, flushed ${file}` : 'a file of all writes')
   const others = topology === 'standalone' ? '' : ' (an empty primary that comes back empties its replicas)'
@@ -118,9 +124,13 @@ function cutOff({ config, replicas, topology }: Said): Check {
   if (topology === 'standalone' && replicas === 0) return good('cut off', 'one server alone cannot be')
   if (least === undefined)
     return note('cut off', 'this user may not read the configuration: see that min-replicas-to-write is 1 or more')
-  return Number(least) >= 1
+  // "Setting one or the other to 0 disables the feature" (redis.conf).
+  return Number(least) >= 1 && config('min-replicas-max-lag') !== '0'
     ? good('cut off', `a primary without ${least} of its replicas takes no writes`)
-    : note('cut off', 'a primary without its replicas goes on taking writes of others; set min-replicas-to-write 1')
+    : note(
+        'cut off',
+        'a primary without its replicas goes on taking writes of others; set min-replicas-to-write 1 and min-replicas-max-lag 10',
+      )
 }
 
 function clock({ time, now }: Said): Check {
