@@ -97,7 +97,8 @@ export function openClient(options: ClientOptions): Client {
 }
 
 /** What is said to whom will not be served later either. */
-const final = /WRONGPASS|NOAUTH|NOPERM|certificate|with another root secret|a newer version|an import into/
+const final =
+  /WRONGPASS|NOAUTH|NOPERM|can't run this command|certificate|with another root secret|a newer version|an import into/
 
 const detailOf = (error: unknown) =>
   error instanceof StoreUnavailable ? error.detail : error instanceof Error ? error.message : 'not there yet'

@@ -88,6 +88,20 @@ test('a wrong password and a certificate of somebody else are refused at once', 
   await assert.rejects(opening, refused(/certificate/))
 })
 
+test('a user who lacks a right is told of it at once', async () => {
+  const needed = ['+@read', '+@write', '+@scripting', '+role', '+info', '+time']
+  for (const right of needed) {
+    const left = rights.split(' ').filter((each) => each !== right)
+    await server.call('ACL', 'SETUSER', 'less', 'reset', 'on', '>correct', ...left)
+    const began = performance.now()
+    await assert.rejects(
+      openRedis(options({ username: 'less', password: 'correct' })),
+      refused(/NOPERM|can't run this/),
+    )
+    assert.ok(performance.now() - began < 5000, right)
+  }
+})
+
 test('keys under another prefix are not for this user', async () => {
   const opening = openRedis(options({ username: 'lotse', password: 'correct', tls: { ca } }, 'other'))
   await assert.rejects(opening, refused(/NOPERM/))
