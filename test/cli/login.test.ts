@@ -299,6 +299,26 @@ test('a gateway that calls itself otherwise is asked for nothing', async (t) => 
   assert.deepEqual(asked, ['/.well-known/openid-configuration'])
 })
 
+test('a gateway that names a file, or a program, as its page opens nothing on this machine', async (t) => {
+  let issuer = ''
+  const posing = createServer((_, res) => {
+    const pages = {
+      authorization_endpoint: 'file:///usr/share/applications/x.desktop',
+      token_endpoint: `${issuer}/token`,
+    }
+    res.end(JSON.stringify({ issuer, ...pages }))
+  })
+  t.after(closing(posing))
+  issuer = await listening(posing)
+  const words = ['--issuer', issuer, '--client', 'openstack', '--keystone', keystone.url, '--browser']
+  const { code, err } = await login(words, { BROWSER: 'false' }, async () => assert.fail('it waits for an answer'))
+  assert.equal(code, 1)
+  assert.equal(
+    err,
+    'lotse login: the authorization_endpoint of this gateway is no https address; its operator has to say why',
+  )
+})
+
 test('--clouds writes a clouds.yaml, and --out a file that only its owner reads, also over an older one', async () => {
   await writeFile(join(folder, 'clouds.yaml'), 'old', { mode: 0o644 })
   const { code, out } = await login(['cloud', ...direct(), '--project', 'web', '--clouds', '--out', 'clouds.yaml'])

@@ -87,10 +87,16 @@ export async function objectOf(response: Response): Promise<Json | undefined> {
   }
 }
 
-/** @throws {SignInRefused} where the description has no such address, with what to do instead */
-export function endpoint(document: Json, name: string, instead = 'its operator has to say why'): string {
+const ASK = 'its operator has to say why'
+
+/** @throws {SignInRefused} where the description has no such address, with what to do instead, or one that no gateway has */
+export function endpoint(document: Json, name: string, instead = ASK): string {
   const value = document[name]
   if (typeof value !== 'string') throw new SignInRefused(`this gateway has no ${name}; ${instead}`)
+  // One of them is opened on the person's machine, where an address may also be a file or a program.
+  const schemes = String(document['issuer']).startsWith('http:') ? ['http:', 'https:'] : ['https:']
+  if (!schemes.includes(URL.parse(value)?.protocol ?? ''))
+    throw new SignInRefused(`the ${name} of this gateway is no https address; ${ASK}`)
   return value
 }
 
