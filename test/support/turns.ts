@@ -1,3 +1,24 @@
+import { readFileSync } from 'node:fs'
+
+/**
+ * Milliseconds that something took, without those in which this thread was ready to run and others had the processors: what it would take on
+ * a machine that has nothing else to do, as far as this process goes. The wall clock where the system does not count them.
+ */
+export async function milliseconds(work: () => Promise<unknown>): Promise<number> {
+  const [began, before] = [performance.now(), kept()]
+  await work()
+  return performance.now() - began - (kept() - before)
+}
+
+/** Milliseconds so far in which the first thread of this process stood in the queue of a processor. @see sched-stats in the kernel's documentation */
+function kept(): number {
+  try {
+    return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
 /**
  * The most processor time that this thread spent in one turn of the event loop while something was done, in milliseconds; by the least of a few
  * runs, since the first compile. The wall clock would count what other processes take.
