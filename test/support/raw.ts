@@ -12,8 +12,10 @@ export interface RawAnswer {
  * Writes bytes to a server as they are and reads what comes until the server is quiet or closes. For requests that no
  * client library would send.
  * @param bytes without a Connection header where the server shall close by itself; texts are sent as Latin-1
+ * @param patience milliseconds of quiet after which no more is waited for; the standard ones only end a test that hangs, since a busy machine is
+ * quiet for seconds before an answer
  */
-export function sendRaw(url: string, bytes: string | Buffer, patience = 2000): Promise<RawAnswer> {
+export function sendRaw(url: string, bytes: string | Buffer, patience = 60_000): Promise<RawAnswer> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
