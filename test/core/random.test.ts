@@ -5,6 +5,7 @@ import { conclude, decide, examine } from '../../src/core/decide.ts'
 import { explain } from '../../src/core/explain.ts'
 import { factsOf } from '../../src/core/facts.ts'
 import type { Subject } from '../../src/core/subject.ts'
+import { milliseconds } from '../support/turns.ts'
 import { NOW, policyOf } from './support.ts'
 
 /** A small generator with a seed, so that what fails fails again. */
@@ -232,7 +233,7 @@ describe('for 5,000 people at random', () => {
   })
 })
 
-it('5,000 groups, a huge text and a thousand claims are decided in a fraction of a second', () => {
+it('5,000 groups, a huge text and a thousand claims are decided in a fraction of a second', async () => {
   const groups = Array.from({ length: 5000 }, (_, i) => `/teams/team${i}/dev`)
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`claim${i}`, ['x']]))
   const subject: Subject = {
@@ -242,7 +243,6 @@ it('5,000 groups, a huge text and a thousand claims are decided in a fraction of
     records: {},
     authTime: NOW,
   }
-  const began = performance.now()
-  assert.ok(decide(policy, subject, NOW).grants.length > 5000)
-  assert.ok(performance.now() - began < 2000)
+  const took = await milliseconds(async () => assert.ok(decide(policy, subject, NOW).grants.length > 5000))
+  assert.ok(took < 2000, `${took} ms`)
 })

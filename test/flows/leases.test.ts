@@ -11,6 +11,7 @@ import { type Operator, operator } from '../support/lotse.ts'
 import { asTheyAreNow, type Idp, type Person } from '../support/oidc-idp.ts'
 import { authorization, person, pickPerson, refresh, tokensOf } from '../support/sign-in.ts'
 import { standard, standardEnv } from '../support/standard.ts'
+import { milliseconds } from '../support/turns.ts'
 
 /** A whole gateway, its upstream, and a Keystone in memory into which it writes. */
 const names = ['ada', 'bob', ...Array.from({ length: 30 }, (_, n) => `person-${n}`)]
@@ -184,10 +185,12 @@ test('a proof that runs out ends its leases', async () => {
 test('a Keystone that is down for a minute holds up nobody, and has everything afterwards', async () => {
   await tokensOf(gateway, 'sky-cli', 'bob')
   keystone.down('hang-up')
-  const began = performance.now()
-  const { refresh_token: token } = await tokensOf(gateway, 'sky-cli', 'ada')
-  await tokensOf(gateway, 'sky-cli', 'ada')
-  assert.ok(performance.now() - began < 3000, 'nobody waits for a target that is known to be down')
+  let token = ''
+  const took = await milliseconds(async () => {
+    ;({ refresh_token: token } = await tokensOf(gateway, 'sky-cli', 'ada'))
+    await tokensOf(gateway, 'sky-cli', 'ada')
+  })
+  assert.ok(took < 3000, 'nobody waits for a target that is known to be down')
   await gateway.ends.end({ kind: 'subject', sub: sub('bob') }, 'upstream', { reference: 'test' })
   await seconds(60)
   assert.equal((await refresh(gateway, 'sky-cli', token)).status, 200)

@@ -8,6 +8,7 @@ import { completed } from '../../../src/connectors/saml/metadata/source.ts'
 import { dateTime, duration } from '../../../src/connectors/saml/metadata/time.ts'
 import { corpus } from '../../support/corpora.ts'
 import { type EntityOptions, entityXml, groupXml, keyDescriptor } from '../../support/saml-metadata.ts'
+import { milliseconds } from '../../support/turns.ts'
 
 const now = Date.parse('2026-11-28T12:00:00Z') / 1000
 
@@ -184,15 +185,15 @@ test('one entity with far too much of everything keeps a bounded part', () => {
   )
 })
 
-test('name spaces inside one another are read in a moment, however many are in scope', () => {
+test('name spaces inside one another are read in a moment, however many are in scope', async () => {
   const nest = (depth: number, inside: string) =>
     Array.from({ length: depth }).reduceRight<string>(
       (inner, _, at) => `<a${Array.from({ length: 120 }, (_, n) => ` xmlns:a${at}x${n}="u:x"`).join('')}>${inner}</a>`,
       inside,
     )
-  const begun = performance.now()
-  assert.ok(only({ role: nest(50, '<a xmlns:b="u:c"/>'.repeat(10_000)) }))
-  assert.ok(performance.now() - begun < 5000, `${performance.now() - begun} ms`)
+  const role = nest(50, '<a xmlns:b="u:c"/>'.repeat(10_000))
+  const took = await milliseconds(async () => assert.ok(only({ role })))
+  assert.ok(took < 5000, `${took} ms`)
 })
 
 test('times of metadata are read as XML Schema writes them', () => {
