@@ -10,6 +10,7 @@ import { loginCommand } from '../../src/cli/login.ts'
 import { command as logout } from '../../src/cli/logout.ts'
 import type { SignInPorts } from '../../src/cli/sign-in/gateway.ts'
 import { type Store, StoreUnavailable } from '../../src/store/store.ts'
+import { until } from '../support/crowd.ts'
 import { claimsIn, fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
 import type { Idp } from '../support/oidc-idp.ts'
 import { CLIENT, cacheIn, clients, execInfo } from '../support/plugin.ts'
@@ -175,8 +176,9 @@ test('it opens one browser window where there is a display, and the sign-in come
   await chmod(opener, 0o755)
   const ran = await plugin({ ...there(), BROWSER: opener }, signsIn)
   assert.equal(claimsIn(credentialOf(ran).token)['aud'], 'k8s-prod')
-  for (let n = 0; n < 100 && !(await stat(windows).catch(() => undefined)); n += 1) await wait(20)
-  assert.deepEqual((await readFile(windows, 'utf8')).split('\n').slice(0, -1), [addressIn(ran.err)])
+  const opened = () => readFile(windows, 'utf8').catch(() => '')
+  await until('a window is open', 20_000, async () => (await opened()).endsWith('\n'))
+  assert.deepEqual((await opened()).split('\n').slice(0, -1), [addressIn(ran.err)])
   assert.match(addressIn(ran.err), /code_challenge_method=S256/)
 })
 
