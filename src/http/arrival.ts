@@ -3,11 +3,12 @@ import type { Context as KoaContext } from 'koa'
 import type { Answer, Challenge, Memo } from '../connectors/connector.ts'
 import type { WalletRequest } from '../connectors/wallet/side.ts'
 import { LoginError } from '../core/errors.ts'
-import { collection, kinds } from '../store/collection.ts'
+import { type Collection, collection, kinds } from '../store/collection.ts'
 import { readForm } from './body.ts'
 import { postFormPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
 import { onceOnly, sendPage, themeOf } from './render.ts'
+import { SIGN_IN, type SignInCookies, signInCookies } from './sign-in-cookies.ts'
 
 /** A sign-in that waits for its upstream's answer. */
 export interface Pending {
@@ -33,15 +34,8 @@ export interface WalletTurn {
   readonly stage: 'to fetch' | 'to answer'
 }
 
-/** Seconds that a person may spend at the upstream. */
-const SIGN_IN = 600
 /** Bytes of a POSTed answer: a SAML response of 64 KiB, a third longer in base64 and a little more in a form. */
 const ANSWER_LIMIT = 96 * 1024
-/**
- * Sign-ins that one browser may have under way. Each has a cookie that goes along with every request: a site that opens the gateway over and
- * over in a window would soon fill the 8 KiB that proxies take, and lock the person out.
- */
-const UNDER_WAY = 16
 /** Seconds between a POSTed answer and the GET that fetches it. */
 const PARKED = 120
 const hashOf = (text: string) => hash('sha256', text, 'base64url')
@@ -85,129 +79,129 @@ export interface Arrived {
 /** Makes a challenge for a fresh `state`. */
 type Begin = (state: string) => Promise<Challenge>
 
+/** What lies here while the person is at the upstream, and her answer on its way. */
+interface Held {
+  readonly parts: Parts
+  readonly cookies: SignInCookies
+  /** By state. */
+  readonly pending: Collection<Pending>
+  /** Answers that were posted, by ticket. */
+  readonly parked: Collection<Record<string, string>>
+  readonly turns: Collection<WalletTurn>
+}
+
 /** @throws {LoginError} from `arrive`: `login_expired`, `wrong_browser`, `bad_request` */
 export function openArrival(parts: Parts): Arrival {
-  const pending = collection<Pending>(parts.store, kinds.Pending, SIGN_IN)
-  const parked = collection<Record<string, string>>(parts.store, kinds.Parked, PARKED)
-  const turns = collection<WalletTurn>(parts.store, kinds.WalletTurn, SIGN_IN)
-  const secure = parts.issuer.protocol === 'https:'
-  /*
-   * Each sign-in has a cookie of its own, made anew, so that it knows the browser that began it from all others, and from whoever planted
-   * cookies there before. `__Host-`: no other host of this domain can plant one and so finish its own sign-in here. Its name comes from
-   * the state, so that several tabs can sign in at once.
-   */
-  const prefix = `${secure ? '__Host-' : ''}lotse-browser-`
-  const cookieOf = (state: string) => prefix + state.slice(0, 8)
-  const cookie = { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, maxAge: SIGN_IN * 1000 } as const
-
-  const goTo = (ctx: KoaContext, href: string) => {
-    ctx.status = 303
-    ctx.redirect(href)
+  const held: Held = {
+    parts,
+    cookies: signInCookies(parts),
+    pending: collection(parts.store, kinds.Pending, SIGN_IN),
+    parked: collection(parts.store, kinds.Parked, PARKED),
+    turns: collection(parts.store, kinds.WalletTurn, SIGN_IN),
   }
-
-  const send = async (ctx: KoaContext, challenge: Challenge, { state, label }: { state: string; label: string }) => {
-    if (challenge.kind === 'redirect') goTo(ctx, challenge.url.href)
-    else if (challenge.kind === 'form') {
-      ctx.remove('Location') // the Provider's, where the sign-in begins at its own route
-      const model = { action: challenge.action.href, fields: challenge.fields, label }
-      sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
-    } else {
-      for (const { id, way, whole } of challenge.requests)
-        await turns.put(id, { state, way, stage: whole ? 'to answer' : 'to fetch' }, challenge.seconds)
-      goTo(ctx, `/wallet/wait/${state}`)
-    }
-  }
-
-  /** Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's. */
-  const mine: Arrival['waiting'] = async (ctx, state) => {
-    const waiting = await pending.get(state)
-    const browser = waiting && sentCookie(ctx, cookieOf(state))
-    if (waiting && (browser === undefined || hashOf(browser) !== waiting.browser))
-      throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
-    return waiting
-  }
-
   return {
-    async depart(ctx, { uid, connector, ...more }, begin) {
-      const state = parts.random()
-      const challenge = await begin(state)
-      const browser = parts.random()
-      await pending.put(state, {
-        connector: connector.id,
-        uid,
-        browser: hashOf(browser),
-        memo: challenge.memo,
-        begunAt: parts.now(),
-        ...more,
-      })
-      ctx.cookies.set(cookieOf(state), browser, cookie)
-      for (const name of surplus(ctx, prefix)) ctx.cookies.set(name, null, cookie)
-      await send(ctx, challenge, { state, label: connector.label })
-    },
-
-    pending: (state) => pending.get(state),
-    waiting: mine,
-
+    depart: (ctx, departure, begin) => depart(held, ctx, departure, begin),
+    pending: (state) => held.pending.get(state),
+    waiting: (ctx, state) => waiting(held, ctx, state),
     async keep(fields) {
       const ticket = parts.random()
-      await parked.put(ticket, { ...fields })
+      await held.parked.put(ticket, { ...fields })
       return ticket
     },
-
-    async park(ctx, connector) {
-      const form = await readForm(ctx.req, ANSWER_LIMIT)
-      const waiting = await pending.get(stateOf(form))
-      const restartAt = parts.connectors.get(connector)?.restartAt
-      if (!waiting && restartAt !== undefined) {
-        // Nobody asked for this answer, and nothing of it is looked at (SAML profiles 4.1.5): its browser begins anew.
-        return goTo(ctx, restartAt)
-      }
-      // Nothing is kept for somebody who did not begin here.
-      if (waiting?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
-      // One answer waits for one sign-in, so whoever posts a thousand keeps one; this ticket is as secret as the state.
-      const ticket = hashOf(stateOf(form))
-      await parked.put(ticket, Object.fromEntries(form))
-      goTo(ctx, `/callback/${connector}?ticket=${ticket}`)
-    },
-
-    async arrive(ctx, connector) {
-      const ticket = new URLSearchParams(ctx.search).get('ticket')
-      const fields = ticket === null ? undefined : await parked.get(ticket)
-      if (ticket !== null && !fields) throw new LoginError('login_expired', 'this answer was already used')
-      const form = fields && new URLSearchParams(fields)
-      const state = stateOf(form ?? new URLSearchParams(ctx.search))
-      const waiting = await mine(ctx, state)
-      if (!waiting) throw new LoginError('login_expired', 'no sign-in waits for this state')
-      if (waiting.connector !== connector)
-        throw new LoginError('bad_request', 'the answer of another connector (mix-up)')
-      if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')
-      if (ticket !== null) await parked.delete(ticket)
-      ctx.cookies.set(cookieOf(state), null, cookie)
-      const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
-      const answer = { url, ...(form ? { form } : {}), memo: waiting.memo }
-      return {
-        uid: waiting.uid,
-        answer,
-        begunAt: waiting.begunAt,
-        ...(waiting.stepUp ? { stepUp: waiting.stepUp } : {}),
-        ...(waiting.memo['idp'] ? { idp: waiting.memo['idp'] } : {}),
-      }
-    },
+    park: (ctx, connector) => park(held, ctx, connector),
+    arrive: (ctx, connector) => arrive(held, ctx, connector),
   }
 }
 
-/** Read here: koa's own way keeps a regular expression for each name that it was ever asked for. */
-function sentCookie(ctx: KoaContext, name: string): string | undefined {
-  const pairs = ctx.get('cookie').split(/; ?/)
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1)
+async function depart(held: Held, ctx: KoaContext, departure: Departure, begin: Begin): Promise<void> {
+  const { parts, cookies, pending } = held
+  const { uid, connector, ...more } = departure
+  const state = parts.random()
+  const challenge = await begin(state)
+  const browser = parts.random()
+  await pending.put(state, {
+    connector: connector.id,
+    uid,
+    browser: hashOf(browser),
+    memo: challenge.memo,
+    begunAt: parts.now(),
+    ...more,
+  })
+  cookies.give(ctx, state, browser)
+  await send(held, ctx, challenge, { state, label: connector.label })
 }
 
-/** The oldest cookies of sign-ins under way, where they are too many: browsers send first what they got first (RFC 6265, section 5.4). */
-function surplus(ctx: KoaContext, prefix: string): readonly string[] {
-  const names = ctx.get('cookie').match(/[^\s;=]+(?==)/g) ?? []
-  const own = names.filter((name) => name.startsWith(prefix) && /^[\w-]+$/.test(name))
-  // Two for each new one, so that they become fewer: an answer with a hundred headers is refused by proxies as well.
-  return own.slice(0, -(UNDER_WAY - 1)).slice(0, 2)
+async function send(
+  { parts, turns }: Held,
+  ctx: KoaContext,
+  challenge: Challenge,
+  { state, label }: { readonly state: string; readonly label: string },
+): Promise<void> {
+  if (challenge.kind === 'redirect') goTo(ctx, challenge.url.href)
+  else if (challenge.kind === 'form') {
+    ctx.remove('Location') // the Provider's, where the sign-in begins at its own route
+    const model = { action: challenge.action.href, fields: challenge.fields, label }
+    sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
+  } else {
+    for (const { id, way, whole } of challenge.requests)
+      await turns.put(id, { state, way, stage: whole ? 'to answer' : 'to fetch' }, challenge.seconds)
+    goTo(ctx, `/wallet/wait/${state}`)
+  }
+}
+
+function goTo(ctx: KoaContext, href: string): void {
+  ctx.status = 303
+  ctx.redirect(href)
+}
+
+/** Before anything is used: a victim must not finish an attacker's sign-in, nor an attacker use up the victim's. */
+async function waiting({ cookies, pending }: Held, ctx: KoaContext, state: string): Promise<Pending | undefined> {
+  const found = await pending.get(state)
+  if (!found) return undefined
+  const browser = cookies.sent(ctx, state)
+  if (browser === undefined || hashOf(browser) !== found.browser)
+    throw new LoginError('wrong_browser', 'the answer arrived in a browser that did not begin this sign-in')
+  return found
+}
+
+async function park({ parts, pending, parked }: Held, ctx: KoaContext, connector: string): Promise<void> {
+  const form = await readForm(ctx.req, ANSWER_LIMIT)
+  const found = await pending.get(stateOf(form))
+  const restartAt = parts.connectors.get(connector)?.restartAt
+  if (!found && restartAt !== undefined) {
+    // Nobody asked for this answer, and nothing of it is looked at (SAML profiles 4.1.5): its browser begins anew.
+    return goTo(ctx, restartAt)
+  }
+  // Nothing is kept for somebody who did not begin here.
+  if (found?.connector !== connector) throw new LoginError('login_expired', 'no sign-in waits for this answer')
+  // One answer waits for one sign-in, so whoever posts a thousand keeps one; this ticket is as secret as the state.
+  const ticket = hashOf(stateOf(form))
+  await parked.put(ticket, Object.fromEntries(form))
+  goTo(ctx, `/callback/${connector}?ticket=${ticket}`)
+}
+
+async function arrive(held: Held, ctx: KoaContext, connector: string): Promise<Arrived> {
+  const { parts, cookies, pending, parked } = held
+  const ticket = new URLSearchParams(ctx.search).get('ticket')
+  const fields = ticket === null ? undefined : await parked.get(ticket)
+  if (ticket !== null && !fields) throw new LoginError('login_expired', 'this answer was already used')
+  const form = fields && new URLSearchParams(fields)
+  const state = stateOf(form ?? new URLSearchParams(ctx.search))
+  const found = await waiting(held, ctx, state)
+  if (!found) throw new LoginError('login_expired', 'no sign-in waits for this state')
+  if (found.connector !== connector) throw new LoginError('bad_request', 'the answer of another connector (mix-up)')
+  if (!(await pending.take(state))) throw new LoginError('login_expired', 'this state was already used')
+  if (ticket !== null) await parked.delete(ticket)
+  cookies.drop(ctx, state)
+  const { uid, memo, begunAt, stepUp } = found
+  const url = new URL(`/callback/${connector}${form ? '' : ctx.search}`, parts.issuer)
+  return {
+    uid,
+    answer: { url, ...(form ? { form } : {}), memo },
+    begunAt,
+    ...(stepUp ? { stepUp } : {}),
+    ...(memo['idp'] ? { idp: memo['idp'] } : {}),
+  }
 }
 
 /** OAuth calls it `state`, SAML `RelayState`. */
