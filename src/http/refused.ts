@@ -7,7 +7,7 @@ import { clientLabel, type Details } from './choose.ts'
 import { type Desk, type Entry, personalOf } from './entering.ts'
 import { refusedPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
-import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf } from './render.ts'
+import { asLoginError, errorIdOf, onceOnly, sendPage, themeOf, underErrorId } from './render.ts'
 import { goOn } from './resume.ts'
 
 /** What went wrong at an upstream, as its connector says. */
@@ -15,15 +15,19 @@ export interface Failed {
   readonly connector: string
   readonly code: LoginError['code']
   readonly facts: Record<string, string>
+  /** Of the log line with the cause; whoever is told reads out the same. */
+  readonly errorId: string
 }
 
 /** Why a sign-in came to nothing at its upstream: in the log the whole of it, and for the person what she may know. */
 export function failedAt(parts: Parts, ctx: KoaContext, connector: string, thrown: unknown): Failed {
   const error = asLoginError(thrown)
   const { code, message: detail, facts } = error
-  const cause = String((error.cause as Error | undefined)?.message ?? '')
-  parts.log('warn', 'sign-in failed at its upstream', { id: errorIdOf(ctx), connector, code, detail, cause })
-  return { connector, code, facts: { ...facts } }
+  const cause = (error.cause as Error | undefined)?.message
+  const errorId = errorIdOf(ctx)
+  const why = { code, detail, ...(cause ? { cause: String(cause) } : {}) }
+  parts.log('warn', 'sign-in failed at its upstream', { id: errorId, connector, ...why })
+  return { connector, code, facts: { ...facts }, errorId }
 }
 
 /** Errors that the person can act upon are told on a page; the others go back to the client as OAuth errors. */
@@ -46,8 +50,9 @@ export async function tellFailed(
   { parts, provider }: Desk,
   ctx: KoaContext,
   at: Details,
-  { connector, code, facts }: Failed,
+  { connector, code, facts, errorId }: Failed,
 ): Promise<void> {
+  underErrorId(ctx, errorId)
   const event = { event: 'login.refused', client: String(at.params['client_id']), connector, code } as const
   await parts.audit(errorIdOf(ctx), { ...event, personal: { address: ctx.ip } })
   parts.meter.login(connector, code)
@@ -55,7 +60,7 @@ export async function tellFailed(
   // A command line cannot show why, and its person would be told that she had declined.
   if (forPeople.has(code) || at.deviceCode !== undefined) {
     await refuseDevice(provider, at, description)
-    throw Object.assign(new LoginError(code, 'refused', { facts }), againOf(at))
+    throw Object.assign(new LoginError(code, 'the sign-in failed at its upstream', { facts }), againOf(at))
   }
   const error = facts['error'] ?? oauthErrors[code] ?? 'server_error'
   return goOn(provider, ctx, { error, error_description: description })

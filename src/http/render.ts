@@ -20,6 +20,11 @@ export function errorIdOf(ctx: KoaContext): string {
   return state.errorId
 }
 
+/** Goes on under the id of an earlier request, whose failure this one tells: what the person reads out leads to its cause. */
+export function underErrorId(ctx: KoaContext, errorId: string): void {
+  ctx.state['errorId'] = errorId
+}
+
 /** Look and language for this request; a choice by `?lang=` is remembered in a cookie. */
 export function themeOf(parts: Pick<Parts, 'look' | 'issuer'>, ctx: KoaContext): Theme {
   const asked = ctx.query['lang']

@@ -256,6 +256,8 @@ for (const [what, more] of [
     assert.equal(told.get('error'), 'access_denied')
     const why = gateway.logs.findLast(({ message }) => message === 'sign-in failed at its upstream')
     assert.match(String(why?.fields['detail']), /older than was asked for/)
+    const reference = String(why?.fields['id'])
+    assert.match(told.get('error_description') ?? '', new RegExp(`reference ${reference}$`), 'it leads to the cause')
     assert.equal(await silent(who), 'code', 'the session is what it was')
   })
 }
