@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Clock } from '../core/ports.ts'
 
 /** Exit codes of every command; `lotse --help` and docs/guides/command-line.md name them. */

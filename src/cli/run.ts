@@ -1,4 +1,4 @@
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import { type Args, type Command, exit, type Io, type Option, readArgs, UsageError } from './command.ts'
 

@@ -1,6 +1,7 @@
 import { captureNames } from './bind.ts'
 import { type Grant, type GrantKind, grantKind } from './decision.ts'
 import { describeGrant } from './grants.ts'
+import { nearest } from './nearest.ts'
 import type { CompiledRegex, PolicyProblem, TargetRules } from './policy.ts'
 import type { Each, Forbid, GrantTemplate, Rule, RuleTest, Text } from './rule.ts'
 import { holesOf, literalOf, type Part, parseText, resolve, runsOf } from './text.ts'
@@ -47,8 +48,15 @@ export function checkRule(rule: Rule, words: Words): readonly PolicyProblem[] {
   return problems
 }
 
+/** The known name that was most likely meant. A tenant is told none: it could be another tenant's. */
+function meant(name: string, known: Iterable<string>, { place }: Words): string | undefined {
+  const near = place === 'main' ? nearest(name, [...known]) : undefined
+  return near === undefined ? undefined : `did you mean ${near}?`
+}
+
 function checkFrom(id: string, path: Path, words: Words, report: Report): void {
-  if (id !== 'own' && !words.connectors.has(id)) report(path, `there is no connector ${id}`)
+  if (id !== 'own' && !words.connectors.has(id))
+    report(path, `there is no connector ${id}`, meant(id, words.connectors, words))
   if (id === 'own' && words.place === 'main')
     report(path, '`own` means the connectors of a tenant and stands in tenants and rule sets', 'name the connectors')
 }
@@ -135,7 +143,8 @@ function checkTest(test: RuleTest, path: Path, check: Check): void {
 function checkPeople(people: readonly string[], path: Path, { words, report }: Check): void {
   for (const [i, person] of people.entries()) {
     const connector = person.slice(0, person.indexOf('/'))
-    if (!words.connectors.has(connector)) report([...path, i], `there is no connector ${connector}`)
+    if (!words.connectors.has(connector))
+      report([...path, i], `there is no connector ${connector}`, meant(connector, words.connectors, words))
   }
 }
 
@@ -145,7 +154,7 @@ function checkGrant(grant: GrantTemplate, path: Path, check: Check): void {
   const { words, report } = check
   const target = words.targets.get(grant.target)
   if (target === undefined) {
-    report([...path, 'target'], `there is no target ${grant.target}`)
+    report([...path, 'target'], `there is no target ${grant.target}`, meant(grant.target, words.targets.keys(), words))
     return
   }
   // The field that names the shape is the same as in Grant, so that the schema's five shapes need no second table.
@@ -225,7 +234,11 @@ function checkForbid(forbid: Forbid, check: Check): void {
   const { target } = forbid
   checkText(forbid.because, ['forbid', 'because'], check)
   if (target !== undefined && !/[*<]/.test(target) && !check.words.targets.has(target))
-    check.report(['forbid', 'target'], `there is no target ${target}`)
+    check.report(
+      ['forbid', 'target'],
+      `there is no target ${target}`,
+      meant(target, check.words.targets.keys(), check.words),
+    )
   for (const key of ['target', ...placeKeys] as const) {
     const text = forbid[key]
     if (text !== undefined) checkText(text, ['forbid', key], check)

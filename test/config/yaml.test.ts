@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readRows, readTable } from '../../src/config/csv.ts'
-import { nearest } from '../../src/config/nearest.ts'
 import { inFileOrder, pathText, problemText } from '../../src/config/problem.ts'
 import { readSource } from '../../src/config/yaml.ts'
+import { nearest } from '../../src/core/nearest.ts'
 
 test('a problem stands at the line and column of the value, or of the key where the key is wrong', () => {
   const source = readSource('a.yaml', 'list:\n  - { id: one, deep: { er: 1 } }\n  - id: two\n')

@@ -6,7 +6,7 @@ import { compile } from '../../src/core/compile.ts'
 import { explain } from '../../src/core/explain.ts'
 import type * as rule from '../../src/core/rule.ts'
 import { re2 } from '../../src/regex.ts'
-import { lines, NOW, policyOf, problemsOf, sourceOf, subject, tenantOf, type Written } from './support.ts'
+import { compiled, lines, NOW, policyOf, problemsOf, sourceOf, subject, tenantOf, type Written } from './support.ts'
 
 type ReadonlyDeep<T> = T extends readonly (infer E)[]
   ? readonly ReadonlyDeep<E>[]
@@ -116,6 +116,14 @@ describe('compiling', () => {
     it(`says ${problem}`, () => {
       assert.deepEqual(problemsOf({ rules: [{ name: 'r', from: ['corp'], ...rule }] }), [`main ${problem}`])
     })
+
+  it('says which name was meant, but to no tenant, whose author may not learn of others', () => {
+    const rules = [{ name: 'r', from: ['copr'], give: [{ ...give, target: 'clowd' }] }]
+    const fixes = (written: Written) => compiled(written).problems.map(({ path, fix }) => `${path.at(-1)}: ${fix}`)
+    assert.deepEqual(fixes({ rules }), ['0: did you mean corp?', 'target: did you mean cloud?'])
+    const tenants = [{ id: 't', rules, limits: { targets: ['cloud'] } }]
+    assert.deepEqual(fixes({ tenants }), ['0: undefined', 'target: undefined'])
+  })
 
   it('says all problems at once, also of regular expressions, rule sets, tenants and break glass', () => {
     const problems = problemsOf({
