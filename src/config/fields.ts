@@ -43,7 +43,7 @@ function isUsable(text: string): boolean {
 /** An absolute https URL without user, query or fragment; http only to a loopback address. */
 export const url = () =>
   z
-    .string()
+    .string('not a URL; write https://…')
     .refine(
       (text) => isUsable(text) && !text.includes('?'),
       'not a usable URL; write https://… without user, query or fragment (http only for loopback)',

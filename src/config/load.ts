@@ -11,7 +11,7 @@ import type { GatewayConfig, TargetConfig } from './gateway.ts'
 import { type Parsed, parse } from './parse.ts'
 import { type Judged, judge } from './policy.ts'
 import { inFileOrder, type Problem } from './problem.ts'
-import { type Filled, fillReferences, reason } from './references.ts'
+import { type Filled, fillReferences, unreadable } from './references.ts'
 import { isCsvTable } from './rules.ts'
 import { valueAt } from './say.ts'
 import { type DisabledTenant, type ReadTenant, readTenants, type TenantPorts, type Tenants } from './tenants.ts'
@@ -84,7 +84,7 @@ export async function load(path: string, parts: Parts, given: LoadPorts): Promis
   const ports = { ...given, readFile }
   const text = await ports.readFile(path).catch((error: unknown) => ({ error }))
   if (typeof text !== 'string') {
-    const message = `cannot be read (${reason(text.error)}); name the file by --config or LOTSE_CONFIG`
+    const message = unreadable(text.error, 'name the file by --config or LOTSE_CONFIG')
     return { ok: false, problems: [{ file: path, line: 1, column: 1, path: [], message }] }
   }
   const source = readSource(path, text)
@@ -249,7 +249,7 @@ async function readTables({ tables }: MainFile, folder: string, ports: LoadPorts
     const path = ['tables', name, 'csv']
     const text = await ports.readFile(resolve(folder, table.csv)).catch((error: unknown) => ({ error }))
     if (typeof text !== 'string') {
-      mistakes.push({ path, message: `cannot be read (${reason(text.error)}); write it, or name another` })
+      mistakes.push({ path, message: unreadable(text.error, 'write it, or name another') })
       continue
     }
     const rows = readTable(text)

@@ -62,18 +62,16 @@ async function fillOne({ kind, text }: Reference, scope: Scope, path: Path): Pro
       : { value: found, problems: [], secrets: [found] }
   }
   const content = await scope.readFile(resolve(scope.folder, text)).catch((error: unknown) => error as Error)
-  if (typeof content !== 'string')
-    return fail(`the file ${text} cannot be read (${reason(content)}); write it, or name another`)
+  if (typeof content !== 'string') return fail(`the file ${text} ${unreadable(content, 'write it, or name another')}`)
   const secret = content.replace(/\r?\n$/, '')
   return secret === '' ? fail(`the file ${text} is empty`) : { value: secret, problems: [], secrets: [secret] }
 }
 
-/** Why a file could not be read, without its content. */
-export function reason(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined
-  return (
-    { ENOENT: 'there is none', EACCES: 'no permission', EISDIR: 'it is a folder' }[code ?? ''] ?? code ?? 'unreadable'
-  )
+/** Why a file could not be read, without its content, and what to do: `otherwise`, unless it is there and not for this user. */
+export function unreadable(error: unknown, otherwise: string): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unreadable'
+  const why = { ENOENT: 'there is none', EACCES: 'no permission', EISDIR: 'it is a folder' }[code] ?? code
+  return `cannot be read (${why}); ${code === 'EACCES' ? 'let the user who runs this read it' : otherwise}`
 }
 
 /**

@@ -78,21 +78,24 @@ export const serverFields = {
     )
     .describe('The public URL of the gateway; every URL that it ever prints is built from it.'),
   listen: z
-    .strictObject({
-      ...address,
-      tls: z
-        .strictObject({
-          certificate: path().describe('The chain, leaf first.'),
-          key: path().describe('Its private key.'),
-        })
-        .optional()
-        .describe('PEM files; read again when they change.'),
-      drain: duration()
-        .optional()
-        .describe(
-          'How long a process that was asked to end still takes requests after `/readyz` says no: longer than the load balancer takes to notice. 5s where several processes can serve (`store.kind: redis`), 0s otherwise.',
-        ),
-    })
+    .strictObject(
+      {
+        ...address,
+        tls: z
+          .strictObject({
+            certificate: path().describe('The chain, leaf first.'),
+            key: path().describe('Its private key.'),
+          })
+          .optional()
+          .describe('PEM files; read again when they change.'),
+        drain: duration()
+          .optional()
+          .describe(
+            'How long a process that was asked to end still takes requests after `/readyz` says no: longer than the load balancer takes to notice. 5s where several processes can serve (`store.kind: redis`), 0s otherwise.',
+          ),
+      },
+      'not a listener; write { port: 8080 }',
+    )
     .describe('Where the gateway listens: plain HTTP behind a reverse proxy, or TLS by itself.'),
   operations: z.strictObject(address).optional().describe('A second listener for /healthz, /readyz and /metrics.'),
   trustedProxies: z

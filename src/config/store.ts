@@ -11,7 +11,7 @@ const serverAddress = () =>
 
 const embedded = z.strictObject({
   kind: z.literal('embedded').describe('SQLite in one file, for one serving process.'),
-  path: path().describe('The file; its folder must exist.'),
+  path: path().describe('The file; its folder is made where it is missing.'),
 })
 
 const redis = z.strictObject({
@@ -60,7 +60,11 @@ const redis = z.strictObject({
 })
 
 /** Where things are remembered. */
-export const storeSchema = z.discriminatedUnion('kind', [embedded, redis])
+export const storeSchema = z.discriminatedUnion(
+  'kind',
+  [embedded, redis],
+  'not a store; write { kind: embedded, path: lotse.db }',
+)
 
 export type StoreConfig = z.output<typeof storeSchema>
 export type RedisConfig = z.output<typeof redis>

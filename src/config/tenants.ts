@@ -5,7 +5,7 @@ import { tenantMistakes } from './check-tenant.ts'
 import type { ConfigSchema, MainFile, TenantAllowance, TenantFile } from './compose.ts'
 import { parse } from './parse.ts'
 import type { Problem } from './problem.ts'
-import { fillReferences, reason, tenantBounds } from './references.ts'
+import { fillReferences, tenantBounds, unreadable } from './references.ts'
 import { readSource, type Source } from './yaml.ts'
 
 /** How tenants' files are reached. */
@@ -68,7 +68,7 @@ export async function readTenants(main: MainFile, schema: ConfigSchema, ports: T
   if (!block) return none
   const listed = await ports.listDir(block.folder).catch((error: unknown) => ({ error }))
   if ('error' in listed) {
-    const message = `the folder ${block.folder} cannot be read (${reason(listed.error)}); make it, or name another`
+    const message = `the folder ${block.folder} ${unreadable(listed.error, 'make it, or name another')}`
     return { ...none, absent: [{ path: ['tenants', 'folder'], message }] }
   }
   const names = listed.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
@@ -103,7 +103,7 @@ async function readTenant(name: string, main: MainFile, schema: ConfigSchema, po
   const refuse = (message: string) => fail([{ file: path, line: 1, column: 1, path: [], message }])
   if (!name.endsWith('.yaml')) return refuse(`tenants' files end in .yaml; rename it to ${id}.yaml`)
   const text = await ports.readFile(path).catch((error: unknown) => ({ error }))
-  if (typeof text !== 'string') return refuse(`cannot be read (${reason(text.error)})`)
+  if (typeof text !== 'string') return refuse(unreadable(text.error, 'write it, or take it away'))
   const allowed = allowance(main, id)
   if (!allowed)
     return refuse(`the main file gives this tenant nothing; name it under tenants.named, or write tenants.each`)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { newMemory } from '../../src/config/load.ts'
+import { unreadable } from '../../src/config/references.ts'
 import { decide } from '../../src/core/decide.ts'
 import { base, loadMain, now, problemsOf, server } from './files.ts'
 
@@ -60,6 +61,20 @@ test('a variable that is not set, an empty one and a file that is not there are 
   has(problems, /clients\[0\]\.secret: the variable A is not set/)
   has(problems, /clients\[1\]\.secret: the variable B is empty/)
   has(problems, /clients\[2\]\.secret: the file c cannot be read \(there is none\)/)
+})
+
+test('what may not be read is told to be opened, not to be written', () => {
+  const told = (code: string) => unreadable(Object.assign(new Error(code), { code }), 'write it')
+  assert.equal(told('ENOENT'), 'cannot be read (there is none); write it')
+  assert.equal(told('EACCES'), 'cannot be read (no permission); let the user who runs this read it')
+  assert.equal(told('EIO'), 'cannot be read (EIO); write it')
+})
+
+test('what a first configuration lacks is told with what to write', async () => {
+  const problems = await problemsOf('brand: { name: Cloud }\n')
+  has(problems, /issuer: missing; write https:\/\//)
+  has(problems, /listen: missing; write \{ port: 8080 \}/)
+  has(problems, /store: missing; write \{ kind: embedded, path: lotse\.db \}/)
 })
 
 test('options of a target that contradict each other are told at their place', async () => {
