@@ -25,7 +25,9 @@ export async function openRoot(dir: string, options: { readonly create: 'allowed
       `there is no root secret at ${path}: put the one of this installation there, or, where there never was one, ` +
         'set keys.create to true for the first start',
     )
-  await createSecret(dir, path)
+  await createSecret(dir, path).catch((cause: unknown) => {
+    throw new Error(`a root secret cannot be made at ${path}${refusal(cause, 'make it')}`, { cause })
+  })
   const made = await readSecret(path)
   if (!made) throw new Error(`the root secret at ${path} vanished while it was read`)
   return rootOf(made)
@@ -34,7 +36,7 @@ export async function openRoot(dir: string, options: { readonly create: 'allowed
 async function readSecret(path: string): Promise<Buffer | undefined> {
   const file = await open(path, 'r').catch((cause: unknown) => {
     if (isCode(cause, 'ENOENT')) return undefined
-    throw new Error(`the root secret at ${path} cannot be read`, { cause })
+    throw new Error(`the root secret at ${path} cannot be read${refusal(cause, 'read it')}`, { cause })
   })
   if (!file) return undefined
   try {
@@ -69,6 +71,12 @@ async function createSecret(dir: string, path: string): Promise<void> {
   }
   const folder = await open(dir, 'r')
   await folder.sync().finally(() => folder.close())
+}
+
+/** Why the machine refused, and for whom to open it. */
+function refusal(cause: unknown, deed: string): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  return isCode(cause, 'EACCES') ? `: no permission; let the user who runs this ${deed}` : `: ${code}`
 }
 
 function isCode(error: unknown, code: string): boolean {

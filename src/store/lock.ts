@@ -13,9 +13,8 @@ export function takeServeLock(path: string): () => void {
     db.exec('pragma journal_mode = memory; begin exclusive')
   } catch (cause) {
     db.close()
-    throw new StoreUnavailable(`another process serves from ${path}; an embedded store has one serving process`, {
-      cause,
-    })
+    const advice = 'an embedded store has one serving process: end the other, or name another file in store.path'
+    throw new StoreUnavailable(`another process serves from ${path}; ${advice}`, { cause })
   }
   return () => {
     if (db.isOpen) db.close()

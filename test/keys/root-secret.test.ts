@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -18,6 +18,15 @@ describe('the root secret', () => {
     const keys = await fresh()
     await assert.rejects(openRoot(keys, { create: 'refused' }), /no root secret at .*keys\.create/)
     assert.deepEqual(await readdir(keys), [])
+  })
+
+  it('that can be neither read nor made is told with its place and why', async () => {
+    const file = join(await fresh(), 'keys')
+    await writeFile(file, '')
+    await assert.rejects(openRoot(file, { create: 'allowed' }), /root\.secret cannot be read: ENOTDIR$/)
+    const nowhere = join(await fresh(), 'link')
+    await symlink('gone', nowhere)
+    await assert.rejects(openRoot(nowhere, { create: 'allowed' }), /cannot be made at .*root\.secret: ENOENT$/)
   })
 
   it('is made once, readable by its owner alone, in a folder that is made for it', async () => {
