@@ -178,8 +178,11 @@ async function enter(walk: Walk, ctx: KoaContext, at: Details, came: Came): Prom
   const { parts, provider, wanted } = walk
   const { subject } = came.proof
   const { connector } = subject
-  if (!isHinted(at.params, accountId(subject)))
-    return tellFailed(walk, ctx, at, { connector, code: 'upstream_rejected', facts: { error: 'login_required' } })
+  if (!isHinted(at.params, accountId(subject))) {
+    const facts = { error: 'login_required' }
+    const other = new LoginError('upstream_rejected', 'another person came than the client had asked for', { facts })
+    return tellFailed(walk, ctx, at, failedAt(parts, ctx, connector, other))
+  }
   const entry = { at, came, judged: judge(parts, at, came.proof) }
   const { welcome, decision } = entry.judged
   if (welcome) return admit(walk, ctx, entry, (result) => goOn(provider, ctx, result))
