@@ -103,7 +103,7 @@ function byCluster({ access, key }: Place): Way {
       const nodes = String(text)
         .trim()
         .split('\n')
-        .map((each) => nodeOf(each, asked))
+        .map((each) => nodeOf(each, asked, access))
       const owner = nodes.find((node) => node.primary && node.holds(Number(slot)))
       if (!owner) throw new Error(`no node serves the slot ${slot}`)
       return { ...owner, others: nodes.map(({ address }) => address) }
@@ -112,12 +112,18 @@ function byCluster({ access, key }: Place): Way {
 }
 
 /** `id ip:port@bus[,hostname…] flags primary ping pong epoch link slot…`, https://redis.io/docs/latest/commands/cluster-nodes/ */
-function nodeOf(text: string, asked: Address): Opinion & { primary: boolean; holds(slot: number): boolean } {
+function nodeOf(
+  text: string,
+  asked: Address,
+  { tls }: Access,
+): Opinion & { primary: boolean; holds(slot: number): boolean } {
   const [, where = '', flags = '', , , , epoch = '0', , ...slots] = text.split(' ')
-  const endpoint = where.replace(/[@,].*$/, '')
+  const [bus = '', name = ''] = where.split(',')
+  const endpoint = bus.replace(/@.*$/, '')
   const at = endpoint.lastIndexOf(':')
-  // A node may not know its own address yet.
-  const address = { host: endpoint.slice(0, at) || asked.host, port: Number(endpoint.slice(at + 1)) }
+  // A certificate has the name that a node announces, where there is one. A node may not know its own address yet.
+  const host = (tls && name) || endpoint.slice(0, at) || asked.host
+  const address = { host, port: Number(endpoint.slice(at + 1)) }
   const ranges = slots.map((range) => range.split('-').map(Number))
   return {
     address,

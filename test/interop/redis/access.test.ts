@@ -15,6 +15,7 @@ import { type Kind, StoreUnavailable } from '../../../src/store/store.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { freePort } from '../../support/gateway.ts'
 import { type Server, startServer } from './servers.ts'
+import { until } from './topologies.ts'
 
 /* Who may use a server, over what, and what somebody reads who gets its files. */
 
@@ -146,6 +147,36 @@ test('neither the files nor the keys of a server name anybody', async () => {
   assert.match(all, /AccessTest/, 'this is where it is written')
   for (const word of ['uni.example', 'SECRET', 'AAAA-alias', 'corp-ada', 'id-of-ada', 'corp ada'])
     assert.ok(!all.includes(word), word)
+  await store.close()
+})
+
+test('over TLS a node of a Cluster is known by the name that it announces, as its certificate has it', async (t) => {
+  const named = selfSigned('localhost', [])
+  const files = await mkdtemp(join(tmpdir(), 'lotse-tls-'))
+  await writeFile(join(files, 'key.pem'), named.key)
+  await writeFile(join(files, 'cert.pem'), named.cert)
+  const secure = await freePort()
+  const node = await startServer([
+    `tls-port ${secure}`,
+    `tls-cert-file ${files}/cert.pem`,
+    `tls-key-file ${files}/key.pem`,
+    `tls-ca-cert-file ${files}/cert.pem`,
+    'tls-auth-clients no',
+    'cluster-enabled yes',
+    `cluster-port ${await freePort()}`,
+    'tls-cluster yes',
+    'cluster-announce-ip 127.0.0.1',
+    'cluster-announce-hostname localhost',
+  ])
+  t.after(() => Promise.all([node.close(), rm(files, { recursive: true })]))
+  await node.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  const servers = [{ host: 'localhost', port: secure }]
+  const place = { ...options({ tls: { ca: named.cert } }), topology: 'cluster', servers } as const
+  await until('the Cluster is whole', async () =>
+    String(await node.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+  )
+  const store = await openRedis(place)
+  assert.equal(await store.add(kind, 'a', 'one', 60), true)
   await store.close()
 })
 
