@@ -1,6 +1,7 @@
 import { compile, type Policy } from '../core/compile.ts'
 import type { PolicyProblem, PolicySource, RegexEngine, TargetRules, TenantSource } from '../core/policy.ts'
 import type { Tables } from '../core/rule.ts'
+import { longerIds } from '../core/scope.ts'
 import type { Mistake } from './check-clients.ts'
 import type { MainFile } from './compose.ts'
 import { failedTests } from './policy-tests.ts'
@@ -44,9 +45,9 @@ export function judge(given: Case): Judged {
   const { main, tables, targets, tenants, regex, now } = given
   const { rules, ruleSets, vars, assurance, breakGlass, connectors } = main
   const elsewhere = new Set([...given.disabled, ...tenants].map(({ id }) => id))
-  const source = (some: readonly TenantSource[]): PolicySource => {
-    return { rules, ruleSets, vars, tables, assurance, breakGlass, connectors, targets, tenants: some, elsewhere }
-  }
+  const shared = { rules, ruleSets, vars, tables, assurance, breakGlass, connectors, targets }
+  const around = { ...shared, elsewhere, longer: longerIds(elsewhere) }
+  const source = (some: readonly TenantSource[]): PolicySource => ({ ...around, tenants: some })
   const alone = compile(source([]), { regex }, given.previous)
   const mistakes =
     alone.problems.length > 0 ? alone.problems.map(mistakeOf) : failedTests(alone.policy, main.tests, now)

@@ -24,6 +24,8 @@ export interface RuleSet {
 export interface Tenant {
   readonly source: TenantSource
   readonly scope: Scope
+  /** Ids of other tenants that its walls leave out; what it was made with. */
+  readonly longer: readonly string[]
   readonly refs: ReadonlyMap<string, readonly RuleRef[]>
   readonly problems: readonly PolicyProblem[]
 }
@@ -96,11 +98,13 @@ interface Surroundings {
   readonly glasses: readonly Glass[]
   readonly sets: ReadonlyMap<string, RuleSet>
   readonly mainVars: Vars
+  /** As `tenantScope` takes it. */
+  readonly longer: readonly string[]
 }
 
 /** Checks a tenant's rules and the sets that it uses against its limits. */
 export function readTenant(source: TenantSource, around: Surroundings): Tenant {
-  const scope = tenantScope(source, around.mainVars)
+  const scope = tenantScope(source, around.mainVars, around.longer)
   const sets = source.ruleSets.map((name) => around.sets.get(name))
   const refs = [...source.rules, ...sets.flatMap((set) => set?.rules ?? [])].map((rule, order) => ({
     rule,
@@ -119,6 +123,7 @@ export function readTenant(source: TenantSource, around: Surroundings): Tenant {
   return {
     source,
     scope,
+    longer: around.longer,
     refs: byConnector(refs, scope),
     problems: found.map((problem) => ({ ...problem, tenant: source.id })),
   }

@@ -7,7 +7,7 @@ import type { Identity } from './decision.ts'
 import type { Facts } from './facts.ts'
 import type { CompiledRegex, PolicyProblem, PolicySource, RegexEngine, TargetRules } from './policy.ts'
 import { type Reachable, reachable } from './reach.ts'
-import { mainScope } from './scope.ts'
+import { longerIds, mainScope } from './scope.ts'
 import { identityOf, type OwnedConnector, overlaps, spaceOf } from './spaces.ts'
 
 /** What the main file alone says, compiled; kept as long as it is the same. */
@@ -55,9 +55,13 @@ export interface Compiled {
 export function compile(source: PolicySource, ports: { readonly regex: RegexEngine }, previous?: Policy): Compiled {
   const known = previous !== undefined && sameMain(previous, source, ports.regex) ? previous : undefined
   const base = known?.base ?? readBase(source, ports.regex)
-  const all = source.tenants.map(
-    (tenant) => known?.tenants.get(tenant) ?? readTenant(tenant, { ...base, mainVars: source.vars }),
-  )
+  const longer = source.longer ?? longerIds(source.tenants.map(({ id }) => id))
+  const all = source.tenants.map((tenant) => {
+    const before = known?.tenants.get(tenant)
+    const beside = longer.get(tenant.id) ?? none
+    const same = before !== undefined && before.longer.join() === beside.join()
+    return same ? before : readTenant(tenant, { ...base, mainVars: source.vars, longer: beside })
+  })
   const connectors = ownedConnectors(source)
   const ids = new Set(connectors.map(({ connector }) => connector.id))
   const problems = [
@@ -84,6 +88,7 @@ export function compile(source: PolicySource, ports: { readonly regex: RegexEngi
   return { policy, problems }
 }
 
+const none: readonly string[] = []
 const mainParts = ['rules', 'ruleSets', 'vars', 'tables', 'assurance', 'breakGlass', 'connectors', 'targets'] as const
 
 function sameMain(previous: Policy, source: PolicySource, engine: RegexEngine): boolean {

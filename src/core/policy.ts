@@ -64,6 +64,8 @@ export interface PolicySource {
   readonly tenants: readonly TenantSource[]
   /** Ids of tenants that are there and take no part in this: whom they would bring is no mistake of those who admit them. */
   readonly elsewhere?: ReadonlySet<string>
+  /** Of those and these, as `longerIds` finds it; of `tenants` alone where absent. */
+  readonly longer?: ReadonlyMap<string, readonly string[]>
 }
 
 /** Something that is wrong with a policy; `path` leads to it in the main file, or in the tenant's own where `tenant` is set. */

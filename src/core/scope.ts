@@ -31,12 +31,21 @@ export function mainScope(vars: Vars): Scope {
   return { constants: constantsOf(vars), own: [] }
 }
 
-/** The scope of a tenant. Its vars win over the main file's, for its own rules only. */
-export function tenantScope(tenant: TenantSource, mainVars: Vars): Scope {
+/**
+ * The scope of a tenant. Its vars win over the main file's, for its own rules only.
+ * @param longer the tenants whose ids begin or end with its own, see `longerIds`
+ */
+export function tenantScope(tenant: TenantSource, mainVars: Vars, longer: readonly string[]): Scope {
   const constants = constantsOf(mainVars, tenant.vars)
   constants.set('tenant.id', tenant.id)
   const own = tenant.connectors.map((connector) => connector.id)
-  return { tenant: tenant.id, constants, own, reach: new Set([...own, ...tenant.admit]), walls: wallsOf(tenant) }
+  return {
+    tenant: tenant.id,
+    constants,
+    own,
+    reach: new Set([...own, ...tenant.admit]),
+    walls: wallsOf(tenant, longer),
+  }
 }
 
 function constantsOf(...layers: readonly Vars[]): Map<string, string> {
@@ -45,17 +54,37 @@ function constantsOf(...layers: readonly Vars[]): Map<string, string> {
   return constants
 }
 
-function wallsOf({ id, limits }: TenantSource): Walls {
+/** Of each tenant's id the longer ones that begin or end with it: what is named after `acme-labs` looks as if named after `acme`. */
+export function longerIds(tenants: Iterable<string>): ReadonlyMap<string, readonly string[]> {
+  const ids = new Set(tenants)
+  const lengths = new Set([...ids].map((id) => id.length))
+  const found = new Map<string, string[]>()
+  const push = (part: string, id: string) => {
+    const others = found.get(part)
+    if (others) others.push(id)
+    else found.set(part, [id])
+  }
+  for (const id of ids)
+    for (const length of lengths) {
+      if (length >= id.length) continue
+      for (const part of new Set([id.slice(0, length), id.slice(-length)])) if (ids.has(part)) push(part, id)
+    }
+  return found
+}
+
+function wallsOf({ id, limits }: TenantSource, longer: readonly string[]): Walls {
   // Only the tenant's id is filled in: its vars are its own words and must not widen what the main file allows.
-  const trusted = new Map([['tenant.id', id]])
-  const fill = (list: readonly string[]) =>
-    list.flatMap((text) => {
-      const literal = literalOf(resolve(partsOf(text), trusted))
-      return literal === undefined ? [] : [literal]
-    })
+  const fill = (list: readonly string[], tenant = id) => {
+    const trusted = new Map([['tenant.id', tenant]])
+    return list.flatMap((text) => literalOf(resolve(partsOf(text), trusted)) ?? [])
+  }
   const any = (list: readonly string[]) => {
     const matchers = fill(list).map(globMatcher)
-    return (name: string) => matchers.some((matches) => matches(name))
+    // `<tenant.id>-*` of `acme` would fit what is named after `acme-labs`: that is the other tenant's.
+    const open = list.filter((text) => text.includes('*') && text.includes('<tenant.id>'))
+    const foreign = longer.flatMap((other) => fill(open, other))
+    const others = foreign.filter((glob) => matchers.some((matches) => matches(glob))).map(globMatcher)
+    return (name: string) => matchers.some((matches) => matches(name)) && !others.some((matches) => matches(name))
   }
   const [home, ...more] = fill(limits.domains)
   return {

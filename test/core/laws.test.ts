@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { compile } from '../../src/core/compile.ts'
 import { decide } from '../../src/core/decide.ts'
 import { describeGrant } from '../../src/core/grants.ts'
 import type { TargetRules } from '../../src/core/policy.ts'
 import { reaches } from '../../src/http/proofs.ts'
+import { re2 } from '../../src/regex.ts'
 import { lax } from '../../src/targets/names.ts'
-import { lines, NOW, policyOf, problemsOf, subject, targets, type Written } from './support.ts'
+import { lines, NOW, policyOf, problemsOf, sourceOf, subject, targets, type Written } from './support.ts'
 
 const member = { target: 'cloud', project: 'web', roles: ['member'] }
 const everybody = { name: 'everybody', from: ['corp'], give: [member] }
@@ -301,6 +303,30 @@ describe('a tenant', () => {
     })
     const who = subject({ customers: ['a', 'b'] }, { connector: 'engineers' })
     assert.deepEqual(lines(policy, who), ['cloud project support in d-a: member'])
+  })
+
+  it('has nothing of a tenant whose id begins with its own, and has all that the other one has not', () => {
+    const give = [
+      { target: 'prod', namespace: '<g>', roles: ['edit'] },
+      { target: 'cloud', project: 'p', domain: '<g>', roles: ['member'] },
+    ]
+    const rules = [{ name: 'wide', from: ['own'], each: { claim: 'g', pattern: '<g>' }, give }]
+    const open = { ...limits, domains: ['<tenant.id>-*'] }
+    const tenants = ['a', 'a-b', 'a-bc'].map((id) => tenant(id, rules, { limits: open }))
+    const names = subject({ g: ['a-x', 'a-b', 'a-b-x', 'a-bc-x', 'a-bcd-x'] }, { connector: 'idp-a' })
+    const policy = policyOf({ tenants })
+    const left = ['a-b', 'a-bcd-x', 'a-x']
+    assert.deepEqual(lines(policy, names), [
+      ...left.map((name) => `cloud project p in ${name}: member`),
+      ...left.map((name) => `prod namespace ${name}: edit`),
+    ])
+    assert.equal(lines(policy, { ...names, connector: 'idp-a-b' }).length, 2, 'and the other has its own')
+    // One that comes later takes what is its own from then on.
+    const before = sourceOf({ tenants: tenants.slice(0, 1) })
+    const first = compile(before, { regex: re2 }).policy
+    assert.equal(lines(first, names).length, 10)
+    const all = { ...before, tenants: [...before.tenants, ...sourceOf({ tenants: tenants.slice(1) }).tenants] }
+    assert.equal(lines(compile(all, { regex: re2 }, first).policy, names).length, 6)
   })
 
   it('lets people in at its own targets only', () => {
