@@ -1,6 +1,7 @@
 import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 import type { Io } from './cli/command.ts'
+import { printableLines } from './cli/table.ts'
 
 /** `lotse explain | head` closes the pipe early: no error of ours. */
 function written(error: NodeJS.ErrnoException | null | undefined): void {
@@ -43,7 +44,8 @@ export async function runProcess(main: (words: readonly string[], io: Io) => Pro
   process.exitCode = await main(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`, written),
     send,
-    err: (line) => process.stderr.write(`${line}\n`),
+    // What a server, an upstream or a person wrote stands in errors, and in the log: it is read at a terminal.
+    err: (line) => process.stderr.write(`${printableLines(line)}\n`),
     input: async () => (await import('node:stream/consumers')).text(process.stdin),
     env: process.env,
     cwd: process.cwd(),

@@ -17,6 +17,7 @@ import { line } from './check-live.ts'
 import { subjectFrom } from './claims.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 import { type ChartedTarget, chart } from './explain-chart.ts'
+import { jsonLines } from './table.ts'
 
 /** `lotse explain`: what the rules say about somebody, rule by rule, without a sign-in. */
 export const command: Command = {
@@ -66,7 +67,7 @@ where a cluster cannot be asked.`,
     const { checks, subject } = await inspectAnswer(connector, loaded.config, args, io)
     if (!args.flag('json')) for (const check of checks) io.out(line(connector.id, check))
     if (subject) return answer({ args, io, loaded, checks, subject })
-    if (args.flag('json')) io.out(JSON.stringify({ checks }, null, 2))
+    if (args.flag('json')) io.out(jsonLines({ checks }))
     return exit.refused
   },
 }
@@ -108,7 +109,7 @@ async function answer({ args, io, loaded, checks, subject }: Answering): Promise
     const { sub } = about
     const { rules } = explanation
     const checked = checks.length > 0 ? { checks } : {}
-    io.out(JSON.stringify({ ...checked, subject, sub, decision: { ...decision, until }, rules, targets }, null, 2))
+    io.out(jsonLines({ ...checked, subject, sub, decision: { ...decision, until }, rules, targets }))
   } else for (const line of chart({ subject, explanation, targets, columns: io.columns })) io.out(line)
   if (targets.some(({ unasked }) => unasked !== undefined)) return exit.failed
   return decision.allowed ? exit.ok : exit.refused

@@ -6,7 +6,7 @@ import { readPrivateKey } from '../keys/import.ts'
 import { signingAlgs } from '../keys/keypair.ts'
 import type { KeyInfo, RingSpec, Rings, Rotation } from '../keys/rings.ts'
 import { type Args, type Command, configOption, exit, type Io, UsageError } from './command.ts'
-import { instant, tableOf } from './table.ts'
+import { instant, jsonLines, tableOf } from './table.ts'
 
 /** What the command works on. */
 export interface KeyTools {
@@ -87,7 +87,7 @@ function algOf(args: Args): SigningAlg | undefined {
 async function list({ rings }: KeyTools, args: Args, io: Io): Promise<number> {
   const keys = [...rings.list()].sort(byRingAndState)
   if (args.flag('json')) {
-    io.out(JSON.stringify(keys, null, 2))
+    io.out(jsonLines(keys))
     return exit.ok
   }
   if (keys.length === 0) io.err('no keys yet: the gateway makes them at its first start')

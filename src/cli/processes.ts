@@ -1,7 +1,7 @@
 import { areMixed, type Member, openFleet } from '../fleet.ts'
 import { openBeside } from './beside.ts'
 import { type Command, configOption, exit } from './command.ts'
-import { instant, tableOf } from './table.ts'
+import { instant, jsonLines, tableOf } from './table.ts'
 
 /** `lotse processes` */
 export const command: Command = {
@@ -15,14 +15,7 @@ where nothing serves, or where processes differ in version or configuration: som
     try {
       const fleet = openFleet({ store: beside.store, now: io.now, id: 'command', version: '' })
       const live = [...(await fleet.live())].toSorted(([, one], [, other]) => one.started - other.started)
-      if (args.flag('json'))
-        io.out(
-          JSON.stringify(
-            live.map(([id, member]) => ({ id, ...member })),
-            null,
-            2,
-          ),
-        )
+      if (args.flag('json')) io.out(jsonLines(live.map(([id, member]) => ({ id, ...member }))))
       else if (live.length > 0) for (const line of text(live)) io.out(line)
       const mixed = areMixed(live.map(([, member]) => member))
       if (live.length === 0) io.err('lotse processes: nothing serves from this store')

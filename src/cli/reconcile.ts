@@ -17,6 +17,7 @@ import { type Beside, openBeside } from './beside.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
 import { boundReport } from './reconcile-bound.ts'
 import { accountReport, type Report } from './reconcile-report.ts'
+import { jsonLines } from './table.ts'
 
 /** `lotse reconcile`: makes targets equal to what the rules say, now and beside the gateway that serves. */
 export const command: Command = {
@@ -111,14 +112,7 @@ async function reconcile({ args, io, targets, world, leases }: Reconciling): Pro
     if (report) all.push(report)
     failed ||= report?.failed ?? true
   }
-  if (args.flag('json'))
-    io.out(
-      JSON.stringify(
-        all.map(({ json }) => json),
-        null,
-        2,
-      ),
-    )
+  if (args.flag('json')) io.out(jsonLines(all.map(({ json }) => json)))
   else for (const { lines } of all) for (const line of lines) io.out(line)
   for (const { summary } of all) for (const line of summary) io.err(`lotse reconcile: ${line}`)
   if (failed) return exit.failed

@@ -1,7 +1,7 @@
 import { accountId } from '../core/subject.ts'
 import type { Family, Found, Selector, SignIn } from '../lifecycle/end.ts'
 import type { Chosen } from './selectors.ts'
-import { count, instant, tableOf } from './table.ts'
+import { count, instant, jsonLines, tableOf } from './table.ts'
 
 /** What a revocation came to. */
 export interface Outcome {
@@ -36,7 +36,7 @@ export function report(
     : outcome.state === 'refused'
       ? [`${amount(outcome)} would end; nothing was done. --dry-run shows them, --yes ends them`]
       : []
-  if (form === 'json') return { out: [JSON.stringify(json(outcome), null, 2)], err }
+  if (form === 'json') return { out: [jsonLines(json(outcome))], err }
   // A refusal shows a number only: the list is what --dry-run is for.
   return { out: isNothing(outcome) || outcome.state === 'refused' ? [] : text(outcome), err }
 }

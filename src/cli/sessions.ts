@@ -10,7 +10,7 @@ import { type Args, type Command, configOption, configPath, exit, type Io } from
 import { clientsOf } from './revoke-report.ts'
 import { chosen, selectorOf, selectorOptions } from './selectors.ts'
 import { signedIn } from './signed-in.ts'
-import { count, instant, tableOf } from './table.ts'
+import { count, instant, jsonLines, tableOf } from './table.ts'
 
 /** `lotse sessions`: what a person, or everybody of a connector, holds at this moment. */
 export const command: Command = {
@@ -34,7 +34,7 @@ signed in.`,
       const live = (await signedIn(selector, beside.store, io)).toSorted(bySince)
       const decideNow = live.length === 0 ? undefined : await rulesOf(args, io)
       const held = live.map((signIn) => ({ signIn, decision: decideNow?.(signIn.proof.subject) }))
-      if (args.flag('json')) io.out(JSON.stringify(held.map(json), null, 2))
+      if (args.flag('json')) io.out(jsonLines(held.map(json)))
       else if (held.length > 0) for (const line of text(held)) io.out(line)
       if (held.length === 0) io.err(`lotse sessions: nobody is signed in by ${choice.by} ${choice.text}`)
       return held.length === 0 ? exit.refused : exit.ok

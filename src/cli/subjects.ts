@@ -10,7 +10,7 @@ import { createLog } from '../log.ts'
 import type { Adoption, Finding, Move } from '../targets/keystone/live/adopt.ts'
 import type { KeystoneConfig } from '../targets/keystone/options.ts'
 import { type Args, type Command, configOption, configPath, exit, type Io, UsageError } from './command.ts'
-import { count, tableOf } from './table.ts'
+import { count, jsonLines, tableOf } from './table.ts'
 
 /** `lotse subjects adopt`: takes over the users whom another identity provider brought to a Keystone. */
 export const command: Command = {
@@ -125,7 +125,7 @@ const userOf = (row: Row) =>
   'name' in row ? `${row.name} (${row.user})` : 'by' in row ? `${row.user}, and ${row.by}` : '-'
 
 function report(args: Args, io: Io, rows: readonly Row[]): number {
-  if (args.flag('json')) io.out(JSON.stringify(rows, null, 2))
+  if (args.flag('json')) io.out(jsonLines(rows))
   else {
     const cells = rows.map((row) => [row.state, row.who, row.old, userOf(row)])
     for (const line of tableOf(['STATE', 'ACCOUNT', 'OLD UNIQUE ID', 'USER'], cells)) io.out(line)

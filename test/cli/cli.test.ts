@@ -176,6 +176,13 @@ test('a claim cannot move the cursor of the terminal that shows it', async () =>
   assert.match(out, /\\u001b\[2J\\u202e/)
 })
 
+test('nor can it where programs get JSON, which says the same', async () => {
+  const claim = 'a\u009b31m\u007f\u202e\u{e0041}é'
+  const { out } = await lotse(['explain', '-c', example, '--connector', 'corp', '--claim', `groups=${claim}`, '--json'])
+  assert.doesNotMatch(out, /[\u007f-\u009f\u202e\u{e0041}]/u)
+  assert.deepEqual(JSON.parse(out).subject.claims.groups, [claim])
+})
+
 test('what is not understood exits 2 with a hint, on standard error', async () => {
   const cases: readonly (readonly [words: readonly string[], hint: RegExp])[] = [
     [[], /Usage: lotse COMMAND/],
