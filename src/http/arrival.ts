@@ -5,9 +5,8 @@ import type { WalletRequest } from '../connectors/wallet/side.ts'
 import { LoginError } from '../core/errors.ts'
 import { type Collection, collection, kinds } from '../store/collection.ts'
 import { readForm } from './body.ts'
-import { postFormPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
-import { onceOnly, sendPage, themeOf } from './render.ts'
+import { sendForm } from './render.ts'
 import { SIGN_IN, type SignInCookies, signInCookies } from './sign-in-cookies.ts'
 
 /** A sign-in that waits for its upstream's answer. */
@@ -140,8 +139,7 @@ async function send(
   if (challenge.kind === 'redirect') goTo(ctx, challenge.url.href)
   else if (challenge.kind === 'form') {
     ctx.remove('Location') // the Provider's, where the sign-in begins at its own route
-    const model = { action: challenge.action.href, fields: challenge.fields, label }
-    sendPage(ctx, postFormPage(model, onceOnly(themeOf(parts, ctx))))
+    sendForm(parts, ctx, challenge, label)
   } else {
     for (const { id, way, whole } of challenge.requests)
       await turns.put(id, { state, way, stage: whole ? 'to answer' : 'to fetch' }, challenge.seconds)

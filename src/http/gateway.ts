@@ -13,6 +13,7 @@ import type { Parts } from './parts.ts'
 import { openProofs } from './proofs.ts'
 import { buildProvider } from './provider.ts'
 import { routes } from './routes.ts'
+import { openSamlLogout } from './saml-logout.ts'
 import { openUpstreamLogout } from './upstream-logout.ts'
 import { openWallets } from './wallet.ts'
 
@@ -43,8 +44,9 @@ export function composeGateway(parts: Parts, trusted: (address: string) => boole
   const headers = baseHeaders(parts)
   const documents = openDocuments(parts, headers)
   provider.use(boundary(parts, proofs, { headers, guard: deviceGuard(parts) }))
-  const upstream = openUpstreamLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
-  provider.use(routes(parts, { login, upstream, wallets, documents }))
+  const upstream = openUpstreamLogout(parts)
+  const samlLogout = openSamlLogout(parts, (clients) => deliverLogouts(provider, parts, clients))
+  provider.use(routes(parts, { login, upstream, samlLogout, wallets, documents }))
   logLibrary(provider, parts)
   const callback = provider.callback()
   return {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
+import type { Departure } from '../connectors/connector.ts'
 import { type ErrorCode, LoginError } from '../core/errors.ts'
-import { errorPage, type Page, pickLanguage, securityHeaders, type Theme } from './pages/index.ts'
+import { errorPage, type Page, pickLanguage, postFormPage, securityHeaders, type Theme } from './pages/index.ts'
 import type { Parts } from './parts.ts'
 
 const LANGUAGE_COOKIE = 'lotse-language'
@@ -61,6 +62,16 @@ export function sendPage(ctx: KoaContext, page: Page): void {
   ctx.status = page.status
   ctx.type = 'html'
   ctx.body = page.body
+}
+
+/** Sends a page that posts a form to an upstream by itself. @param label what the upstream is called */
+export function sendForm(
+  parts: Pick<Parts, 'look' | 'issuer'>,
+  ctx: KoaContext,
+  { action, fields }: Extract<Departure, { kind: 'form' }>,
+  label: string,
+): void {
+  sendPage(ctx, postFormPage({ action: action.href, fields, label }, onceOnly(themeOf(parts, ctx))))
 }
 
 /** What OAuth calls an error, in the words of our own pages. */

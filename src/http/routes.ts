@@ -5,6 +5,7 @@ import { discovered } from './discovery.ts'
 import { type Documents, METADATA_CACHE } from './documents.ts'
 import type { Login } from './login.ts'
 import type { Parts } from './parts.ts'
+import type { SamlLogout } from './saml-logout.ts'
 import type { UpstreamLogout } from './upstream-logout.ts'
 import type { Wallets } from './wallet.ts'
 
@@ -48,12 +49,13 @@ async function postToGet(ctx: KoaContext): Promise<void> {
 interface Handlers {
   readonly login: Login
   readonly upstream: UpstreamLogout
+  readonly samlLogout: SamlLogout
   readonly wallets: Wallets
   readonly documents: Documents
 }
 
 /** Our own routes; everything else is the library's. Segments are at most 128 characters of the URL-safe alphabet. */
-export function routes(parts: Parts, { login, upstream, wallets, documents }: Handlers): Middleware {
+export function routes(parts: Parts, { login, upstream, samlLogout, wallets, documents }: Handlers): Middleware {
   // biome-ignore format: the columns are read downwards
   const table: readonly Route[] = [
     ['GET',  'login',          /^\/login\/([\w-]{1,128})$/,        login.begin],
@@ -71,8 +73,8 @@ export function routes(parts: Parts, { login, upstream, wallets, documents }: Ha
     ['GET',  'logout_returned', /^\/logout\/returned$/,              (ctx) => upstream.returned(ctx)],
     ['POST', 'logout_back',    /^\/logout\/back\/([\w.-]{1,128})$/,  (ctx, id) => upstream.back(ctx, id)],
     ['GET',  'logout_front',   /^\/logout\/front\/([\w.-]{1,128})$/, (ctx, id) => upstream.front(ctx, id)],
-    ['GET',  'logout_saml',    /^\/logout\/saml(?:\/([\w.-]{1,128}))?$/,  (ctx, id) => upstream.saml(ctx, id)],
-    ['POST', 'logout_saml_post', /^\/logout\/saml(?:\/([\w.-]{1,128}))?$/, (ctx, id) => upstream.saml(ctx, id)],
+    ['GET',  'logout_saml',    /^\/logout\/saml(?:\/([\w.-]{1,128}))?$/,  samlLogout],
+    ['POST', 'logout_saml_post', /^\/logout\/saml(?:\/([\w.-]{1,128}))?$/, samlLogout],
     ['GET',  'saml_metadata',  /^\/saml\/metadata(?:\/([\w.-]{1,128}))?$/, (ctx, id) => samlMetadata(parts, ctx, id)],
     ['GET',  'healthz',        /^\/healthz$/,                      (ctx) => { ctx.body = { status: 'alive' } }],
     ['GET',  'readyz',         /^\/readyz$/,                       (ctx) => ready(parts, ctx)],
