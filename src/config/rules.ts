@@ -69,7 +69,9 @@ export const breakGlassSchema = z
   .default([])
   .describe('Named people who get a power for minutes, in an emergency.')
 
-const oneOrMore = z.union([text().transform((value) => [value]), z.array(text())], { error: 'write texts (in quotes)' })
+const oneOrMore = z.union([text().transform((value) => [value]), z.array(text())], {
+  error: 'write texts (in quotes); arrays of objects stand under `records`',
+})
 
 /** `tests:`: who gets what; a configuration whose tests fail does not load. */
 export const testsSchema = z

@@ -159,7 +159,9 @@ function checkGrant(grant: GrantTemplate, path: Path, check: Check): void {
   }
   // The field that names the shape is the same as in Grant, so that the schema's five shapes need no second table.
   const kind: GrantKind = grantKind(grant as Grant)
-  if (!target.carries.has(kind))
+  const why = literalRefusal(grant, target, words)
+  if (why !== undefined) report(path, why)
+  else if (!target.carries.has(kind))
     report(
       [...path, kind],
       `target ${grant.target} carries no ${kind} grants`,
@@ -173,7 +175,6 @@ function checkGrant(grant: GrantTemplate, path: Path, check: Check): void {
   if (roles !== undefined && 'lookup' in roles) checkText(roles, [...path, 'roles'], check)
   else checkRoles(roles ?? [], [...path, 'roles'], check)
   if (target.namesUsers && typeof group === 'string') checkGroupSpace(group, [...path, 'group'], check)
-  checkLiteral(grant, target, path, check)
 }
 
 function checkRoles(roles: readonly string[], path: Path, { report }: Check): void {
@@ -198,11 +199,11 @@ function checkGroupSpace(group: string, path: Path, check: Check): void {
     )
 }
 
-/** A grant without holes can be judged now (law 7). */
-function checkLiteral(grant: GrantTemplate, target: TargetRules, path: Path, { words, report }: Check): void {
-  const filled = literalGrant(grant, words.constants ?? new Map())
+/** A grant without holes can be judged now (law 7): why its target cannot take it. */
+function literalRefusal(grant: GrantTemplate, target: TargetRules, { constants }: Words): string | undefined {
+  const filled = literalGrant(grant, constants ?? new Map())
   const why = filled && target.refuse(filled)
-  if (filled && why !== undefined) report(path, `target ${target.id} cannot take \`${describeGrant(filled)}\`: ${why}`)
+  return filled && why && `target ${target.id} cannot take \`${describeGrant(filled)}\`: ${why}`
 }
 
 /** The grant that a template without captures and lookups always gives. */
