@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { createFetcher } from '../fetcher/fetcher.ts'
+import { yamlText } from '../targets/quote.ts'
 import { type Args, type Command, configOption, exit, type Io, UsageError } from './command.ts'
 import { signInAtCluster } from './login-cluster.ts'
 import { exchange, type KeystoneSession, type Project, projectsOf, scoped } from './login-keystone.ts'
@@ -115,15 +116,17 @@ function choice(
 
 /** Words for a POSIX shell; what an earlier sign-in left behind would contradict them. */
 function environmentOf({ api, token, project }: KeystoneSession, { ca }: CloudDoor): string {
-  const set = {
+  // Somebody else's words, in a terminal perhaps; the id says which project it is.
+  const named = (name: string, value: string) => (value === printable(value) ? { [name]: value } : {})
+  const set: Readonly<Record<string, string>> = {
     OS_AUTH_TYPE: 'v3token',
     OS_AUTH_URL: api,
     OS_IDENTITY_API_VERSION: '3',
     OS_TOKEN: token,
     ...(project && {
       OS_PROJECT_ID: project.id,
-      OS_PROJECT_NAME: project.name,
-      OS_PROJECT_DOMAIN_NAME: project.domain,
+      ...named('OS_PROJECT_NAME', project.name),
+      ...named('OS_PROJECT_DOMAIN_NAME', project.domain),
     }),
     ...(ca !== undefined && { OS_CACERT: ca }),
   }
@@ -145,19 +148,17 @@ function environmentOf({ api, token, project }: KeystoneSession, { ca }: CloudDo
   ].join('\n')
 }
 
-/** JSON strings are YAML strings. */
 function cloudsOf({ api, token, project }: KeystoneSession, { name, ca }: CloudDoor): string {
-  const text = (value: string) => JSON.stringify(value)
   return [
     'clouds:',
-    `  ${text(name)}:`,
+    `  ${yamlText(name)}:`,
     '    auth_type: v3token',
-    ...(ca === undefined ? [] : [`    cacert: ${text(ca)}`]),
+    ...(ca === undefined ? [] : [`    cacert: ${yamlText(ca)}`]),
     '    identity_api_version: 3',
     '    auth:',
-    `      auth_url: ${text(api)}`,
-    `      token: ${text(token)}`,
-    ...(project === undefined ? [] : [`      project_id: ${text(project.id)}`]),
+    `      auth_url: ${yamlText(api)}`,
+    `      token: ${yamlText(token)}`,
+    ...(project === undefined ? [] : [`      project_id: ${yamlText(project.id)}`]),
   ].join('\n')
 }
 

@@ -234,6 +234,18 @@ test('an own authority is named by option or either variable, and openstack is t
   assert.doesNotMatch(empty.out, /OS_CACERT/)
 })
 
+test('a name that moves the cursor is not printed: the id of the project says it', async () => {
+  keystone.projects = [{ id: 'p9', name: "o'neil\u001b]0;x\u009b$(id)", domain_id: 'd1' }]
+  const shell = await login(['cloud', ...direct()])
+  assert.doesNotMatch(shell.out, /[^\n\x20-\x7e]/)
+  assert.match(shell.out, /^unset .* OS_PROJECT_NAME\b.*$/m)
+  assert.match(shell.out, /^export OS_PROJECT_ID='p9'$/m)
+  assert.match(shell.out, /^export OS_PROJECT_DOMAIN_NAME='domain d1'$/m)
+  const clouds = await login(['cl\u0085oud\u007f', ...direct(), '--clouds'])
+  assert.doesNotMatch(clouds.out, /[^\n\x20-\x7e]/)
+  assert.deepEqual(Object.keys(parse(clouds.out).clouds), ['cl\u0085oud\u007f'])
+})
+
 test('by a browser on this machine there is no code to confirm', async () => {
   const { code, out, err } = await login([...direct(), '--project', 'web', '--browser'], {}, async (said) => {
     const who = person()
