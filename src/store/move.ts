@@ -50,15 +50,19 @@ export const FORM = 1
 const back = (key: string, value: unknown) =>
   (key === 'expiresAt' || key === 'until') && value === null ? Infinity : value
 
+/** One line of JSON for whoever reads it: some take these two for ends of lines, as Node's readline does. */
+const lineOf = (value: unknown): string =>
+  JSON.stringify(value).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
+
 /** The lines of a file. */
 export async function* linesOf(head: Head, pieces: AsyncIterable<Piece>): AsyncIterable<string> {
-  yield JSON.stringify(head)
+  yield lineOf(head)
   let count = 0
   for await (const piece of pieces) {
     count++
-    yield JSON.stringify(piece)
+    yield lineOf(piece)
   }
-  yield JSON.stringify({ pieces: count })
+  yield lineOf({ pieces: count })
 }
 
 const refuse = (why: string): never => {

@@ -82,6 +82,28 @@ describe('lotse store export and import', () => {
     await store.close()
   })
 
+  it('moves any text, also with signs that end a line elsewhere', async () => {
+    const control = Array.from({ length: 0xa1 }, (_, code) => String.fromCharCode(code)).join('')
+    const text = `${control}\u200b\u2028\u2029\ufeff`
+    const store = await open('old')
+    await Promise.all(
+      [...text].map((sign) => store.put(kinds.Grant, `a${sign}b`, `c${sign}d`, 1000, { groups: [`e${sign}f`] })),
+    )
+    await store.put(kinds.Session, 'all', text, 1000, { alias: text.slice(0, 512) })
+    await store.revoke('\u2028', 1000)
+    await store.close()
+    assert.equal(await lotse('export --out all.jsonl', 'old'), 0, said())
+    assert.equal(await lotse('import all.jsonl', 'new'), 0, said())
+    const moved = await open('new')
+    for (const sign of text) {
+      assert.equal((await moved.get(kinds.Grant, `a${sign}b`))?.value, `c${sign}d`)
+      assert.deepEqual(await moved.members(`e${sign}f`), [{ kind: 'Grant', id: `a${sign}b` }])
+    }
+    assert.equal((await moved.find(kinds.Session, text.slice(0, 512)))?.value, text)
+    assert.equal(await moved.put(kinds.Grant, 'late', 'x', 10, { groups: ['\u2028'] }), false)
+    await moved.close()
+  })
+
   it('does nothing while a gateway serves from the store', async () => {
     const store = await filled()
     assert.equal(await lotse('export --out all.jsonl', 'old'), 3)
