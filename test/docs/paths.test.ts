@@ -27,7 +27,28 @@ function linkedPaths(text: string): readonly string[] {
   return links.filter((link) => link !== '' && !/^[a-z]+:/.test(link))
 }
 
+/** The anchors of a page: its headings as GitHub writes them, and what it names itself. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const text = prose(page)
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase())
+  const slugs = headings.map((heading) => heading.replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+  return new Set([...slugs, ...[...text.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, id = '']) => id)])
+}
+
+/** Links into a page of the repository whose part is not there. */
+function lostParts(page: string): readonly string[] {
+  const links = [...prose(page).matchAll(/\]\(([^)\s:#]*)#([^)\s]+)\)/g)]
+  return links.flatMap(([, file = '', part = '']) => {
+    const to = file === '' ? page : join(dirname(page), file)
+    return existsSync(join(root, to)) && anchorsOf(to).has(part) ? [] : [`${file}#${part}`]
+  })
+}
+
 for (const page of pages) {
+  test(`every part to which ${page} links exists`, () => {
+    assert.deepEqual(lostParts(page), [])
+  })
+
   test(`every path that ${page} names exists`, () => {
     const text = prose(page)
     const missing = namedPaths(text).filter((path) => globSync(path, { cwd: root }).length === 0)
