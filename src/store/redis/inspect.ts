@@ -26,8 +26,11 @@ const good = (check: string, found: string): Check => ({ check, ok: true, found 
 const bad = (check: string, found: string): Check => ({ check, ok: false, found })
 const note = (check: string, found: string): Check => ({ check, ok: true, found, note: true })
 
-/** Seconds by which clocks may differ: entries are kept on the server for a minute beyond their end. */
-const CLOCK = { noted: 5, bad: 50 }
+/**
+ * Seconds by which clocks may differ; those of two gateways by twice as much. Processes are heard of every five seconds for twenty
+ * (fleet.ts), and parallel refreshes are told from theft by ten (oidc-adapter.ts).
+ */
+const CLOCK = { noted: 4, bad: 14 }
 const OLDEST = 7
 
 /** Everything that is looked at, in the order in which it is told. */
@@ -82,7 +85,7 @@ function eviction({ info }: Said): Check {
   if (policy !== 'noeviction')
     return note(
       'eviction',
-      `${policy}: a full server forgets sessions, and which assertions and revocations it has seen; set maxmemory-policy noeviction`,
+      `${policy}: a full server forgets sessions, which assertions it has seen, and what a revocation has to find; set maxmemory-policy noeviction`,
     )
   return good('eviction', info('maxmemory') === '0' ? `${policy}, and no maxmemory` : policy)
 }
@@ -136,6 +139,10 @@ function cutOff({ config, replicas, topology }: Said): Check {
 function clock({ time, now }: Said): Check {
   const apart = Math.abs(time - now)
   const text = `${apart} s apart from this machine`
-  if (apart > CLOCK.bad) return bad('clock', `${text}: entries would end too early; set both by NTP`)
+  if (apart > CLOCK.bad)
+    return bad(
+      'clock',
+      `${text}: other processes are taken for dead, and parallel refreshes for theft; set both by NTP`,
+    )
   return apart > CLOCK.noted ? note('clock', `${text}; set both by NTP`) : good('clock', text)
 }
