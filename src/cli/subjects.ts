@@ -26,7 +26,8 @@ know her (lotse sessions prints them, lotse explain takes them). Nobody is moved
 have those.
 
 Without --yes nothing is changed, and each line is said to be ready, done, absent (nobody is known by the old id) or taken
-(she has signed in through the gateway before, and has a second user). Exits with 1 where a line is absent or taken.
+(she has signed in through the gateway before, and has a second user). Exits with 1 where a line is absent or taken, or with
+--yes still ready, and with 3 where it was stopped before the last one.
 
 Whoever was moved keeps what she has until she signs in through the gateway for the first time; from then on the gateway
 locks her when nothing stands behind her any more. Who never signs in is never locked: look at what is left after a while.`,
@@ -60,7 +61,7 @@ locks her when nothing stands behind her any more. Who never signs in is never l
     const adoption = openAdoption(config, { now: io.now, log, fetch: liveFetch(config) })
     const from = { identityProvider: idp, protocol: args.text('protocol') ?? 'openid' }
     const moves = people.map((person) => ({ ...person, from: { ...from, uniqueId: person.old } }))
-    return report(args, io, await adopt({ args, io, adoption }, moves))
+    return report(args, io, { rows: await adopt({ args, io, adoption }, moves), of: moves.length })
   },
 }
 
@@ -124,16 +125,25 @@ async function adopt({ args, io, adoption }: Adopting, moves: readonly (Person &
 const userOf = (row: Row) =>
   'name' in row ? `${row.name} (${row.user})` : 'by' in row ? `${row.user}, and ${row.by}` : '-'
 
-function report(args: Args, io: Io, rows: readonly Row[]): number {
+function report(args: Args, io: Io, { rows, of: all }: { readonly rows: readonly Row[]; readonly of: number }): number {
   if (args.flag('json')) io.out(jsonLines(rows))
   else {
     const cells = rows.map((row) => [row.state, row.who, row.old, userOf(row)])
     for (const line of tableOf(['STATE', 'ACCOUNT', 'OLD UNIQUE ID', 'USER'], cells)) io.out(line)
   }
   const of = (state: Finding['state']) => rows.filter((row) => row.state === state).length
+  const unmoved = args.flag('yes') ? of('ready') : 0
+  const ready =
+    unmoved > 0
+      ? ' could not be moved: their new ids are of users whom this account does not see'
+      : '; --yes moves them'
   io.err(
-    `lotse subjects: ${count(of('done'), 'user')} moved, ${of('ready')} ready, ${of('absent')} absent, ${of('taken')} taken` +
-      (of('ready') > 0 ? '; --yes moves them' : ''),
+    `lotse subjects: ${count(of('done'), 'user')} moved, ${of('absent')} absent, ${of('taken')} taken, ${of('ready')} ready` +
+      (of('ready') > 0 ? ready : ''),
   )
-  return of('absent') + of('taken') > 0 ? exit.refused : exit.ok
+  if (rows.length < all) {
+    io.err(`lotse subjects: stopped before ${all - rows.length} of ${all}; the same again goes on from there`)
+    return exit.failed
+  }
+  return of('absent') + of('taken') + unmoved > 0 ? exit.refused : exit.ok
 }
