@@ -76,7 +76,7 @@ async function dieAt(n: number): Promise<{ died: boolean }> {
   // The next process; what the dead one had claimed runs out.
   const { leases, ends } = ground.process()
   ground.now += 31
-  for (let second = 0; second < 12; second++) {
+  for (let second = 0; second < 5; second++) {
     await ground.pass(leases)
     await ends.resume()
   }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { root } from './runner.ts'
+import { compiled, root } from './runner.ts'
 import { person, pickPerson } from './sign-in.ts'
 
 /* `lotse kubectl-credential` as kubectl runs it: a process of its own, with what kubectl says in its environment. */
@@ -44,7 +44,11 @@ export function startLotse(
 ): Plugin {
   // Each has a parent of its own, as each kubectl is one.
   const shell = ['-c', '"$@"; exit $?', 'kubectl', ...program, ...words]
-  const child = spawn('/bin/sh', shell, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn('/bin/sh', shell, {
+    env: { ...compiled(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   let [out, err] = ['', '']
   const asked = Promise.withResolvers<string>()
   asked.promise.catch(() => {}) // most tests do not look

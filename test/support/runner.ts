@@ -24,6 +24,12 @@ export async function testFiles(): Promise<readonly string[]> {
 /** What one test file's process compiled the next ones, and the gateways that they start, need not: a quarter of all CPU time. */
 const COMPILED = join(root, 'node_modules/.cache/compiled')
 
+/** In the environment of a program that a test starts: it finds there what others compiled, too, and serves in half the time. */
+export function compiled(): Readonly<Record<string, string>> {
+  const folder = process.env['NODE_COMPILE_CACHE']
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
+}
+
 /**
  * Runs test files, each in a process of its own, and prints what `node --test` prints.
  * @param files relative to the root

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fakeClock, freePort } from './gateway.ts'
+import { compiled } from './runner.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
 
@@ -119,7 +120,7 @@ export function serve(at: Place, output: 'pipe' | number = 'pipe', clock?: Share
   const imports = clock ? ['--import', clock.module] : []
   const child = spawn(process.execPath, [...imports, main, 'serve', '--config', at.file], {
     stdio: ['ignore', output, 'pipe'],
-    env: { PATH: process.env['PATH'], ...secrets },
+    env: { PATH: process.env['PATH'], ...compiled(), ...secrets },
   })
   let out = ''
   let err = ''
