@@ -32,15 +32,26 @@ export function exchange(url: URL, request: Outgoing, init: https.RequestOptions
   const { method, headers, body, signal, sink } = request
   const bounds = { url, signal, maxBytes }
   const call = (url.protocol === 'https:' ? https : http).request(url, { ...init, method, headers, signal })
-  call.on('error', (error) => reject(explain(error, url, signal)))
+  const failed = (error: Error) => reject(explain(error, url, signal))
+  call.on('error', failed)
+  // One whose protocol was changed ends without an error and without an answer.
+  let answered = false
+  call.on('close', () => {
+    if (!answered) failed(new FetchError('FETCH_UNREACHABLE', `${url.origin} gave no answer`))
+  })
   call.on('response', (answer) => {
+    answered = true
     take(answer, sink, bounds).then(resolve, (error: unknown) => {
       reject(error)
       call.destroy()
     })
   })
+  // While a proxy's tunnel to it is made, the request itself hears of no end.
+  const left = () => failed(new Error('aborted'))
+  signal.addEventListener('abort', left)
+  if (signal.aborted) left()
   call.end(body)
-  return promise
+  return promise.finally(() => signal.removeEventListener('abort', left))
 }
 
 /** Nothing of an answer is seen before it was within its bounds. */

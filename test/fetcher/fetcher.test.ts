@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { createServer as createSecure } from 'node:https'
-import { type AddressInfo, connect, createServer as createRaw } from 'node:net'
+import { type AddressInfo, connect, createServer as createRaw, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
@@ -163,20 +163,44 @@ test('an answer that does not end in time, is cut off or compressed is refused',
   await fails(make()(`${origin}/zip`), 'FETCH_ENCODING')
 })
 
-test('an answer with a status that HTTP does not have is refused, and nothing else ends by it', async () => {
-  const strange = createRaw((socket) => {
-    socket.on('error', () => {}).once('data', () => socket.end('HTTP/1.1 999 No\r\ncontent-length: 2\r\n\r\nno'))
+const oddities = {
+  'with a status that HTTP does not have': 'HTTP/1.1 999 No\r\ncontent-length: 2\r\n\r\nno',
+  'that changes the protocol, which nobody asked for':
+    'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+}
+
+for (const [name, sent] of Object.entries(oddities))
+  test(`an answer ${name} is refused at once, and nothing else ends by it`, { timeout: 5000 }, async () => {
+    const strange = createRaw((socket) => {
+      socket.on('error', () => {}).once('data', () => socket.write(sent))
+    })
+    await new Promise<void>((resolve) => strange.listen(0, '127.0.0.1', resolve))
+    try {
+      const at = `http://127.0.0.1:${port(strange)}/`
+      await fails(make()(at), 'FETCH_UNREACHABLE')
+      await fails(
+        createDownloader({ reach: 'configured', timeoutMs: 1000, maxBytes: 1000 })(at, {}, async () => {}),
+        'FETCH_UNREACHABLE',
+      )
+    } finally {
+      strange.close()
+    }
   })
-  await new Promise<void>((resolve) => strange.listen(0, '127.0.0.1', resolve))
+
+test('what hangs behind the tunnel of a proxy ends by the time limit', { timeout: 5000 }, async () => {
+  const tunnels: Socket[] = []
+  const proxy = createRaw((socket) => {
+    tunnels.push(socket.on('error', () => {}))
+    socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'))
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
   try {
-    const at = `http://127.0.0.1:${port(strange)}/`
-    await fails(make()(at), 'FETCH_UNREACHABLE')
-    await fails(
-      createDownloader({ reach: 'configured', timeoutMs: 1000, maxBytes: 1000 })(at, {}, async () => {}),
-      'FETCH_UNREACHABLE',
-    )
+    const fetch = make({ proxy: `http://127.0.0.1:${port(proxy)}`, timeoutMs: 300 })
+    await fails(fetch('https://upstream.example/'), 'FETCH_TIMEOUT')
+    await assert.rejects(fetch('https://upstream.example/', { signal: AbortSignal.abort(new Error('gone')) }), /gone/)
   } finally {
-    strange.close()
+    for (const each of tunnels) each.destroy()
+    proxy.close()
   }
 })
 
