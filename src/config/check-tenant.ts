@@ -1,11 +1,14 @@
 import { isIP } from 'node:net'
 import type { Mistake } from './check-clients.ts'
-import type { TenantAllowance, TenantFile } from './compose.ts'
+import type { MainFile, TenantAllowance, TenantFile } from './compose.ts'
 import { isLoopback } from './fields.ts'
 import type { ConnectorConfig } from './gateway.ts'
 import type { Path } from './problem.ts'
 
 const say = (path: Path, message: string): Mistake => ({ path, message })
+
+/** Seconds: what `maxProofAge` is where nobody says anything. */
+const HALF_A_DAY = 43_200
 
 /** A template of the main file for this tenant; the id is a literal, never syntax (law 16). */
 const filled = (template: string, tenant: string) => template.replaceAll('<tenant.id>', () => tenant)
@@ -27,13 +30,52 @@ function fitsOne(text: string, patterns: readonly string[]): boolean {
   })
 }
 
+/** What of the main file holds for all tenants. */
+type Main = Pick<MainFile, 'brand' | 'connectors' | 'sessions'>
+
 /** Where a tenant's file reaches beyond what the main file gives it (laws 6 and 15). */
-export function tenantMistakes(tenant: string, file: TenantFile, allowed: TenantAllowance): readonly Mistake[] {
+export function tenantMistakes(
+  tenant: string,
+  file: TenantFile,
+  allowed: TenantAllowance,
+  main: Main,
+): readonly Mistake[] {
   return file.connectors.flatMap((connector, index) =>
-    connectorMistakes(tenant, connector, allowed).map(({ path, message }) =>
-      say(['connectors', index, ...path], message),
-    ),
+    [
+      ...connectorMistakes(tenant, connector, allowed),
+      ...labelMistakes(connector, main),
+      ...timeMistakes(connector, main),
+    ].map(({ path, message }) => say(['connectors', index, ...path], message)),
   )
+}
+
+/** A text as people read it: they see neither case nor the form of a letter. */
+const read = (text: string) => text.normalize('NFKC').replace(/\s+/g, ' ').trim().toLowerCase()
+
+/** Who reads the operator's name on the chooser page is to come to the operator. */
+function labelMistakes({ label, hint = '' }: ConnectorConfig, { brand, connectors }: Main): readonly Mistake[] {
+  const taken = new Set([brand.name, ...connectors.map((one) => one.label)].map(read))
+  const texts = { label, hint }
+  return (['label', 'hint'] as const).flatMap((key) =>
+    taken.has(read(texts[key]))
+      ? [say([key], 'the name of the cloud, or of another upstream of it; write another')]
+      : [],
+  )
+}
+
+/** The operator's limits hold for everybody: a customer shortens them for its own people. */
+function timeMistakes(connector: ConnectorConfig, { sessions }: Main): readonly Mistake[] {
+  const { sessionIdle, sessionMax, maxProofAge } = connector
+  const answers = Math.max(sessions.max, sessions.refresh, HALF_A_DAY)
+  const tooLong = (key: string, value: number | undefined, most: number, whose: string) =>
+    value !== undefined && value > most
+      ? [say([key], `longer than ${whose} of the main file; write a shorter time`)]
+      : []
+  return [
+    ...tooLong('sessionIdle', sessionIdle, sessions.idle, 'sessions.idle'),
+    ...tooLong('sessionMax', sessionMax, sessions.max, 'sessions.max'),
+    ...tooLong('maxProofAge', maxProofAge, answers, 'sessions.max and sessions.refresh'),
+  ]
 }
 
 function connectorMistakes(tenant: string, connector: ConnectorConfig, allowed: TenantAllowance): readonly Mistake[] {

@@ -116,7 +116,11 @@ async function readTenant(name: string, main: MainFile, schema: ConfigSchema, po
   const scope = { folder, env: ports.env, readFile: ports.readFile, refuse: tenantBounds(id) }
   const filled = await fillReferences(file.connectors, scope, ['connectors'])
   const connectors = filled.value as TenantFile['connectors']
-  const wrong = [...filled.problems, ...tenantMistakes(id, file, allowed), ...schema.contradictions({ connectors })]
+  const wrong = [
+    ...filled.problems,
+    ...tenantMistakes(id, file, allowed, main),
+    ...schema.contradictions({ connectors }),
+  ]
   if (wrong.length > 0)
     return fail(
       wrong.map((each) => source.problem(each.path, each.message)),

@@ -33,7 +33,11 @@ function byWords(parts: Parts, words: string): ConnectorEntry | undefined {
   const text = words.trim().toLowerCase()
   const domain = text.slice(text.lastIndexOf('@') + 1)
   const all = [...parts.connectors.values()]
-  return all.find((c) => c.emailDomains.includes(domain)) ?? all.find((c) => c.label.toLowerCase() === text)
+  const byDomain = all.find((c) => c.emailDomains.includes(domain))
+  if (byDomain || text.includes('@')) return byDomain
+  // Customers choose their names: of two that are called the same nobody knows which one is meant.
+  const called = all.filter((c) => c.label.toLowerCase() === text)
+  return called.length === 1 ? called[0] : undefined
 }
 
 /** A person who was refused chooses another account: an upstream that remembers the first one would bring that back, silently. */

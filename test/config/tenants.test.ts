@@ -5,7 +5,8 @@ import { problemText } from '../../src/config/problem.ts'
 import { decide } from '../../src/core/decide.ts'
 import { base, loadMain, now, type World } from './files.ts'
 
-const main = `${base}ruleSets:
+const main = `${base}brand: { name: Cloud Nord }
+ruleSets:
   standard:
     - { name: members, from: [own], each: { claim: groups, pattern: 'cloud-<p>' },
         give: [{ target: cloud, project: '<tenant.id>-<p>', domain: <tenant.id>, roles: [member] }] }
@@ -106,6 +107,31 @@ const bounds: readonly (readonly [what: string, file: string, problem: RegExp])[
     'lets the gateway ask the machine that it runs on',
     `connectors: [${connector('id: acme.a').replace('https://sso.acme.example', 'http://127.0.0.1:9090')}]`,
     /issuer: an address of this network/,
+  ],
+  [
+    'is called as an upstream of the cloud',
+    `connectors: [${connector('id: acme.a, unlisted: true').replace('label: A', "label: ' ＣORP '")}]`,
+    /connectors\[0\]\.label: the name of the cloud/,
+  ],
+  [
+    'is called as the cloud itself',
+    `connectors: [${connector("id: acme.a, hint: 'cloud  nord'")}]`,
+    /connectors\[0\]\.hint: the name of the cloud/,
+  ],
+  [
+    'keeps its people signed in for longer than the cloud does',
+    `connectors: [${connector('id: acme.a, sessionMax: 13h')}]`,
+    /sessionMax: longer than sessions\.max of the main file/,
+  ],
+  [
+    'lets a session lie idle for longer than the cloud does',
+    `connectors: [${connector('id: acme.a, sessionIdle: 2h')}]`,
+    /sessionIdle: longer than sessions\.idle of the main file/,
+  ],
+  [
+    'believes its upstream for a year',
+    `connectors: [${connector('id: acme.a, maxProofAge: 365d')}]`,
+    /maxProofAge: longer than sessions\.max/,
   ],
   [
     'names a proxy',

@@ -10,7 +10,10 @@ import { standard } from '../support/standard.ts'
 const extra = (upstream: string) => ({
   connectors: `
   - { id: hidden, type: oidc, label: Secret Customer, unlisted: true, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET }, scope: openid profile email groups, domain: hidden, emailDomains: [hidden.example], identity: { prefix: 'hidden:' } }
-  - { id: down, type: oidc, label: Down Ltd, issuer: 'http://127.0.0.1:9', clientId: lotse, clientSecret: { env: CORP_SECRET }, domain: down, emailDomains: [down.example], identity: { prefix: 'down:' } }`,
+  - { id: down, type: oidc, label: Down Ltd, issuer: 'http://127.0.0.1:9', clientId: lotse, clientSecret: { env: CORP_SECRET }, domain: down, emailDomains: [down.example], identity: { prefix: 'down:' } }
+  - { id: first, type: oidc, label: Twin, unlisted: true, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET } }
+  - { id: second, type: oidc, label: twin, unlisted: true, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET } }
+  - { id: mail, type: oidc, label: eve@else.example, unlisted: true, issuer: ${upstream}, clientId: lotse, clientSecret: { env: CORP_SECRET } }`,
   targets: `
   - { id: empty, type: oidc, label: Empty, audience: https://empty.example }`,
   clients: `
@@ -57,7 +60,8 @@ test('an unlisted connector is found by the whole name or e-mail domain of its o
   for (const words of ['ann@hidden.example', 'hidden.example', 'secret customer']) {
     assert.equal((await search(words)).location.origin, idp.issuer, words)
   }
-  for (const words of ['secret', 'example', 'hidden', '%', '']) {
+  // Whoever gives a connector its name could otherwise have the people of another.
+  for (const words of ['secret', 'example', 'hidden', '%', '', 'Twin', 'eve@else.example']) {
     const page = await search(words)
     assert.equal(page.location.origin, gateway.issuer, words)
     assert.ok(!page.text.includes('Secret Customer'))
