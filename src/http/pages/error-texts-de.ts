@@ -6,12 +6,12 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
   upstream_rejected: {
     title: 'Ihre Organisation hat Sie nicht bestätigt',
     what: 'Ihre Organisation hat die Anmeldung abgelehnt, oder ihre Antwort hat unsere Prüfungen nicht bestanden.',
-    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, fragen Sie Ihren Support und nennen Sie die Kennung.',
+    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, wenden Sie sich an den IT-Support Ihrer Organisation und nennen Sie die Referenz.',
   },
   upstream_unavailable: {
     title: 'Ihre Organisation ist nicht erreichbar',
     what: 'Der Anmeldedienst Ihrer Organisation antwortet nicht oder nur mit einem eigenen Fehler.',
-    todo: 'Versuchen Sie es in einigen Minuten noch einmal. Bleibt es dabei, fragen Sie Ihren Support.',
+    todo: 'Versuchen Sie es in einigen Minuten noch einmal. Bleibt es dabei, wenden Sie sich an den IT-Support Ihrer Organisation.',
   },
   upstream_declined: {
     title: 'Die Anmeldung wurde abgebrochen',
@@ -26,31 +26,31 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
   acr_not_met: {
     title: 'Eine stärkere Anmeldung ist nötig',
     what: 'Ihre Organisation hat Sie bestätigt, aber nicht so sicher wie hier nötig, zum Beispiel ohne zweiten Faktor.',
-    todo: 'Versuchen Sie es noch einmal mit einem zweiten Faktor. Werden Sie nicht danach gefragt, hilft Ihr Support.',
+    todo: 'Versuchen Sie es noch einmal mit einem zweiten Faktor. Werden Sie nicht danach gefragt, hilft der IT-Support Ihrer Organisation.',
   },
   nothing_granted: {
     title: 'Hier ist nichts für Sie freigegeben',
-    what: 'Sie sind angemeldet, aber keine Regel des Betreibers gibt Ihrem Konto hier etwas.',
-    todo: 'Schicken Sie die Kennung an Ihre Administration, oder benutzen Sie ein anderes Konto.',
+    what: 'Sie sind angemeldet, aber keine Regel des Betreibers gewährt Ihrem Konto hier Zugriff.',
+    todo: 'Schicken Sie die Referenz an Ihre Administration, oder benutzen Sie ein anderes Konto.',
   },
   forbidden: {
     title: 'Sie haben hier keinen Zutritt',
-    what: 'Sie sind angemeldet, aber eine Regel des Betreibers weist Ihr Konto hier ab.',
-    todo: 'Wenn Sie das für falsch halten, schicken Sie die Kennung an Ihre Administration.',
+    what: 'Sie sind angemeldet, aber eine Regel des Betreibers verwehrt Ihrem Konto hier den Zugriff.',
+    todo: 'Wenn Sie das für falsch halten, schicken Sie die Referenz an Ihre Administration.',
   },
   claims_unusable: {
-    title: 'Ihre Organisation hat zu wenig oder zu viel gesagt',
-    what: 'Was Ihre Organisation über Sie sagt, ist nicht zu gebrauchen: Nötiges fehlt, oder es ist zu lang.',
-    todo: 'Schicken Sie die Kennung an Ihre Administration; nur der Betreiber und Ihre Organisation können das beheben.',
+    title: 'Ihre Organisation hat zu wenig oder zu viel über Sie gesagt',
+    what: 'Was Ihre Organisation über Sie sagt, lässt sich nicht verwenden: Nötiges fehlt, oder es ist zu lang.',
+    todo: 'Schicken Sie die Referenz an Ihre Administration; nur der Betreiber und Ihre Organisation können das beheben.',
   },
   grants_too_large: {
-    title: 'Sie haben mehr Zugänge, als in eine Anmeldung passen',
+    title: 'Sie haben mehr Berechtigungen, als in eine Anmeldung passen',
     what: 'Ihre Projekte, Rollen und Gruppen passen nicht in das, was dieser Dienst lesen kann.',
-    todo: 'Schicken Sie die Kennung an Ihre Administration; weniger Gruppen oder andere Regeln helfen.',
+    todo: 'Schicken Sie die Referenz an Ihre Administration; weniger Gruppen oder andere Regeln helfen.',
   },
   login_expired: {
     title: 'Diese Anmeldung ist vorbei',
-    what: 'Sie hat zu lange gedauert, war schon beendet oder gehört zu einer Seite, die Sie früher offen hatten.',
+    what: 'Sie hat zu lange gedauert, war schon abgeschlossen oder gehört zu einer Seite, die Sie früher offen hatten.',
     todo: 'Beginnen Sie neu auf der Seite oder in dem Programm, das Sie benutzen möchten.',
   },
   wrong_browser: {
@@ -69,7 +69,7 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
     todo: 'Prüfen Sie die Adresse, oder beginnen Sie neu auf der Seite oder in dem Programm, das Sie benutzen möchten.',
   },
   method_not_allowed: {
-    title: 'So lässt sich diese Seite nicht benutzen',
+    title: 'So lässt sich diese Seite nicht aufrufen',
     what: 'Die Adresse gibt es, aber sie nimmt diese Art von Anfrage nicht an.',
     todo: 'Beginnen Sie neu auf der Seite oder in dem Programm, das Sie benutzen möchten.',
   },
@@ -81,7 +81,7 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
   too_large: {
     title: 'Das ist zu groß',
     what: 'Die Anfrage oder die Antwort Ihrer Organisation ist größer, als wir annehmen.',
-    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, schicken Sie die Kennung an Ihre Administration.',
+    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, schicken Sie die Referenz an Ihre Administration.',
   },
   too_many_attempts: {
     title: 'Zu viele Versuche',
@@ -96,6 +96,6 @@ export const errorsDe: Readonly<Record<ErrorCode, ErrorText>> = {
   internal: {
     title: 'Bei uns ist etwas schiefgegangen',
     what: 'Das war unser Fehler, nicht Ihrer.',
-    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, schicken Sie die Kennung an die Betreiber dieses Dienstes.',
+    todo: 'Versuchen Sie es noch einmal. Bleibt es dabei, schicken Sie die Referenz an die Betreiber dieses Dienstes.',
   },
 }

@@ -12,7 +12,7 @@ export const de: Texts = {
   },
   words: {
     back: 'Zurück zum Programm',
-    reference: 'Kennung',
+    reference: 'Referenz',
     time: 'Zeit',
     more: (count) => `und ${count} weitere`,
   },
@@ -154,19 +154,19 @@ export const de: Texts = {
       organisation: 'Organisation',
       client: 'Programm',
       target: 'Für',
-      acr: 'Nötige Sicherheit',
+      acr: 'Nötiges Vertrauensniveau',
       claim: 'Angabe',
     },
   },
   refused: {
     titles: {
       nothing_granted: 'Sie sind angemeldet, aber hier ist nichts für Sie freigegeben',
-      forbidden: 'Sie sind angemeldet, aber eine Regel lässt Sie hier nicht ein',
+      forbidden: 'Sie sind angemeldet, aber eine Regel verwehrt Ihnen hier den Zutritt',
     },
     lead: (organisation) => `${organisation} hat bestätigt, wer Sie sind.`,
     reasons: {
-      nothing_granted: (client) => `Für ${client} gibt keine Regel des Betreibers diesem Konto etwas.`,
-      forbidden: (client) => `Für ${client} weist eine Regel des Betreibers dieses Konto ab.`,
+      nothing_granted: (client) => `Keine Regel des Betreibers gewährt diesem Konto Zugriff auf ${client}.`,
+      forbidden: (client) => `Eine Regel des Betreibers verwehrt diesem Konto den Zugriff auf ${client}.`,
     },
     client: 'diesen Dienst',
     said: 'Was Ihre Organisation über Sie gesagt hat',
@@ -177,7 +177,7 @@ export const de: Texts = {
     elsewhere: 'Anderswo:',
     words: 'In den Worten des Betreibers',
     acr: (acr) => `Eine stärkere Anmeldung (${acr}) würde Ihnen mehr geben.`,
-    todo: 'Zeigen Sie diese Seite Ihrer Administration oder schicken Sie die Kennung. Damit ist zu sehen, welche Regeln geprüft wurden.',
+    todo: 'Zeigen Sie diese Seite Ihrer Administration oder schicken Sie die Referenz. Damit ist zu sehen, welche Regeln geprüft wurden.',
     retry: 'Anderes Konto benutzen',
     grants: {
       project: 'Projekt',
