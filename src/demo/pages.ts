@@ -23,7 +23,7 @@ export function demoPage(content: Parameters<typeof layout>[1]): Page {
 export function startPage(world: World): Page {
   return demoPage({
     heading: 'Who becomes what, and where',
-    card: html`<p class="lead">Two organisations say who somebody is, themselves or by a credential in a wallet, one file of rules says what that means, and three systems get a token each. All of it runs on this machine until you press Ctrl-C.</p>
+    card: html`<p class="lead">Two organisations say who somebody is, themselves or by a credential in a wallet; one file of rules says what that means; three systems get a token each. All of it runs on this machine until you press Ctrl-C.</p>
 <ol class="path">
 <li><strong>What was said</strong>Corp AG and Example University sign their people in.</li>
 <li><strong>What the rules say</strong><a href="/config">config/demo.yaml</a> turns claims into projects, namespaces and groups.</li>
