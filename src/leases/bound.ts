@@ -6,7 +6,7 @@ import { type BoundPassed, type BoundPorts, boundPass, carryOut, grantsOf } from
 import { isDown, tellFailures } from './failures.ts'
 import { eachAlone } from './loops.ts'
 import type { PassOptions } from './pass.ts'
-import { AFTER_FAILURE } from './schedule.ts'
+import { AFTER_FAILURE, isDue } from './schedule.ts'
 import { type Standing, standingOf } from './standing.ts'
 import type { BoundTarget, LeasePorts } from './world.ts'
 
@@ -141,7 +141,8 @@ async function make(
 
 async function look(ports: BoundKeeperPorts, target: BoundTarget, known: Known): Promise<void> {
   const { id, bindings } = target
-  if (ports.now() < known.next || ports.gates.of(id).closed()) return
+  const farthest = Math.max(bindings.every, AFTER_FAILURE.refused)
+  if (!isDue(known.next, farthest, ports.now()) || ports.gates.of(id).closed()) return
   known.next = ports.now() + bindings.every // before it begins: who asks for another one meanwhile gets one
   try {
     const passed = await boundPass(ports, target, { how: 'guarded', reference: 'leases' })

@@ -24,6 +24,10 @@ export interface SchedulePorts extends Pick<LeasePorts, 'audit' | 'log' | 'meter
 /** Seconds until a pass that failed is tried again. */
 export const AFTER_FAILURE = { down: 15, refused: 300 } as const
 
+/** Whether a moment has come. One that is farther away than any is ever set was set by a clock that has been put back since. */
+export const isDue = (moment: number, farthest: number, now: number): boolean =>
+  now >= moment || moment - now > farthest
+
 export function openSchedule(ports: SchedulePorts): Schedule {
   const { audit, due, gates, log, meter, now } = ports
   const next = new Map<string, number>()
@@ -49,7 +53,8 @@ export function openSchedule(ports: SchedulePorts): Schedule {
 
   const one = async (target: LiveTarget): Promise<void> => {
     const { id, live } = target
-    if (now() < (next.get(id) ?? 0) || gates.of(id).closed()) return
+    const farthest = Math.max(live.every, AFTER_FAILURE.refused)
+    if (!isDue(next.get(id) ?? 0, farthest, now()) || gates.of(id).closed()) return
     const began = asked
     try {
       const { held, left } = await ports.pass(target, { how: 'guarded', reference: 'leases' })

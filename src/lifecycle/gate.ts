@@ -47,9 +47,11 @@ export function openGate(now: Clock, told: (state: 'down' | 'up') => void, outag
     if (next) next()
     else inside--
   }
+  // Longer than it ever waits: the clock has been put back since.
+  const waits = () => now() < notBefore && notBefore - now() <= LONGEST_WAIT
   const turn = (): 'open' | 'trial' | 'closed' => {
     if (failures === 0) return 'open'
-    if (now() < notBefore) return 'closed'
+    if (waits()) return 'closed'
     notBefore = now() + LONGEST_WAIT // nobody else tries beside this one
     return 'trial'
   }
@@ -64,7 +66,7 @@ export function openGate(now: Clock, told: (state: 'down' | 'up') => void, outag
   }
 
   return {
-    closed: () => failures > 0 && now() < notBefore,
+    closed: () => failures > 0 && waits(),
     async pass(ask) {
       const mine = turn()
       if (mine === 'closed') throw outage.closed()

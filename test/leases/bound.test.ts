@@ -155,3 +155,13 @@ test('a store that fails is no reason to take anything away', async () => {
   assert.ok(ground.logs.some(({ message }) => message.includes('not what they are to be yet')))
   assert.ok(cluster.there.has('web'))
 })
+
+test('a clock that was a day ahead for a moment puts off no look by a day', async () => {
+  ground.now += 86_400
+  const leases = await serving()
+  ground.now -= 86_400
+  await ground.arrive(leases, 'ada', ['web'])
+  cluster.there.delete('web')
+  await ground.pass(leases, 20)
+  assert.ok(cluster.there.has('web'))
+})

@@ -293,3 +293,13 @@ test('whoever is settled too slowly again and again is told of, once it happens 
   }
   assert.equal(told(), 1)
 })
+
+test('a clock that was a day ahead for a moment puts off no pass by a day', async () => {
+  ground.now += 86_400
+  const { leases } = await ground.serving()
+  ground.now -= 86_400
+  await ground.arrive(leases, 'ada', ['web'])
+  ground.target.people.get(ada)?.has.delete('web:member')
+  await ground.pass(leases, 20)
+  assert.equal(await ground.state('ada'), 'open web:member')
+})

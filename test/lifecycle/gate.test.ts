@@ -39,6 +39,13 @@ test('an outage closes the way for all, one tries again in growing intervals, an
   assert.deepEqual(told, ['down', 'up'])
 })
 
+test('a clock that is put back does not keep the way closed for as long', async () => {
+  await code(gate.pass(down))
+  now -= 3600
+  assert.equal(gate.closed(), false)
+  assert.equal(await code(gate.pass(up)), 'answer')
+})
+
 test('one person whose answer is of no use never closes the way for others', async () => {
   for (let n = 0; n < 5; n++) {
     assert.match(String(await code(gate.pass(useless))), /^claims_unusable/)
