@@ -104,9 +104,13 @@ function fits(jwk: JWK, alg: Alg): boolean {
     (crv === undefined || jwk.crv === crv) &&
     (jwk.alg === undefined || jwk.alg === alg) &&
     (jwk.use === undefined || jwk.use === 'sig') &&
-    jwk.key_ops?.includes('verify') !== false
+    mayVerify(jwk.key_ops)
   )
 }
+
+/** RFC 7517, 4.3: a list, if anything. Who publishes a key may have written anything there. */
+const mayVerify = (operations: unknown): boolean =>
+  (operations ?? undefined) === undefined || (Array.isArray(operations) && operations.includes('verify'))
 
 const read = new WeakMap<JWK, KeyObject>()
 

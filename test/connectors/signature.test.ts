@@ -67,6 +67,9 @@ test('a key that is for another use, algorithm or curve, or is none, is not take
   for (const change of [
     { use: 'enc' },
     { key_ops: ['sign'] },
+    { key_ops: 5 as never },
+    { key_ops: {} as never },
+    { key_ops: 'verify' as never },
     { alg: 'ES384' },
     { crv: 'P-384' },
     { kty: 'RSA' },

@@ -48,6 +48,7 @@ const strange: readonly unknown[] = [
   { _sd: [1] },
   { jwk: null },
   { jwk: { kty: 'EC' } },
+  { jwk: { ...publicOf(holder), key_ops: 5 } },
   { jwk: { kty: 'RSA', n: '', e: '' } },
   { kid: {} },
   { status_list: { idx: {}, uri: [] } },
