@@ -62,7 +62,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** What a wallet writes of an error is for the log alone. */
 function failed({ error, error_description: more }: Readonly<Record<string, unknown>>): LoginError {
   const said = `the wallet says ${printable(error)}${more === undefined ? '' : `: ${printable(more, 300)}`}`
-  return declined.has(String(error)) ? new LoginError('upstream_declined', said) : rejected(said)
+  return typeof error === 'string' && declined.has(error) ? new LoginError('upstream_declined', said) : rejected(said)
 }
 
 const rejected = (why: string, cause?: unknown) =>
