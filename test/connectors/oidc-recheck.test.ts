@@ -406,6 +406,18 @@ test('what was sealed for another person is not used', async () => {
   assert.equal(await recheck(connected, { ...proof, subject: { ...proof.subject, connector: 'other' } }), 'unknown')
 })
 
+test('a sign-out leads to no address of an upstream that is none of the web', async () => {
+  const back = { returnTo: new URL('https://gateway.test/bye'), state: 'over' }
+  for (const end_session_endpoint of ['javascript:alert(1)', 'ftp://idp.example/', 'bye', 7]) {
+    rogue.scheme.discovery = (metadata) => ({ ...metadata, end_session_endpoint })
+    const { connected, proof } = await signedIn()
+    assert.equal(await connected.connector.logout!(proof, back), undefined, String(end_session_endpoint))
+  }
+  rogue.scheme.discovery = (metadata) => metadata
+  const { connected, proof } = await signedIn()
+  assert.equal((await connected.connector.logout!(proof, back))?.kind, 'redirect')
+})
+
 test('a connector that was led to another upstream shows it nothing of the first, whose people are gone', async () => {
   const other = await startRogue()
   try {

@@ -137,7 +137,7 @@ async function logout(
   const metadata = await upstream.metadata().catch((error: unknown) => {
     ports.log('warn', `upstream logout left out: ${failure(error).message}`, { connector: config.id })
   })
-  if (!metadata?.end_session_endpoint || !URL.canParse(metadata.end_session_endpoint)) return undefined
+  if (!metadata?.end_session_endpoint) return undefined
   const url = new URL(metadata.end_session_endpoint)
   url.searchParams.set('client_id', config.clientId)
   url.searchParams.set('post_logout_redirect_uri', returnTo.href)

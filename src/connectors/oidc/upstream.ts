@@ -189,11 +189,14 @@ async function discoverOnce(config: OidcConfig, ports: ConnectorPorts): Promise<
       "its discovery document names another issuer; write one tenant's issuer",
     )
   const schemes = config.issuer.startsWith('http:') ? ['https:', 'http:'] : ['https:']
+  const isUsable = (value: unknown) =>
+    typeof value === 'string' && URL.canParse(value) && schemes.includes(new URL(value).protocol)
   for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-    const value = metadata[endpoint]
-    if (typeof value !== 'string' || !URL.canParse(value) || !schemes.includes(new URL(value).protocol))
+    if (!isUsable(metadata[endpoint]))
       throw new LoginError('upstream_unavailable', `its discovery document has no usable ${endpoint}`)
   }
+  // A sign-out does without one that would take the person's ID token over plain HTTP, or is no address at all.
+  if (!isUsable(metadata.end_session_endpoint)) delete (metadata as Record<string, unknown>)['end_session_endpoint']
   return metadata
 }
 
