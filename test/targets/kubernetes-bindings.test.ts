@@ -241,6 +241,18 @@ test('lists of several pages are read whole', async () => {
   assert.equal((await made(wanted.slice(0, 1050))).length, 50)
 })
 
+test('a list that never ends, since what stands in between ignores where it goes on, is no list', async () => {
+  const config = { id: 'prod', groupsPrefix: 'oidc:', apply: { every: 900 } } as unknown as KubernetesConfig
+  for (const next of [() => 'again', (asked: number) => `${asked}`]) {
+    let asked = 0
+    const answer = async () => Response.json({ items: [], metadata: { continue: next(++asked) } })
+    const access = { server: 'https://cluster.example', token: async () => 'x', fetch: answer }
+    const endless = openBindings(config, access)
+    await assert.rejects(endless.observe([edit('web'), view], 'all'), { kind: 'refused', message: /no end/ })
+    assert.ok(asked <= 5000)
+  }
+})
+
 test('without a role over the cluster among what is wanted, the account need not see bindings over the cluster', async () => {
   cluster.before = (request) => (request === 'GET clusterrolebindings' ? 403 : undefined)
   assert.deepEqual(await made([edit('web')]), ['make namespace web: edit'])

@@ -13,6 +13,8 @@ import { type Does, plan, type Seen } from './plan.ts'
 const AT_ONCE = 8
 /** Rows of one page. */
 const PAGE = 500
+/** Pages of one list: more is no list of this API. */
+const PAGES = 2000
 
 /**
  * The side of a cluster at which the gateway keeps RoleBindings and ClusterRoleBindings for what rules give. Nothing is touched but what
@@ -65,8 +67,13 @@ async function listOf({ api, config }: Looking, kind: Manifest['kind']): Promise
     .map((pair) => pair.join('='))
     .join(',')
   const rows: Manifest[] = []
+  const met = new Set<string>()
   let next = ''
   do {
+    // What stands in between may give one page again and again.
+    if (met.has(next) || met.size === PAGES)
+      throw new TargetUnavailable('refused', `cluster ${config.id} gave a list of bindings that has no end`)
+    met.add(next)
     const query = new URLSearchParams({ labelSelector, limit: String(PAGE), ...(next !== '' && { continue: next }) })
     const { body } = await api.send('GET', `/apis/${RBAC_VERSION}/${kind.toLowerCase()}s?${query}`)
     const list = body as { readonly items?: readonly Manifest[]; readonly metadata?: { readonly continue?: string } }
