@@ -59,10 +59,21 @@ export function subscriberOf(address: string): string {
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`
 }
 
+/** Parameters of a query; nobody sends more than some thirty. */
+const MOST = 200
+
+/**
+ * A query of more parameters than anybody sends is read as none: koa reads one in a time that grows with the square of their number, and
+ * 16,000 fit into a request.
+ * @see https://github.com/koajs/koa/blob/v3.3.0/lib/search-params.js
+ */
+const boundedQuery = (target: string): string =>
+  target.split('&', MOST + 1).length > MOST ? target.replace(/\?.*$/s, '') : target
+
 /** `http://evil/x?y` and `//evil/x` (RFC 9112 §3.2.2) as the path that a router sees: never a host. */
 function targetPath(target: string): string {
   const rest = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i, '').replace(/#.*$/, '')
-  return `/${rest.replace(/^[/\\]+/, '')}`.replace(/^\/\*$/, '/')
+  return boundedQuery(`/${rest.replace(/^[/\\]+/, '')}`.replace(/^\/\*$/, '/'))
 }
 
 /**
