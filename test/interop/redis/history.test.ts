@@ -13,7 +13,7 @@ const secret = randomBytes(32).toString('hex')
 
 async function tried(topology: Topology, able: Able, count: number, fault?: (round: number) => Promise<void>) {
   const opening = { redis: { ...topology.place, prefix: 'lotse' }, secret } as const
-  const seed = Date.now() % 1_000_000
+  const seed = rounds(1, Date.now() % 1_000_000)
   const plan = {
     openings: [opening, opening],
     able: [able, able],
