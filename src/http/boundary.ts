@@ -258,7 +258,16 @@ export function logLibrary(provider: Provider, parts: Parts): void {
   for (const event of ['authorization.error', 'grant.error', 'device_authorization.error', 'end_session.error']) {
     provider.on(event as 'grant.error', (ctx: Context, error: Error) => {
       const { error_description, error_detail } = error as { error_description?: string; error_detail?: string }
-      parts.log('info', event, { id: errorIdOf(ctx), error: error.message, error_description, error_detail })
+      const said = { error: error.message, error_description, error_detail }
+      parts.log('info', event, { id: errorIdOf(ctx), ...askedBy(ctx, error), ...said })
     })
   }
+}
+
+/** Which client asked, as far as it said, and the redirect URI where that is what does not fit: else nobody finds whom to tell. */
+function askedBy({ oidc }: Context, { message }: Error): { readonly client?: string; readonly redirectUri?: string } {
+  const cut = (value: unknown) => (typeof value === 'string' ? value.slice(0, 200) : undefined)
+  const client = oidc?.client?.clientId ?? cut(oidc?.params?.['client_id'])
+  const redirectUri = message === 'invalid_redirect_uri' ? cut(oidc?.params?.['redirect_uri']) : undefined
+  return { ...(client === undefined ? {} : { client }), ...(redirectUri === undefined ? {} : { redirectUri }) }
 }

@@ -208,6 +208,9 @@ test('an unregistered redirect URI gets a page with a reference and no redirect'
     assert.equal(page.status, 400, redirect_uri)
     assert.equal(page.headers.get('location'), null)
     assert.match(page.text, /[2-9A-Z0]{4}-[2-9A-Z0]{4}/)
+    const why = gateway.logs.findLast(({ message }) => message === 'authorization.error')?.fields
+    assert.equal(why?.['client'], 'web')
+    assert.equal(why?.['redirectUri'], redirect_uri || undefined, 'the operator reads what was sent')
   }
 })
 
