@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeAggregate } from '../../../bench/saml-aggregate.ts'
+import { completed } from '../../../src/connectors/saml/metadata/newest.ts'
 import { openParser } from '../../../src/connectors/saml/metadata/parse.ts'
-import { completed } from '../../../src/connectors/saml/metadata/source.ts'
 import { corpus } from '../../support/corpora.ts'
 import {
   entityXml,

@@ -4,10 +4,11 @@ import type { ConnectorPorts, Discovery, Standing } from '../../connector.ts'
 import type { Idp, IdpDirectory } from '../idp.ts'
 import type { SamlConfig } from '../options.ts'
 import { endOf } from './good-copy.ts'
+import type { Known } from './known.ts'
 import { openQuery, type Query } from './mdq.ts'
 import type { Only } from './parse.ts'
 import { choiceOf, fold, type Listed, search } from './search.ts'
-import { type Known, openSource, type Source } from './source.ts'
+import { openSource, type Source } from './source.ts'
 
 /** The IdPs of a connector, from all of its sources. Where two sources have one of the same entityID, the earlier source's counts. */
 export interface Directory extends IdpDirectory {
