@@ -7,7 +7,7 @@ import { type Kind, StoreUnavailable } from '../store.ts'
 import type { Client } from './client.ts'
 import type { Concealer } from './conceal.ts'
 import { type ScriptName, timesOf } from './scripts.ts'
-import { namesOf } from './verbs.ts'
+import { type Found, namesOf, rowsOf } from './verbs.ts'
 
 export interface Within {
   readonly client: Client
@@ -16,15 +16,6 @@ export interface Within {
   readonly tagged: string
   readonly now: Clock
 }
-
-type Row = readonly [
-  id: string,
-  value: string,
-  end: string,
-  consumed: string | null,
-  alias: string | null,
-  groups: string | null,
-]
 
 /** Entries that are read, or keys that are deleted, in one step of the server. */
 const AT_ONCE = 200
@@ -83,10 +74,8 @@ async function* pieces(within: Within): AsyncIterable<Piece> {
   for (const kind of Object.values<Kind>(kinds)) {
     if (!kind.durable || kind === kinds.Process) continue
     const ids = (await reading(within, 'ids', [kind.name, '-1'])) as readonly string[]
-    for (let from = 0; from < ids.length; from += AT_ONCE) {
-      const rows = await reading(within, 'many', [kind.name, ...ids.slice(from, from + AT_ONCE)])
-      for (const row of rows as readonly Row[]) yield { entry: entryIn(within, kind, row) }
-    }
+    for await (const row of rowsOf(kind, ids, (args) => reading(within, 'many', args)))
+      yield { entry: entryIn(within, kind, row) }
   }
   for await (const key of keys(within, 'r:*')) {
     const end = await (await within.client.session()).command('GET', key)
@@ -103,7 +92,7 @@ async function writesIn({ client, tagged }: Within): Promise<string> {
   return String(await session.command('HMGET', `${tagged}state`, 'k', 'n'))
 }
 
-function entryIn({ hidden }: Within, kind: Kind, [id, value, end, consumed, alias, groups]: Row): Moved {
+function entryIn({ hidden }: Within, kind: Kind, [id, value, end, consumed, alias, groups]: Found): Moved {
   const names = namesOf(hidden)
   const known = names.idIn(kind.name, id)
   const text = hidden.reveal(`value\n${kind.name}\n${known}`, value)

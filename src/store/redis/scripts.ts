@@ -30,6 +30,9 @@ export function timesOf(end: number, now: number): readonly [end: string, kept: 
   return [Number.isFinite(end) ? String(end) : 'inf', left < LONGEST ? String(Math.ceil(left * 1000)) : 'inf']
 }
 
+/** Bytes of values after which a script that reads many ends. */
+const PORTION = 500_000
+
 /** What every script begins with: KEYS[1] state, KEYS[2] a key that never is (session.ts); ARGV prefix, number of the run, now. */
 const prelude = `
 local S, P, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
@@ -156,10 +159,13 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'g:' .. ARGV[4], '(' .. ARGV
 end
 return found`,
   ids: `return redis.call('ZRANGEBYSCORE', P .. 'k:' .. ARGV[4], '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[5])`,
-  /** Entries of one kind by their ids, with what `lotse store export` needs beside them: alias and groups. */
+  /**
+   * Entries of one kind by their ids, with what `lotse store export` needs beside them: alias and groups. Answers with how many of the ids
+   * were looked at, too: an answer of many large values would take longer than a server may be silent.
+   */
   many: `
-local found = {}
-for i = 5, #ARGV do
+local found, size, i = {}, 0, 5
+while i <= #ARGV and size < ${PORTION} do
   local key = entryKey(ARGV[4], ARGV[i])
   local r = live(key)
   if r then
@@ -167,9 +173,11 @@ for i = 5, #ARGV do
     local a = r[5]
     if a and redis.call('GET', P .. 'a:' .. ARGV[4] .. ':' .. a) ~= ARGV[i] then a = false end
     found[#found + 1] = { ARGV[i], r[1], r[2], r[3], a, redis.call('HGET', key, 'g') }
+    size = size + #r[1]
   end
+  i = i + 1
 end
-return found`,
+return { i - 5, found }`,
   // group, until, its time on this server, how many members at once
   revoke: `
 local n, r = count(), P .. 'r:' .. ARGV[4]

@@ -11,7 +11,7 @@ import { type ScriptName, timesOf } from './scripts.ts'
 const AT_ONCE = 200
 
 type Args = readonly string[]
-type Row = readonly [value: string, end: string, consumed: string | null, id?: string]
+type Row = readonly [value: string, end: string, consumed: string | null, ...more: (string | null)[]]
 
 /**
  * The verbs of `Store`, each a script. Durable kinds, and all that happens once, are waited for; a `put` of another kind is not: what
@@ -80,14 +80,8 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
     async list(kind, limit) {
       const ids = (await run('ids', [kind.name, String(limit)])) as readonly string[]
       const found: Entry[] = []
-      for (let from = 0; from < ids.length; from += AT_ONCE) {
-        const rows = (await run('many', [
-          kind.name,
-          ...ids.slice(from, from + AT_ONCE),
-        ])) as readonly (readonly string[])[]
-        for (const [id = '', ...row] of rows)
-          found.push(opened(hidden, kind, names.idIn(kind.name, id), row as unknown as Row))
-      }
+      for await (const [id, ...row] of rowsOf(kind, ids, (args) => run('many', args)))
+        found.push(opened(hidden, kind, names.idIn(kind.name, id), row))
       return found
     },
     async revoke(group, ttl) {
@@ -100,6 +94,30 @@ export function verbsOn(client: Client, hidden: Concealer, now: Clock): Omit<Sto
       // Also where the primary is doubted: this is what ends the doubt.
       await (await client.reach()).acknowledged({ script: 'check', now: now(), args: [] })
     },
+  }
+}
+
+/** An entry as `many` answers. */
+export type Found = readonly [
+  id: string,
+  value: string,
+  end: string,
+  consumed: string | null,
+  alias: string | null,
+  groups: string | null,
+]
+
+/** Those of one kind that are still there, some at once, and fewer where they are large. */
+export async function* rowsOf(
+  kind: Kind,
+  ids: readonly string[],
+  many: (args: readonly string[]) => Promise<unknown>,
+): AsyncIterable<Found> {
+  for (let from = 0; from < ids.length; ) {
+    const reply = await many([kind.name, ...ids.slice(from, from + AT_ONCE)])
+    const [looked, rows] = reply as readonly [number, readonly Found[]]
+    yield* rows
+    from += looked
   }
 }
 

@@ -120,6 +120,22 @@ test('a gateway that still runs uses nothing while an import is under way', asyn
   await until('it answers again', async () => (await store.get(token, 'any')) === undefined)
 })
 
+test('entries with large values are read some at a time: no answer of the server holds them all', async (t) => {
+  const { server, place } = await onOneServer(t)
+  const now = () => Math.floor(Date.now() / 1000)
+  const store = await openRedis({ ...place, prefix: 'lotse', derive: () => secret, now, mode: 'command' })
+  const value = 'x'.repeat(131_072) // as much as a block of a federation's metadata
+  for (let n = 0; n < 30; n++) await store.put(kinds.Metadata, `block ${n}`, value, 3600)
+  await server.call('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 2mb 0 0') // ends who is sent more
+  assert.equal((await store.list(kinds.Metadata, 100)).filter((entry) => entry.value === value).length, 30)
+  await store.close()
+  const mover = await openRedisToMove({ ...place, prefix: 'lotse', derive: () => secret, now })
+  t.after(() => mover.close())
+  let pieces = 0
+  for await (const piece of mover.pieces()) if ('entry' in piece && piece.entry.value === value) pieces++
+  assert.equal(pieces, 30)
+})
+
 test('an import that is given up leaves an empty store, by the line that the guide has for it', async (t) => {
   const { open, server, place } = await onOneServer(t)
   const now = () => Math.floor(Date.now() / 1000)
