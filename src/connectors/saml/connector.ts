@@ -56,13 +56,19 @@ function threadOf({ sp }: ConnectorPorts): SignatureThread {
 /** Seconds between two readings of metadata because somebody came with a signature by a key that is not in it. */
 const RENEWED = 60
 
-/** An identity provider as its metadata says it now, where it was not read so a moment ago; undefined where there is nothing newer. */
+/** Reads metadata again where that was not done a moment ago; whoever comes meanwhile waits for the same reading, and is helped by it. */
 function renewal(directory: Directory, { now }: ConnectorPorts): Saml['renew'] {
   let last = Number.NEGATIVE_INFINITY
-  return async (entityId) => {
-    if (now() < last + RENEWED) return undefined
-    last = now()
-    return directory.renew(entityId)
+  let reading: Promise<unknown> = Promise.resolve()
+  return async ({ entityId, signing }) => {
+    if (now() >= last + RENEWED) {
+      last = now()
+      // What cannot be read is told by whoever looks into it below.
+      reading = directory.renew(entityId).catch(() => undefined)
+    }
+    await reading
+    const idp = await directory.find(entityId)
+    return idp?.signing.join() === signing.join() ? undefined : idp
   }
 }
 
@@ -116,8 +122,8 @@ async function verify(saml: Saml, response: string, exchange: Exchange): Promise
   try {
     return await verifyResponse(response, expectedOf(saml, exchange), check)
   } catch (error) {
-    const idp = foreign ? await saml.renew(exchange.idp.entityId) : undefined
-    if (!idp || idp.signing.join() === exchange.idp.signing.join()) throw error
+    const idp = foreign ? await saml.renew(exchange.idp) : undefined
+    if (!idp) throw error
     return verifyResponse(response, expectedOf(saml, { ...exchange, idp }), saml.check)
   }
 }

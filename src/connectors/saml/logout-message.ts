@@ -13,6 +13,8 @@ import { childrenOf, ns, onlyChild, readXml, type Tag, textIn } from './xml.ts'
 export interface LogoutExpected {
   /** The identity provider of this entityID, where this connector has it. */
   readonly find: (entityId: string) => Promise<Idp | undefined>
+  /** The same with other keys, where newer metadata has such. */
+  readonly renew: (idp: Idp) => Promise<Idp | undefined>
   /** Unix seconds. */
   readonly now: number
   /** Seconds. */
@@ -39,7 +41,13 @@ interface Carried {
   readonly xml: string
   readonly relayState?: string
   /** What was signed beside the message (redirect binding). */
-  readonly octets?: { readonly text: string; readonly algorithm: string; readonly signature: Buffer }
+  readonly octets?: Octets
+}
+
+interface Octets {
+  readonly text: string
+  readonly algorithm: string
+  readonly signature: Buffer
 }
 
 /** Seconds after which a message is too old to be believed, whatever it says itself. */
@@ -65,9 +73,18 @@ export async function readLogout(
   const issuer = textIn(onlyChild(sent, ns.saml, 'Issuer'))
   const idp = await expected.find(issuer)
   if (!idp) throw refusal(`its Issuer ${printable(issuer)} is none of this connector`)
-  const signed = carried.octets
-    ? octetsSigned(carried, idp, expected) && sent
-    : await signedDocument(carried.xml, sent, { idp, check, policy: expected.policy })
+  const { policy } = expected
+  const by = async (known: Idp) =>
+    carried.octets
+      ? octetsSigned(carried.octets, known, policy) && sent
+      : await signedDocument(carried.xml, sent, { idp: known, check, policy })
+  const newer = async () => {
+    const renewed = await expected.renew(idp)
+    return renewed && (await by(renewed))
+  }
+  // An identity provider that changed its key ends sessions by the new one.
+  const signed = (await by(idp)) || (await newer())
+  if (!signed) throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed it`)
   if (textIn(onlyChild(signed, ns.saml, 'Issuer')) !== idp.entityId) throw refusal('what is signed has another Issuer')
   const head = headOf(signed, message.to, expected)
   const of = { idp, id: head.id, ...(carried.relayState !== undefined && { relayState: carried.relayState }) }
@@ -125,16 +142,13 @@ function fromForm(form: URLSearchParams): Carried {
   return { as, xml: decode(form.get(as) ?? ''), ...(relayState !== null && { relayState }) }
 }
 
-/** @throws {LoginError} where no key of the identity provider signed the query */
-function octetsSigned({ octets }: Carried, idp: Idp, { policy }: LogoutExpected): true {
-  const { text = '', algorithm = '', signature = Buffer.alloc(0) } = octets ?? {}
+/** Whether a key of the identity provider signed the query. @throws {LoginError} where none could have */
+function octetsSigned({ text, algorithm, signature }: Octets, idp: Idp, policy: Weakness): boolean {
   const hash = Object.hasOwn(queryAlgorithms, algorithm) ? queryAlgorithms[algorithm] : undefined
   if (hash === undefined || (hash === 'sha1' && policy.sha1 !== true))
     throw refusal(`the signature algorithm ${printable(algorithm)} is not allowed`)
   if (tooShort(signature, policy)) throw refusal(`the signature of its query: ${SHORT_KEY}`)
-  if (!keysOf(idp).some((key) => signedBy(key, { hash, text, signature })))
-    throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed it`)
-  return true
+  return keysOf(idp).some((key) => signedBy(key, { hash, text, signature }))
 }
 
 /** Whether a key made a signature; what metadata gives for a certificate may be none, and the next one is then asked. */
@@ -149,18 +163,18 @@ function signedBy(
   }
 }
 
-/** The signed bytes of a posted message, read. */
+/** The signed bytes of a posted message, read; undefined where no key of the identity provider signed it. */
 async function signedDocument(
   xml: string,
   sent: Tag,
   { idp, check, policy }: { readonly idp: Idp; readonly check: CheckSignature; readonly policy: Weakness },
-): Promise<Tag> {
+): Promise<Tag | undefined> {
   const signature = onlyChild(sent, ns.ds, 'Signature')
   if (signature === undefined) throw refusal('it is not signed, or more than once')
   const problem = signatureProblem(signature, sent, policy)
   if (problem !== undefined) throw refusal(`its signature: ${problem}`)
   const bytes = await check({ xml, element: 'document', keys: keysOf(idp, signature) })
-  if (bytes === undefined) throw refusal(`no key of ${idp.signing.length} in the IdP's metadata signed it`)
+  if (bytes === undefined) return undefined
   const signed = readXml(bytes)
   if (signed.uri !== sent.uri || signed.name !== sent.name || signed.attributes['ID'] !== sent.attributes['ID'])
     throw refusal('another message was signed than was sent')

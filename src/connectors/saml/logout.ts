@@ -42,6 +42,7 @@ export async function relay(saml: Saml, message: Relayed): Promise<Asked | Retur
   const { config, ports, directory } = saml
   const expected: LogoutExpected = {
     find: (entityId) => directory.find(entityId),
+    renew: saml.renew,
     now: ports.now(),
     skew: SKEW,
     policy: config.sha1 === 'allowed' ? { sha1: true } : {},

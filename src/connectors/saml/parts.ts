@@ -13,6 +13,6 @@ export interface Saml {
   readonly directory: IdpDirectory
   /** In a thread of its own. */
   readonly check: CheckSignature
-  /** The same identity provider from metadata that was read just now; undefined where it was a moment ago. */
-  readonly renew: (entityId: string) => Promise<Idp | undefined>
+  /** The same identity provider by the newest metadata; undefined where it has no other keys there. @throws {LoginError} `upstream_unavailable` */
+  readonly renew: (idp: Idp) => Promise<Idp | undefined>
 }

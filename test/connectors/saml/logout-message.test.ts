@@ -19,6 +19,7 @@ const said = (more: Partial<LogoutSaid> = {}): LogoutSaid => ({
 const idp = idpRecord(exchange.idp, [keys])
 const expected: LogoutExpected = {
   find: async (entityId) => (entityId === idp.entityId ? idp : undefined),
+  renew: async () => undefined,
   now: NOW,
   skew: 60,
   policy: {},
