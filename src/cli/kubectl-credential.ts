@@ -1,3 +1,4 @@
+import { shellWord } from '../targets/quote.ts'
 import { type Args, type Command, exit, type Io, UsageError } from './command.ts'
 import {
   type ClusterDoor,
@@ -49,7 +50,8 @@ cluster's extension client.authentication.k8s.io/exec.`,
 /** The line that signs in, as it is pasted. */
 function loginFor({ target, issuer, client, ca }: ClusterDoor, io: Io): string {
   const words = [
-    'lotse login',
+    'lotse',
+    'login',
     target,
     '--issuer',
     issuer,
@@ -57,7 +59,8 @@ function loginFor({ target, issuer, client, ca }: ClusterDoor, io: Io): string {
     client,
     ...(ca === undefined ? [] : ['--ca', ca]),
   ]
-  return printable([...words, ...(io.env['LOTSE_KEYSTONE'] ? ['--cluster'] : [])].join(' '))
+  // A folder may have a blank in its name, and the kubeconfig is perhaps somebody else's.
+  return printable([...words, ...(io.env['LOTSE_KEYSTONE'] ? ['--cluster'] : [])].map(shellWord).join(' '))
 }
 
 /** One run of the plugin. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,8 @@ import { credentialCommand } from '../../src/cli/kubectl-credential.ts'
 import { loginCommand } from '../../src/cli/login.ts'
 import { command as logout } from '../../src/cli/logout.ts'
 import type { SignInPorts } from '../../src/cli/sign-in/gateway.ts'
+import { makeFolder } from '../../src/cli/sign-in/session.ts'
+import { afterSignIn, heldToken } from '../../src/cli/sign-in/token.ts'
 import { type Store, StoreUnavailable } from '../../src/store/store.ts'
 import { until } from '../support/crowd.ts'
 import { claimsIn, fakeClock, forgetEnds, type TestGateway } from '../support/gateway.ts'
@@ -191,6 +194,28 @@ test('nobody at the terminal: nobody is asked, and what to do is one line', asyn
   )
 })
 
+test('the line that signs in is one command of a shell, whatever stands in the kubeconfig and in the name of a folder', async () => {
+  const ca = join(folder, "o'neil's own")
+  await writeFile(ca, '')
+  const { err } = await plugin(away('x; touch y $(id)'), nobody, ['--ca', ca])
+  const line = /to sign in: (.*)$/m.exec(err)?.[1] ?? ''
+  const said = spawnSync('sh', ['-c', `lotse() { printf '%s\\n' "$@"; }; ${line}`], { encoding: 'utf8' }).stdout.split(
+    '\n',
+  )
+  assert.deepEqual(said.slice(0, 2), ['login', 'x; touch y $(id)'])
+  assert.deepEqual(said.slice(-3), ['--ca', ca, ''])
+})
+
+test('a token that came at a later time than it is now is asked for anew: the clock was ahead', async () => {
+  const where = { issuer: 'https://login.example', client: 'x' }
+  const place = { folder: join(folder, 'cache'), who: where }
+  makeFolder(place.folder)
+  const ports = { now: () => 100_000, fetch, sleep: async () => {} }
+  await afterSignIn(place, 'prod', ports, async () => ({ accessToken: 'a', expiresIn: 600 }))
+  const heldAt = (now: number) => heldToken(place, { resource: 'prod' }, now)?.token
+  assert.deepEqual([99_999, 100_000, 100_500, 100_600].map(heldAt), [undefined, 'a', 'a', undefined])
+})
+
 test('who declines is asked once: kubectl runs the plugin ten times, and nine are refused at once', async () => {
   let asked = 0
   const once: Does = async (said) => {
@@ -354,7 +379,20 @@ test('what another program left in the place of the cache is no sign-in', async 
   await login()
   const files = await cacheIn(join(folder, 'cache'))
   const name = Object.keys(files).find((each) => each.endsWith('.json')) ?? ''
-  for (const text of ['', '{', 'null', '[]', '{"issuer":1}', '{"issuer":"https://other.example","client":"x"}']) {
+  const ours = { issuer: gateway.issuer, client: CLIENT }
+  const torn = [
+    { ...ours, tokens: null },
+    { ...ours, tokens: { 'urn:lotse:target:prod': { until: 1e12 } }, refused: 7, refreshToken: {} },
+  ].map((each) => JSON.stringify(each))
+  for (const text of [
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"issuer":1}',
+    '{"issuer":"https://other.example","client":"x"}',
+    ...torn,
+  ]) {
     await writeFile(join(folder, 'cache', name), text)
     assert.equal((await plugin(away())).code, 1, text)
   }
