@@ -14,7 +14,7 @@ const who = { issuer: 'https://login.bench.example', client: 'lotse-cli' }
 /** A cache with a token of the usual size. */
 function cache(): string {
   const folder = workFolder()
-  const held = { token: 't'.repeat(1200), until: Math.floor(Date.now() / 1000) + 600 }
+  const held = { token: 't'.repeat(1200), since: 0, until: Math.floor(Date.now() / 1000) + 600 }
   makeFolder(folder)
   writeSession({ folder, who }, { ...emptySession(who), refreshToken: 'r', tokens: { 'urn:lotse:target:prod': held } })
   return folder

@@ -12,11 +12,13 @@ import {
 } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { join } from 'node:path'
-import type { CliClient } from './gateway.ts'
+import { asObject, type CliClient } from './gateway.ts'
 
 /** A token for one target, as it came. */
 export interface Held {
   readonly token: string
+  /** Unix seconds at which it came: a clock that says less was put back since. */
+  readonly since: number
   /** Unix seconds at which another should be asked for: a little before it ends. */
   readonly until: number
 }
@@ -95,12 +97,27 @@ export function readSession(place: Place): Session {
 
 function sessionIn(file: string): Session | undefined {
   try {
-    const read = JSON.parse(readFileSync(file, 'utf8')) as Partial<Session> | null
-    if (typeof read?.issuer !== 'string' || typeof read.client !== 'string') return undefined
-    return { ...emptySession({ issuer: read.issuer, client: read.client }), ...read }
+    const { issuer, client, ca, refreshToken, tokens, refused } = asObject(JSON.parse(readFileSync(file, 'utf8')))
+    if (typeof issuer !== 'string' || typeof client !== 'string') return undefined
+    return {
+      ...emptySession({ issuer, client, ca: typeof ca === 'string' ? ca : undefined }),
+      ...(typeof refreshToken === 'string' && { refreshToken }),
+      tokens: entriesOf<Held>(tokens, { token: 'string', since: 'number', until: 'number' }),
+      refused: entriesOf<No>(refused, { why: 'string', until: 'number' }),
+    }
   } catch {
     return undefined
   }
+}
+
+/** The entries that are what they are to be; others were written by another version, or by no version. */
+function entriesOf<T>(
+  value: unknown,
+  fields: Readonly<Record<string, 'string' | 'number'>>,
+): Readonly<Record<string, T>> {
+  const fits = ([, each]: readonly [string, unknown]) =>
+    Object.entries(fields).every(([name, type]) => typeof asObject(each)[name] === type)
+  return Object.fromEntries(Object.entries(asObject(value)).filter(fits)) as Record<string, T> // as just seen
 }
 
 /** Every sign-in that this machine keeps. */

@@ -25,7 +25,8 @@ export interface Want {
 /** The token that is kept for a resource; undefined where none is, or it ends in a moment. */
 export function heldToken(place: Place, { resource, not }: Want, now: number): Held | undefined {
   const held = readSession(place).tokens[resource]
-  return held !== undefined && held.until > now && held.token !== not?.token ? held : undefined
+  const isGood = held !== undefined && held.since <= now && now < held.until
+  return isGood && held.token !== not?.token ? held : undefined
 }
 
 /**
@@ -88,7 +89,7 @@ async function afterRefresh(place: Place, resource: string, ports: TokenPorts): 
 
 function keep(place: Place, session: Session, resource: string, answer: Granted, now: number): Held {
   const { accessToken, expiresIn, refreshToken = session.refreshToken } = answer
-  const held = { token: accessToken, until: now + Math.floor(expiresIn - Math.min(EARLY, expiresIn / 4)) }
+  const held = { token: accessToken, since: now, until: now + Math.floor(expiresIn - Math.min(EARLY, expiresIn / 4)) }
   const { [resource]: _asked, [SIGN_IN]: _signIn, ...refused } = session.refused
   const kept = { ...session, tokens: { ...session.tokens, [resource]: held }, refused }
   writeSession(place, refreshToken === undefined ? kept : { ...kept, refreshToken })
