@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { LoginError } from '../../core/errors.ts'
 import { refusal } from './limits.ts'
 import type { CheckSignature, Signed } from './signature.ts'
-import type { Answered } from './signature-worker.ts'
+import type { Answered, Ready } from './signature-worker.ts'
 
 /** Beside this file in the source, and beside the file into which this one is built. */
 const code = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' : './saml-signature.js', import.meta.url)
@@ -10,8 +10,11 @@ const code = new URL(import.meta.url.endsWith('.ts') ? './signature-worker.ts' :
 /** Megabytes of the thread's heap: a document of 48 KB needs a few; one that was made to need more ends its own thread alone. */
 const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 32 }
 
-/** Milliseconds that one signature may take, and that the thread waits for the next; and how many may wait for their turn. */
-const limits = { take: 2000, idle: 30_000, waiting: 200 } as const
+/**
+ * Milliseconds that one signature may take, that the thread may take to start (no message has a part in it, and on a busy machine it needs
+ * seconds), and that it waits for the next; and how many may wait for their turn.
+ */
+const limits = { take: 2000, start: 10_000, idle: 30_000, waiting: 200 } as const
 
 /** A thread, and the places where people wait for it. */
 export interface SignatureThread {
@@ -91,9 +94,11 @@ function start() {
   // Nothing that it writes goes to a log (law 12). Nobody reads these streams either: one that is read keeps the process alive.
   const worker = new Worker(code, { resourceLimits: HEAP, stdout: true, stderr: true })
   let asked = Promise.withResolvers<string | undefined>()
+  const ready = Promise.withResolvers<void>()
   let lives = true
-  worker.on('message', (answer: Answered) => {
-    if (answer === 'failed') asked.reject(refusal('its signature cannot be read'))
+  worker.on('message', (answer: Answered | Ready) => {
+    if (answer === 'ready') ready.resolve()
+    else if (answer === 'failed') asked.reject(refusal('its signature cannot be read'))
     else asked.resolve(answer.bytes)
   })
   worker.on('error', (error) => asked.reject(refusal('its signature broke the thread that checks it', error)))
@@ -107,7 +112,12 @@ function start() {
     lives: () => lives,
     async ask(signed: Signed): Promise<string | undefined> {
       asked = Promise.withResolvers()
-      const late = setTimeout(() => asked.reject(refusal('its signature took too long to check')), limits.take)
+      const tooLate = () => asked.reject(refusal('its signature took too long to check'))
+      let late = setTimeout(tooLate, limits.start)
+      void ready.promise.then(() => {
+        clearTimeout(late)
+        late = setTimeout(tooLate, limits.take)
+      })
       // Somebody waits for the answer: the process lives until it is there.
       worker.ref()
       worker.postMessage(signed)

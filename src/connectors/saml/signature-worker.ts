@@ -5,6 +5,9 @@ import { documentOf, type Signed, signedBytes } from './signature.ts'
 /** The signed bytes; a failure says no more than that, since a library's texts quote what it read. */
 export type Answered = { readonly bytes: string | undefined } | 'failed'
 
+/** Said once: what comes now takes the time of a signature, and no longer that of a start. */
+export type Ready = 'ready'
+
 const port = parentPort!
 
 // The library's XML parser writes warnings, with what it read, to a place where nobody reads them.
@@ -24,3 +27,5 @@ port.on('message', (signed: Signed) => {
     .catch((): Answered => 'failed')
     .then((answered) => port.postMessage(answered))
 })
+
+port.postMessage('ready' satisfies Ready)

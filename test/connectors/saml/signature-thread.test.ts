@@ -50,16 +50,30 @@ test('a flood at one connector holds up another for one message at most', async 
   assert.ok(order.indexOf('quiet') <= 2, order.join())
 })
 
+test('a thread that needs longer to start than a signature may take refuses nobody', () => {
+  const { status, stdout, stderr } = asked([
+    '--import',
+    `data:text/javascript,import { isMainThread } from 'node:worker_threads'; if (!isMainThread) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100)`,
+  ])
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
+})
+
 test('a process that has nothing else to do ends at once, and does not wait for the thread', () => {
+  const { status, stdout, stderr } = asked([])
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
+})
+
+/** A process of its own that asks for one signature, with these options. */
+function asked(options: readonly string[]) {
   const thread = new URL('../../../src/connectors/saml/signature-thread.ts', import.meta.url)
   const question = `{ xml: '<a/>', element: 'document', keys: [] }`
   const code = `import { openSignatureThread } from '${thread}'; await openSignatureThread().queue()(${question})`
   const file = join(tmpdir(), `lotse-${process.pid}.mjs`)
   writeFileSync(file, code)
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { timeout: 20_000, encoding: 'utf8' })
+  const ended = spawnSync(process.execPath, [...options, file], { timeout: 60_000, encoding: 'utf8' })
   rmSync(file)
-  assert.deepEqual([status, stdout, stderr], [0, '', ''])
-})
+  return ended
+}
 
 test('where too many wait the next is told so at once', async () => {
   const check = openSignatureThread().queue(PATIENT)
