@@ -12,8 +12,8 @@ import { isHinted } from './hinted.ts'
 import { chooserPage } from './pages/index.ts'
 import type { ConnectorEntry, Parts } from './parts.ts'
 import type { Context, Proofs } from './proofs.ts'
-import { type Failed, failedAt, tellFailed, turnAway } from './refused.ts'
-import { sendPage, themeOf } from './render.ts'
+import { type Failed, failedAt, tellFailed, turnAway, waysOn } from './refused.ts'
+import { asLoginError, sendPage, themeOf } from './render.ts'
 import { goOn, resume } from './resume.ts'
 
 /*
@@ -104,7 +104,10 @@ async function begin(walk: Walk, ctx: KoaContext, uid: string): Promise<void> {
   if (connector === undefined || connector === 'unknown') {
     return sendPage(ctx, chooserPage(chooserModel(parts, at, query), themeOf(parts, ctx)))
   }
-  const way = await depart(walk, ctx, { at, query, connector })
+  const way = await depart(walk, ctx, { at, query, connector }).catch((thrown: unknown) => {
+    const device = at.deviceCode === undefined ? {} : { device: true as const }
+    throw Object.assign(asLoginError(thrown), waysOn({ uid, connector: connector.id, ...device }))
+  })
   if (way) await askWhere(parts, ctx, { at, query, connector, way })
 }
 

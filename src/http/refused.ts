@@ -122,3 +122,15 @@ function againOf(at: Details): { retryHref?: string; leaveHref?: string } {
     ? { retryHref: `/login/${at.uid}?choose=1`, leaveHref: `/login/${at.uid}/leave` }
     : {}
 }
+
+/** Ways on before an upstream has answered: the same once more, or back to the client, which a command line is not. */
+export function waysOn(begun: { readonly uid: string; readonly connector: string; readonly device?: true }): {
+  readonly retryHref: string
+  readonly leaveHref?: string
+} {
+  const { uid, connector, device } = begun
+  return {
+    retryHref: `/login/${uid}?${new URLSearchParams({ connector })}`,
+    ...(device ? {} : { leaveHref: `/login/${uid}/leave?before=answer` }),
+  }
+}

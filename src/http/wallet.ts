@@ -7,6 +7,7 @@ import { readForm } from './body.ts'
 import { clientLabel } from './choose.ts'
 import { walletOverPage, walletPage } from './pages/index.ts'
 import type { Parts } from './parts.ts'
+import { waysOn } from './refused.ts'
 import { asLoginError, errorIdOf, sendPage, themeOf } from './render.ts'
 
 /*
@@ -74,10 +75,10 @@ async function wait({ parts, arrival, answers }: Shared, ctx: KoaContext, state:
     ctx.status = 303
     return ctx.redirect(next)
   }
-  if (!waiting || late) return sendPage(ctx, walletOverPage(waysOf(waiting), themeOf(parts, ctx)))
+  if (!waiting || late) return sendPage(ctx, walletOverPage(waiting ? waysOn(waiting) : {}, themeOf(parts, ctx)))
   const model = {
     ...view,
-    ...waysOf(waiting),
+    ...waysOn(waiting),
     state,
     clientLabel: clientLabel(parts, waiting.client),
     answerTo: new URL(`/callback/${waiting.connector}`, parts.issuer).href,
@@ -171,15 +172,5 @@ async function toWallet(parts: Parts, ctx: KoaContext, handle: () => Promise<voi
     })
     ctx.status = status
     ctx.body = { error: oauthErrors[code] ?? 'invalid_request', error_id: errorIdOf(ctx) }
-  }
-}
-
-/** The ways on from a page that waits: once more, or back to the client. */
-function waysOf(waiting: Pending | undefined): { readonly retryHref?: string; readonly leaveHref?: string } {
-  if (!waiting) return {}
-  const { uid, connector, device } = waiting
-  return {
-    retryHref: `/login/${uid}?${new URLSearchParams({ connector })}`,
-    ...(device ? {} : { leaveHref: `/login/${uid}/leave?before=answer` }),
   }
 }

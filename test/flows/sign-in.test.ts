@@ -368,3 +368,14 @@ test('where the client names the connector, somebody who was refused is asked th
   assert.equal(page.location.origin, idp.issuer)
   assert.equal(lastAsked()?.get('prompt'), 'login')
 })
+
+test('an upstream that cannot be reached leaves a way to try again, and one back to the client', async () => {
+  const who = person()
+  const page = await who.get(authorization(gateway, 'kubectl', { connector: 'down' }).url)
+  assert.equal(page.status, 503)
+  const ways = page.links.map(({ href }) => `${href.pathname.replace(/^\/login\/[^/]+/, '')}${href.search}`)
+  assert.ok(ways.includes('?connector=down'), ways.join(' '))
+  const leave = page.links.find(({ href }) => href.pathname.endsWith('/leave'))
+  assert.ok(leave)
+  assert.equal(toldAt(await who.get(leave.href)).get('error'), 'access_denied')
+})
