@@ -24,7 +24,7 @@ export const command: Command = {
   ].join('\n'),
   options: {
     ...configOption,
-    out: { value: 'DIR', help: 'write files into this folder instead' },
+    out: { value: 'DIR', help: 'write files into this folder instead, one for each target' },
     flavour: { value: 'NAME', help: 'how the consumer is set up; the first named above if absent' },
     ...clusterOptions,
   },
