@@ -74,7 +74,8 @@ export function openMemory({ prefix, root, log, importing }: MemoryOptions): Mem
 /** @returns an id that is another for every server, for each start of it, and each time it becomes the primary */
 async function identityOf(connection: Connection): Promise<string> {
   const [role] = (await connection.call('ROLE')) as readonly [string]
-  if (role !== 'master') throw new StoreUnavailable('redis: this server is a replica')
+  // In the words of a replica that is asked to write, by which its connections are given up (session.ts).
+  if (role !== 'master') throw new Error('READONLY this server is a replica')
   const said = String(await connection.call('INFO', 'server', 'replication'))
   const [run, data] = [/^run_id:(\S+)/m, /^master_replid:(\S+)/m].map((field) => field.exec(said)?.[1])
   if (run === undefined || data === undefined)
