@@ -260,7 +260,7 @@ test('DID documents that others published: the key is that of the certificate be
     ['xfsc-fc_did-server_did.json', 'xfsc-fc_did-server_chain.pem'],
   ] as const) {
     const text = at(dids.path, document)
-    const { keys } = readDidDocument(text, JSON.parse(text).id)
+    const { keys } = readDidDocument(text)
     const leaf = jwkOf(new X509Certificate(at(dids.path, certificate)).publicKey)
     assert.equal(thumbprint(keys.assertionMethod[0]!.jwk), thumbprint(leaf!))
   }

@@ -73,7 +73,7 @@ test('a kid with the fragment of another document is refused', async () => {
 })
 
 test('a document that is about another did is refused, also one that is read at the same address', async () => {
-  await refused(credential(), { [address]: document({ id: 'did:web:evil.example' }) }, /not about this did/)
+  await refused(credential(), { [address]: document({ id: 'did:web:evil.example' }) }, /about another did/)
   const root = 'did:web:corp.example'
   const rootMethod = { id: `${root}#k1`, controller: root, publicKeyJwk: publicOf(key) }
   const web = {
@@ -85,6 +85,20 @@ test('a document that is about another did is refused, also one that is read at 
   await assert.rejects(presented('dc+sd-jwt', credential({ kid: `${twin}#k1` }, key, twin), binding, world), {
     message: /about another did/,
   })
+})
+
+test('who comes by another did of one address keeps nobody from being believed by the did of its document', async () => {
+  const root = 'did:web:corp.example'
+  const rootMethod = { id: `${root}#k1`, controller: root, publicKeyJwk: publicOf(key) }
+  const json = JSON.stringify({ id: root, verificationMethod: [rootMethod] })
+  const world = worldOf({ 'https://corp.example/.well-known/did.json': json })
+  const twin = `${root}:.well-known`
+  await assert.rejects(presented('dc+sd-jwt', credential({ kid: `${twin}#k1` }, key, twin), binding, world), {
+    code: 'upstream_rejected',
+  })
+  const [found] = await presented('dc+sd-jwt', credential({ kid: `${root}#k1` }, key, root), binding, world)
+  assert.equal(found?.issuer.id, root)
+  assert.equal(world.asked.length, 1)
 })
 
 test('a key that the document lists for another did or controller is not taken', async () => {
@@ -196,7 +210,7 @@ test('a coordinate that lost its leading zeros is made whole', () => {
 })
 
 test('a document that names no purpose means each of its keys for everything', () => {
-  const { keys } = readDidDocument(JSON.stringify({ id: did, verificationMethod: [method(`${did}#k1`)] }), did)
+  const { keys } = readDidDocument(JSON.stringify({ id: did, verificationMethod: [method(`${did}#k1`)] }))
   assert.deepEqual([keys.assertionMethod.length, keys.authentication.length], [1, 1])
 })
 

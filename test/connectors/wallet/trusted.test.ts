@@ -86,7 +86,7 @@ test('strangers whose hosts never answer do not keep an issuer of the configurat
     credentials: walletConfig([{ ...person, issuedBy }]).credentials,
   })
   const { allowed, documents } = openTrusted(config, { ...ports, fetch }).ports()
-  const read = (did: string) => documents(did).read(didWebUrl(did), didDocument(did))
+  const read = (did: string) => documents(did).read(didWebUrl(did), didDocument)
   const stranger = (index: number) => `did:web:stranger${index}.example`
   assert.equal(allowed(stranger(0)), true)
   for (let index = 0; index < 16; index += 1) void read(stranger(index))

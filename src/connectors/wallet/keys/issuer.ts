@@ -96,30 +96,30 @@ export async function signedByDid(signed: Signed, did: string, by: ByDid, ports:
     return { id: did, jwk: own }
   }
   const fragment = bare ? `#${kid}` : named.fragment
-  const [url, kind] = [didWebUrl(did), didDocument(did)]
-  const exact = (document: DidDocument) =>
+  const url = didWebUrl(did)
+  const exact = (keys: readonly NamedKey[]) =>
     signerAmong(
       signed,
-      keysOf(document, did, by).filter(({ id }) => id === `${did}${fragment}`),
+      keys.filter(({ id }) => id === `${did}${fragment}`),
     )
-  const first = exact(await ports.documents(did).read(url, kind))
-  if (first) return first
+  const first = await ports.documents(did).read(url, didDocument)
+  const known = first.id === did ? exact(first.keys[by.purpose]) : undefined
+  if (known) return known
   // It may have changed since.
-  const newest = await ports.documents(did).again(url, kind)
+  const newest = keysOf(await ports.documents(did).again(url, didDocument), did, by.purpose)
   const found = exact(newest) ?? signerAmong(signed, keysAtLarge(newest, `${did}${fragment}`, by))
   if (!found) throw refusal(`${by.what} is not signed by the key that ${printable(did)} names`)
   return found
 }
 
-function keysOf(document: DidDocument, did: string, { purpose }: ByDid): readonly NamedKey[] {
-  // did:web:host and did:web:host:.well-known are two DIDs of one address.
+/** @throws {LoginError} where it is another's: did:web:host and did:web:host:.well-known are two DIDs of one address */
+function keysOf(document: DidDocument, did: string, purpose: Purpose): readonly NamedKey[] {
   if (document.id !== did) throw refusal(`the document of ${printable(did)} is about another did`)
   return document.keys[purpose]
 }
 
 /** Every key of a document that does not have the one that was named. */
-function keysAtLarge(document: DidDocument, id: string, by: ByDid): readonly NamedKey[] {
-  const all = keysOf(document, document.id, by)
+function keysAtLarge(all: readonly NamedKey[], id: string, by: ByDid): readonly NamedKey[] {
   if (all.length === 0 || all.some((key) => key.id === id)) return []
   by.deviations.take('kid-unknown')
   return all
@@ -177,11 +177,13 @@ async function byMetadata(jws: Jws, iss: string, { what }: Claimed, ports: Verif
 export async function isKeyStanding({ id, by, key }: Issuer, ports: VerifyPorts): Promise<boolean> {
   // Whom nobody trusts any more is for the judge, and not asked.
   if (key === undefined || by === 'x5c' || keysOfItself(id) || !ports.allowed(id)) return true
+  const inDocument = async (how: 'read' | 'again') => {
+    const document = await ports.documents(id)[how](didWebUrl(id), didDocument)
+    // What was kept may be from before its host mended it.
+    return how === 'read' && document.id !== id ? [] : keysOf(document, id, 'assertionMethod')
+  }
   const look = async (how: 'read' | 'again') => {
-    const keys =
-      by === 'did'
-        ? (await ports.documents(id)[how](didWebUrl(id), didDocument(id))).keys.assertionMethod
-        : await metadataKeys(id, how, ports.documents(id))
+    const keys = by === 'did' ? await inDocument(how) : await metadataKeys(id, how, ports.documents(id))
     return keys.some(({ jwk }) => thumbprint(jwk) === key)
   }
   return (await look('read')) || (await look('again'))
