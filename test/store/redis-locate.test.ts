@@ -20,8 +20,9 @@ async function startSentinel(t: TestContext) {
   return { sockets, port: (server.address() as AddressInfo).port }
 }
 
-const locatorOf = (port: number) =>
-  openLocator({
+/** Closed with the test, however that ends: a connection that stays keeps the process. */
+function locatorOf(t: TestContext, port: number) {
+  const locator = openLocator({
     topology: 'sentinel',
     servers: [{ host: '127.0.0.1', port }],
     primary: 'lotse',
@@ -29,10 +30,14 @@ const locatorOf = (port: number) =>
     access: {},
     key: '{lotse}:state',
   })
+  t.after(() => locator.close())
+  return locator
+}
 
 test('a Sentinel that is asked from two sides at once is connected to once', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] }) // nobody's patience is over, however busy the machine is
   const { sockets, port } = await startSentinel(t)
-  const locator = locatorOf(port)
+  const locator = locatorOf(t, port)
   const both = await Promise.all([locator.locate(), locator.locate()])
   assert.deepEqual(both, Array(2).fill({ host: '10.0.0.7', port: 6379 }))
   assert.equal(sockets.length, 1)
@@ -42,7 +47,7 @@ test('a Sentinel that is asked from two sides at once is connected to once', asy
 
 test('a locator that was closed leaves no connection behind, also where it was being asked', async (t) => {
   const { sockets, port } = await startSentinel(t)
-  const locator = locatorOf(port)
+  const locator = locatorOf(t, port)
   const asked = assert.rejects(locator.locate(), StoreUnavailable)
   locator.close()
   await asked
