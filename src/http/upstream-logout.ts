@@ -46,6 +46,7 @@ export async function upstreamLogout(parts: Parts, proofId: string | undefined):
   return to && { to, state, label: entry.label }
 }
 
+/** Nothing, after a while; keeps no process alive. */
 export const late = (milliseconds: number) => setTimeout(milliseconds, undefined, { ref: false })
 
 /** Kept from the end of the session to the answer of its request. */
