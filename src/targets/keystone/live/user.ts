@@ -1,3 +1,4 @@
+import { TargetUnavailable } from '../../live.ts'
 import type { KeystoneConfig } from '../options.ts'
 import type { KeystoneApi } from './api.ts'
 import { otherName, type UserSeen } from './snapshot.ts'
@@ -38,6 +39,9 @@ export async function userBy(
 ): Promise<UserSeen | undefined> {
   const who = { idp_id: identityProvider, protocol_id: protocol, unique_id: stored(uniqueId) }
   const rows = await api.rows<UserSeen>('users', `/users?${new URLSearchParams(who)}`)
+  // Keystone has it once at most: something has lost the question on the way, and the first of all users would be locked.
+  if (rows.length > 1)
+    throw new TargetUnavailable('refused', 'Keystone answers with several users to a question about one identity')
   return rows[0]
 }
 
