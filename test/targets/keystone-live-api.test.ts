@@ -100,6 +100,37 @@ for (const [what, body] of [
     await assert.rejects(live.observe([question]), { name: 'TargetUnavailable', kind: 'refused' })
   })
 
+test('where a question about one identity is answered with several users, none of them is taken for her', async (t) => {
+  const { keystone, live } = await startLive({
+    fetch: (through) => (input, init) => through(String(input).replace(/\/users\?.*$/, '/users'), init),
+  })
+  t.after(() => keystone.close())
+  keystone.login('somebody')
+  const gone: Question = { account: { sub: 's', leases: {}, locked: false }, wanted: 'gone' }
+  await assert.rejects(live.observe([gone]), { kind: 'refused', message: /several users/ })
+})
+
+test('a conflict is no lock that was closed, and nothing that was taken', async (t) => {
+  const { keystone, live } = await startLive()
+  t.after(() => keystone.close())
+  keystone.domain('corp')
+  keystone.role('member')
+  const book = ledgers()
+  await book.settle(live, new Map([['s', question.wanted]]))
+  const gone: Question = { account: book.of('s'), wanted: 'gone' }
+  const [lock, take] = live.plan(gone, await live.observe([gone]))
+  for (const [step, method] of [
+    [lock, 'PATCH'],
+    [take, 'DELETE'],
+  ] as const) {
+    assert.ok(step)
+    keystone.fail({ method, answer: 409 })
+    await assert.rejects(live.apply(step), { kind: 'refused', message: /409/ })
+    await live.apply(step)
+    await live.apply(step)
+  }
+})
+
 test('a domain’s manager writes inside her domain, and what lies outside hinders nothing else', async (t) => {
   const { keystone, live, logs } = await startLive({ scope: { domain: 'corp' } })
   t.after(() => keystone.close())

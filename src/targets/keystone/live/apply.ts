@@ -3,6 +3,7 @@ import type { KeystoneConfig } from '../options.ts'
 import type { KeystoneApi } from './api.ts'
 import type { Directory } from './directory.ts'
 import type { Op } from './plan.ts'
+import { refusal } from './request.ts'
 import { otherName, pathOf, placeKey } from './snapshot.ts'
 import { federatedOf, identityOf, personOf, rename } from './user.ts'
 
@@ -39,16 +40,25 @@ export async function apply(hands: Hands, op: Op): Promise<void> {
     case 'rename':
       return await rename(hands, op)
     case 'change':
-      // 404: gone meanwhile, which the next look finds.
-      await api.send('PATCH', `/users/${op.user}`, { user: op.change })
-      return
+      return await doneOrGone(hands, 'PATCH', `/users/${op.user}`, { user: op.change })
     case 'give':
       if ((await api.send('PUT', pathOf(op.lease))).status === 404)
         throw new TargetUnavailable('refused', `Keystone ${config.id} has no such user, place or role any more`)
       return
     case 'take':
-      await api.send('DELETE', pathOf(op.lease))
+      return await doneOrGone(hands, 'DELETE', pathOf(op.lease))
   }
+}
+
+/** 404: gone meanwhile, which the next look finds. A conflict is no yes: what was not locked, or taken, is not to be struck off. */
+async function doneOrGone(
+  { config, api }: Hands,
+  method: 'PATCH' | 'DELETE',
+  path: string,
+  sent?: unknown,
+): Promise<void> {
+  const { status, body } = await api.send(method, path, sent)
+  if (status === 409) throw refusal(config.id, { asks: `${method} ${path}`, status, body })
 }
 
 interface Made {
