@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 import { parseApart } from '../../../src/connectors/saml/metadata/apart.ts'
 import { entityXml } from '../../support/saml-metadata.ts'
 
@@ -33,4 +35,15 @@ test('what fails while a document is got is what is thrown, and a document of no
   })
   await assert.rejects(reading, (error) => error === failure)
   assert.equal(await parseApart(settings, async () => {}), undefined)
+})
+
+test('a thread that ends while the next piece is on its way ends the reading', { timeout: 10_000 }, async () => {
+  const started = once(process, 'worker') as Promise<[Worker]>
+  const reading = parseApart(settings, async (write) => {
+    await write(Buffer.from('<a>'))
+    const [worker] = await started
+    await worker.terminate()
+    await write(Buffer.from('</a>'))
+  })
+  await assert.rejects(reading, { code: 'upstream_unavailable', message: /the thread that read it ended/ })
 })

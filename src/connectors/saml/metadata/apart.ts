@@ -37,7 +37,11 @@ function startReader(settings: ParseSettings) {
   const worker = new Worker(code, { workerData: settings, resourceLimits: HEAP })
   let buffer = new ArrayBuffer(0)
   let waiting = Promise.withResolvers<Answer>()
-  const ended = (error: unknown) => waiting.reject(refused('the thread that read it ended', error))
+  let over: Error | undefined
+  const ended = (error: unknown) => {
+    over ??= refused('the thread that read it ended', error)
+    waiting.reject(over)
+  }
   worker.on('message', (told: Told) => {
     if ('refusal' in told) waiting.reject(new LoginError('upstream_unavailable', told.refusal))
     else waiting.resolve(told)
@@ -46,7 +50,9 @@ function startReader(settings: ParseSettings) {
   worker.on('exit', () => ended(undefined))
   const ask = (fed: Fed): Promise<Answer> => {
     waiting = Promise.withResolvers()
-    worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
+    // It may have ended while nobody asked it anything.
+    if (over) waiting.reject(over)
+    else worker.postMessage(fed, fed === 'end' ? [] : [fed.buffer])
     return waiting.promise
   }
   return {
