@@ -209,6 +209,11 @@ test('the redirect URI is our own whatever host the request named', async () => 
   assert.equal(rogue.redeemed.at(-1)?.get('redirect_uri'), 'https://gateway.test/callback/corp')
 })
 
+test('of an upstream whose clock is an hour ahead the log says by how much', async () => {
+  withClaims((claims) => ({ ...claims, iat: Number(claims['iat']) + 3600 }))
+  await refused(signIn(start()), 'upstream_rejected', /in the future, by 3600 s: the clock/)
+})
+
 test('an upstream that ignores max_age is found out', async () => {
   withClaims((claims) => ({ ...claims, auth_time: Number(claims['iat']) - 400 }))
   await refused(signIn(start(), { maxAge: 300 }), 'upstream_rejected', /older/)

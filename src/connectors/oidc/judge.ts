@@ -51,7 +51,8 @@ export function upstreamAcr(config: OidcConfig, asked: readonly string[]): reado
 export function judge(config: OidcConfig, claims: IdTokenClaims, asked: Asked, now: number): Authentication {
   // OpenID Connect Core 3.1.3.7 (5): a token made for another client, even where we are its only audience.
   if (claims['azp'] !== undefined && claims['azp'] !== config.clientId) throw rejected('its azp is another client')
-  if (typeof claims['iat'] === 'number' && claims['iat'] > now + SKEW) throw rejected('its iat lies in the future')
+  const ahead = typeof claims['iat'] === 'number' ? claims['iat'] - now : 0
+  if (ahead > SKEW) throw rejected(`its iat lies in the future, by ${ahead} s: the clock there or here is wrong`)
   const authTime = judgeAge(claims, asked, now)
   const acr = judgeAcr(config, claims['acr'], asked.acrValues)
   const amr = Array.isArray(claims['amr']) ? claims['amr'].filter((one) => typeof one === 'string').slice(0, 20) : []
