@@ -44,8 +44,11 @@ export async function longestTurn(work: () => Promise<unknown>): Promise<number>
   }
   setImmediate(turn)
   await new Promise((resolve) => setImmediate(resolve))
-  await work()
-  going = false
+  try {
+    await work()
+  } finally {
+    going = false // else the process of a test that fails in here would turn for ever
+  }
   await new Promise((resolve) => setImmediate(resolve))
   return longest
 }
