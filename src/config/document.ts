@@ -59,7 +59,6 @@ function page(main: Node, tenant: Node): string {
   const named = new Set(sections.flatMap(({ key }) => key.split(' ')))
   const server = Object.keys(main.properties ?? {}).filter((key) => !named.has(key))
   const parts = [
-    intro,
     '## The gateway itself\n',
     ...server.flatMap((key) => keyRows(main, key, '')).reduce(toTable, []),
     ...sections.flatMap(({ title, key, text }) => section(main, title, key.split(' '), text)),
@@ -69,10 +68,22 @@ function page(main: Node, tenant: Node): string {
       .flatMap((key) => keyRows({ ...tenant, properties: withoutItems(tenant) }, key, ''))
       .reduce(toTable, []),
   ]
-  return `${parts
+  const body = parts.join('\n')
+  return `${[intro, contents(body), body]
     .join('\n')
     .replaceAll(/\n{3,}/g, '\n\n')
     .trimEnd()}\n`
+}
+
+/** Links to the sections, for who looks for one key among hundreds. */
+function contents(body: string): string {
+  const titles = [...body.matchAll(/^## (.+)$/gm)].map(([, title = '']) => title)
+  const anchor = (title: string) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9 ]/g, '')
+      .replaceAll(' ', '-')
+  return `${titles.map((title) => `[${title}](#${anchor(title)})`).join(' · ')}\n`
 }
 
 /** The tables of rules and connectors stand above once. */
