@@ -57,9 +57,11 @@ export function judge(parts: Parts, at: Details, proof: Proof): Judged {
 
 /**
  * An answer that may come once is its who is first to say so, in whatever process.
- * @throws {LoginError} `upstream_rejected` for everybody else
+ * @throws {LoginError} `upstream_rejected` for everybody else, and where what it rests on is over by our clock, whatever skew its times were given
  */
 export async function claim(parts: Parts, connector: string, { once, ...proof }: Proved): Promise<Proof> {
+  // Else she would be in and out at once, and sent to her upstream again, without end.
+  if (proof.goodUntil <= parts.now()) throw new LoginError('upstream_rejected', 'what this answer rests on is over')
   if (once === undefined) return proof
   const key = hash('sha256', `answer\n${connector}\n${once.id}`, 'base64url')
   const ttl = Math.max(60, once.until - parts.now())

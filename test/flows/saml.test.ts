@@ -184,6 +184,15 @@ test('a response of another identity provider is refused', async () => {
   assert.match(String(lastRefusal()?.['detail']), /Issuer/)
 })
 
+test('an answer whose session is over by the gateway’s clock is refused, though its identity provider’s may be late', async () => {
+  const { who, page } = await atIdp()
+  const sessionEnd = Math.floor(Date.now() / 1000) - 20
+  const late = await campus.respond(lastAsked(), { name: 'ada-1', said: { sessionEnd } })
+  const told = toldAt(await who.submit(page, page.form('ada-1'), { SAMLResponse: late }))
+  assert.equal(told.get('error'), 'access_denied')
+  assert.match(String(lastRefusal()?.['detail']), /rests on is over/)
+})
+
 test('an answer that nobody asked for is refused', async () => {
   const { page } = await atIdp()
   const body = new URLSearchParams({ SAMLResponse: page.form('ada-1').fields['SAMLResponse'] ?? '' })
