@@ -60,8 +60,9 @@ test('a person types a part of her organisation’s name, the list follows at on
     await page.goto(authorization())
     await examine(page, 'reached discovery')
     await words(page).pressSequentially('gies')
+    // Where keys come slowly the list follows more than one of them.
+    await page.getByRole('status').filter({ hasText: 'One organisation' }).waitFor()
     await choices(page).filter({ hasText: 'University of Giessen' }).waitFor()
-    assert.equal(await page.getByRole('status').textContent(), 'One organisation')
     await examine(page, 'reached discovery, found')
     await choices(page).click()
     const answer = told(page)
@@ -95,7 +96,7 @@ test('everything goes by keyboard alone, every stop is visible, and the focus st
       })
     await page.keyboard.press('Tab')
     assert.deepEqual(await focused(), { name: 'words', outline: 'solid 3px' })
-    await page.keyboard.type('ox.exam')
+    await page.keyboard.insertText('ox.exam') // at once, so that the list changes once, before the focus goes there
     await choices(page).filter({ hasText: 'Oxford' }).waitFor()
     assert.equal((await focused()).name, 'words')
     await page.keyboard.press('Tab')
