@@ -35,6 +35,7 @@ export interface People {
 export interface Policy {
   readonly source: PolicySource
   readonly base: Base
+  readonly longer: NonNullable<PolicySource['longer']>
   readonly tenants: ReadonlyMap<object, Tenant>
   readonly people: ReadonlyMap<string, People>
   readonly reach: ReadonlyMap<string, Reachable>
@@ -55,11 +56,11 @@ export interface Compiled {
 export function compile(source: PolicySource, ports: { readonly regex: RegexEngine }, previous?: Policy): Compiled {
   const known = previous !== undefined && sameMain(previous, source, ports.regex) ? previous : undefined
   const base = known?.base ?? readBase(source, ports.regex)
-  const longer = source.longer ?? longerIds(source.tenants.map(({ id }) => id))
+  const longer = source.longer ?? sameIds(previous, source) ?? longerIds(source.tenants.map(({ id }) => id))
   const all = source.tenants.map((tenant) => {
     const before = known?.tenants.get(tenant)
     const beside = longer.get(tenant.id) ?? none
-    const same = before !== undefined && before.longer.join() === beside.join()
+    const same = before !== undefined && (before.longer === beside || before.longer.join() === beside.join())
     return same ? before : readTenant(tenant, { ...base, mainVars: source.vars, longer: beside })
   })
   const connectors = ownedConnectors(source)
@@ -78,6 +79,7 @@ export function compile(source: PolicySource, ports: { readonly regex: RegexEngi
   const policy: Policy = {
     source,
     base,
+    longer,
     tenants: new Map(tenants.map((tenant) => [tenant.source, tenant])),
     people: peopleOf(
       connectors.filter(({ tenant }) => tenant === undefined || !disabled.has(tenant)),
@@ -90,6 +92,14 @@ export function compile(source: PolicySource, ports: { readonly regex: RegexEngi
 
 const none: readonly string[] = []
 const mainParts = ['rules', 'ruleSets', 'vars', 'tables', 'assurance', 'breakGlass', 'connectors', 'targets'] as const
+
+/** What was found for the same tenants before. */
+function sameIds(previous: Policy | undefined, { tenants }: PolicySource): Policy['longer'] | undefined {
+  const before = previous?.source.tenants
+  return before?.length === tenants.length && tenants.every(({ id }, i) => id === before[i]?.id)
+    ? previous?.longer
+    : undefined
+}
 
 function sameMain(previous: Policy, source: PolicySource, engine: RegexEngine): boolean {
   return previous.base.engine === engine && mainParts.every((part) => previous.source[part] === source[part])
