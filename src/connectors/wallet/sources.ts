@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { ConnectorPorts } from '../connector.ts'
 import type { WalletConfig } from './options.ts'
 
@@ -26,6 +27,8 @@ interface Read {
 interface Source {
   readonly name: string
   readonly url: string
+  /** What it is kept under: whoever had the name before speaks for nobody who has it now. */
+  readonly shelf: string
   next: number
   last?: Read | undefined
   reading?: Promise<void>
@@ -38,8 +41,7 @@ export function openSources(config: Pick<WalletConfig, 'id' | Kind>, ports: Port
   const sources = new Map<string, Source>()
   for (const kind of ['anchors', 'lists'] as const)
     for (const [name, where] of Object.entries(config[kind]))
-      if (typeof where === 'object')
-        sources.set(`${kind}/${name}`, { name: `${kind}/${name}`, url: where.url, next: 0 })
+      if (typeof where === 'object') sources.set(`${kind}/${name}`, sourceOf(`${kind}/${name}`, where.url))
   const read = (source: Source) => {
     source.reading ??= readAgain(source, config.id, ports).finally(() => {
       delete source.reading
@@ -62,6 +64,13 @@ export function openSources(config: Pick<WalletConfig, 'id' | Kind>, ports: Port
   }
 }
 
+const sourceOf = (name: string, url: string): Source => ({
+  name,
+  url,
+  shelf: hash('sha256', `${name}\n${url}`, 'base64url'),
+  next: 0,
+})
+
 /** Reads one from its address, or as it was kept where that fails. */
 async function readAgain(source: Source, connector: string, { now, fetch, kept, log }: Ports): Promise<void> {
   try {
@@ -73,7 +82,7 @@ async function readAgain(source: Source, connector: string, { now, fetch, kept, 
     if (!hasContent(source, last.text)) throw new Error('it holds nothing that is known here')
     source.last = last
     source.next = now() + EVERY
-    await kept.put(source.name, JSON.stringify(last), LONGEST).catch(() => undefined)
+    await kept.put(source.shelf, JSON.stringify(last), LONGEST).catch(() => undefined)
   } catch (error) {
     source.next = now() + SOONER
     source.last ??= await keptCopy(source, kept)
@@ -85,9 +94,9 @@ async function readAgain(source: Source, connector: string, { now, fetch, kept, 
   }
 }
 
-async function keptCopy({ name }: Source, kept: Ports['kept']): Promise<Read | undefined> {
+async function keptCopy({ shelf }: Source, kept: Ports['kept']): Promise<Read | undefined> {
   try {
-    const text = await kept.get(name)
+    const text = await kept.get(shelf)
     return text === undefined ? undefined : (JSON.parse(text) as Read) // as it was written above
   } catch {
     return undefined

@@ -65,6 +65,16 @@ test('a registry that is down or empty takes no trust away for a day, and then i
   assert.equal(sources.text('lists', 'notaries'), undefined)
 })
 
+test('what one registry said is nothing that another one says in its place', async () => {
+  const { state, ports } = world()
+  await openSources(config, ports).ready()
+  state.answer = () => new Response('', { status: 500 })
+  const moved = walletConfig([person], { lists: { notaries: { url: 'https://other.example/notaries' } } })
+  const sources = openSources(moved, ports)
+  await sources.ready()
+  assert.equal(sources.text('lists', 'notaries'), undefined)
+})
+
 test('what was read outlives a restart while the registry is down', async () => {
   const { state, ports } = world()
   await openSources(config, ports).ready()
