@@ -3,9 +3,17 @@ import { setFlagsFromString } from 'node:v8'
 import type { Io } from './cli/command.ts'
 import { printableLines } from './cli/table.ts'
 
-/** `lotse explain | head` closes the pipe early: no error of ours. */
+/** What came of standard output. */
+const output = { lost: false }
+
+/**
+ * `lotse explain | head` closes the pipe early: no error of ours. Nothing ends here: a command that writes files, or changes something,
+ * goes on to its end, and says by its code where its words went nowhere.
+ */
 function written(error: NodeJS.ErrnoException | null | undefined): void {
-  if (error) process.exit(error.code === 'EPIPE' ? 0 : 3)
+  if (!error || error.code === 'EPIPE') return
+  output.lost = true
+  process.exitCode = 3
 }
 
 function send(words: string): Promise<void> {
@@ -41,7 +49,7 @@ export async function runProcess(main: (words: readonly string[], io: Io) => Pro
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   const hangups: (() => void)[] = []
-  process.exitCode = await main(process.argv.slice(2), {
+  const code = await main(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`, written),
     send,
     // What a server, an upstream or a person wrote stands in errors, and in the log: it is read at a terminal.
@@ -57,4 +65,5 @@ export async function runProcess(main: (words: readonly string[], io: Io) => Pro
       if (hangups.push(listener) === 1) process.on('SIGHUP', () => hangups.forEach((each) => void each()))
     },
   })
+  process.exitCode = output.lost ? 3 : code
 }
