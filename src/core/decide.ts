@@ -1,3 +1,4 @@
+import { admission, admits } from './admission.ts'
 import { alikeAt, type Bound, bind, type Site } from './bind.ts'
 import type { Caught } from './bind-texts.ts'
 import { reserved } from './break-glass.ts'
@@ -132,7 +133,7 @@ interface Gift {
 }
 
 /** A forbidding rule and what it took. */
-interface Ban {
+export interface Ban {
   readonly finding: Finding
   readonly person: 'whole' | 'grants'
   readonly taken: Grant[]
@@ -153,7 +154,7 @@ export function conclude(policy: Policy, facts: Facts, identity: Identity, findi
   const because = [
     ...bans.filter((ban) => ban.taken.length > 0 || ban.person === 'whole').map((ban) => forbade(ban, facts)),
     ...gifts.map(gave),
-    ...admitted.map(({ ref }) => admission(ref)),
+    ...admitted.map(({ ref }) => admission(policy, ref, bans, facts)),
     ...refusals(matched),
   ]
   const allowed = grants.length > 0 || admitted.length > 0
@@ -225,7 +226,7 @@ function spared(policy: Policy, gift: Gift, all: readonly Ban[], facts: Facts): 
   return { ...gift, grants }
 }
 
-const isMain = ({ finding }: Ban) => finding.ref.scope.tenant === undefined
+export const isMain = ({ finding }: Ban) => finding.ref.scope.tenant === undefined
 
 /** A tenant's ban acts on what lies inside its own walls, whoever gave it. */
 function concerns(policy: Policy, ban: Ban, grant: Grant, home: string | undefined): boolean {
@@ -253,12 +254,6 @@ function minus(grant: Grant, taken: Grant): Grant | undefined {
   return roles.length === 0 ? undefined : { ...grant, roles }
 }
 
-/** A tenant that refuses the whole person does not admit her either; other tenants are not asked. */
-function admits({ ref, ended, answer }: Finding, bans: readonly Ban[]): boolean {
-  if (ended > 0 && ended === answer.rounds.length) return false
-  return !bans.some(({ person, finding }) => person === 'whole' && finding.ref.scope.tenant === ref.scope.tenant)
-}
-
 /** The lowest strength that would have opened a rule that gives or admits. */
 function wantedAcr({ base }: Policy, findings: readonly Finding[]): string | undefined {
   const { ranks } = base.binder
@@ -269,18 +264,16 @@ function wantedAcr({ base }: Policy, findings: readonly Finding[]): string | und
   return base.strengths[lowest]
 }
 
-function outcome(ref: RuleRef, effect: RuleOutcome['effect'], grants: readonly Grant[], because?: string): RuleOutcome {
+export function outcome(
+  ref: RuleRef,
+  effect: RuleOutcome['effect'],
+  grants: readonly Grant[],
+  because?: string,
+): RuleOutcome {
   const rule = ref.rule.name
   const { tenant } = ref.scope
   if (tenant === undefined) return because === undefined ? { rule, effect, grants } : { rule, effect, grants, because }
   return because === undefined ? { rule, tenant, effect, grants } : { rule, tenant, effect, grants, because }
-}
-
-/** A tenant lets people in where it has a part, and nowhere else (law 6). */
-function admission(ref: RuleRef): RuleOutcome {
-  const { walls } = ref.scope
-  const made = outcome(ref, 'admitted', [])
-  return walls === undefined ? made : { ...made, targets: [...walls.targets] }
 }
 
 function forbade({ finding, person, taken }: Ban, facts: Facts): RuleOutcome {

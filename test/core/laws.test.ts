@@ -44,6 +44,21 @@ describe('a deny', () => {
     assert.deepEqual(decision.because, [{ rule: 'no', effect: 'forbade', grants: [], because: 'so it is' }])
   })
 
+  it('of a whole target keeps out who is admitted without a grant, there alone', () => {
+    const rules = (target: string, more: object = {}) => [
+      { name: 'in', from: ['corp'], admit: true },
+      { name: 'no', from: ['corp'], forbid: { target, ...more, because: 'so it is' } },
+    ]
+    const reached = (target: string, more: object = {}) => {
+      const decision = decide(policyOf({ rules: rules(target, more) }), subject({}), NOW)
+      return ['cloud', 'prod'].filter((id) => reaches(decision, id))
+    }
+    assert.deepEqual(reached('prod'), ['cloud'])
+    assert.deepEqual(reached('pr*'), ['cloud'])
+    assert.deepEqual(reached('*'), [])
+    assert.deepEqual(reached('prod', { namespace: 'x' }), ['cloud', 'prod'])
+  })
+
   it('takes what fits its pattern and leaves the rest', () => {
     const give = [
       member,
