@@ -11,8 +11,11 @@ export interface CompiledRegex {
 
 /** The engine that is handed in; the core has none of its own. */
 export interface RegexEngine {
-  /** @throws {Error} where the source is not a valid expression; its message is shown to the operator */
-  compile(source: string): CompiledRegex
+  /**
+   * @param largest instructions of its automaton; as many as an operator's may have where absent
+   * @throws {Error} where the source is not a valid expression; its message is shown to the operator
+   */
+  compile(source: string, largest?: number): CompiledRegex
 }
 
 /** What the rules must know of a target. A `Target` (targets/target.ts) is one. */

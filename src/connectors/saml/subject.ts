@@ -81,16 +81,26 @@ function scopeIn(value: string, kind: 'scoped' | 'scope'): string {
 
 /** Scopes of one IdP that may be expressions; further ones match nothing. Who has any has one or two, and each costs milliseconds to compile. */
 const PATTERNS = 10
+/** Instructions of one: a match takes as long as these times the text, and those of domains have a hundred. */
+const LARGEST = 200
+/** Scopes of one person that are held against expressions, and characters of one, as of a domain's name. */
+const SCOPES = 20
+const LONGEST = 255
 
 /** Whether a scope is one that the IdP's metadata has (shibmd:Scope); names of domains have no case. */
 function scopesOf({ scopes }: Idp, regex: RegexEngine): (scope: string) => boolean {
   const plain = new Set(scopes.flatMap(({ text, pattern }) => (pattern ? [] : [text.toLowerCase()])))
   const patterns = scopes.filter(({ pattern }) => pattern).slice(0, PATTERNS)
+  const judged = new Map<string, boolean>()
   let tests: readonly ((scope: string) => boolean)[] | undefined
   return (scope) => {
     if (scope === '' || plain.has(scope.toLowerCase())) return scope !== ''
+    const before = judged.get(scope)
+    if (before !== undefined || judged.size >= SCOPES || scope.length > LONGEST) return before ?? false
     tests ??= patterns.map(testOf(regex))
-    return tests.some((matches) => matches(scope))
+    const ours = tests.some((matches) => matches(scope))
+    judged.set(scope, ours)
+    return ours
   }
 }
 
@@ -98,7 +108,7 @@ const testOf =
   (regex: RegexEngine) =>
   ({ text }: Scope): ((scope: string) => boolean) => {
     try {
-      const compiled = regex.compile(text)
+      const compiled = regex.compile(text, LARGEST)
       return (scope) => compiled.match(scope) !== undefined
     } catch {
       // An expression that the engine does not take matches nothing: values are dropped, and named in the log.

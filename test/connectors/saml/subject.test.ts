@@ -4,6 +4,7 @@ import type { Idp } from '../../../src/connectors/saml/idp.ts'
 import { subjectOf } from '../../../src/connectors/saml/subject.ts'
 import type { Verified } from '../../../src/connectors/saml/verify.ts'
 import { LoginError } from '../../../src/core/errors.ts'
+import type { RegexEngine } from '../../../src/core/policy.ts'
 import { re2 } from '../../../src/regex.ts'
 import { idpRecord } from '../../support/saml-idp.ts'
 import { exchange, NOW } from './world.ts'
@@ -246,4 +247,35 @@ test('an identity provider with thousands of expressions for scopes holds nobody
   assert.equal(compiled, 0)
   assert.deepEqual([found('s9.example.org'), found('s10.example.org')], [true, false])
   assert.equal(compiled, 20)
+})
+
+test('an identity provider with costly expressions, and people of a thousand scopes, hold nobody up', () => {
+  const matched: string[] = []
+  const regex: RegexEngine = {
+    compile(source, largest) {
+      const { names, match } = re2.compile(source, largest)
+      return {
+        names,
+        match(text) {
+          matched.push(text)
+          return match(text)
+        },
+      }
+    },
+  }
+  const costly = { text: '((a{0,30}){0,30})', pattern: true } // 1900 instructions: 255 characters take 0.2 s
+  const usualOne = { text: '^[a-z]+\\.example\\.org$', pattern: true }
+  const idp = idpRecord(exchange.idp, [], { scopes: [costly, usualOne] })
+  const reader = { config: { id: 'campus', subject: usual }, regex, entityId: exchange.sp }
+  const affiliations = (scopes: readonly string[]) => {
+    const values = scopes.map((scope) => `staff@${scope}`)
+    return subjectOf(verified({ 'urn:oid:1.3.6.1.4.1.5923.1.1.1.9': values }), idp, reader).subject.claims
+  }
+  const { eduPersonScopedAffiliation: kept } = affiliations(['med.example.org', 'med.example.org', 'aaa'])
+  assert.deepEqual(kept, ['staff@med.example.org', 'staff@med.example.org'])
+  assert.deepEqual(matched.splice(0), ['med.example.org', 'aaa'])
+  affiliations([`${'a'.repeat(300)}.example.org`])
+  assert.deepEqual(matched, [])
+  affiliations(Array.from({ length: 1000 }, (_, n) => `s${n}`))
+  assert.equal(matched.length, 20)
 })
