@@ -14,6 +14,9 @@ export interface EndOfLeases {
 /** Seconds that an end is kept beyond its time, for a process that was away. */
 const BEYOND = 86_400
 
+/** In the place of an end that is over, for the second in which it goes. */
+const TOLD = 0
+
 const groupFor = (minute: number) => `leases:${minute}`
 
 export function openEndOfLeases(store: Store, now: Clock): EndOfLeases {
@@ -29,9 +32,10 @@ export function openEndOfLeases(store: Store, now: Clock): EndOfLeases {
       timetable.each(async (minute) => {
         for (const { id: sub } of await store.members(groupFor(minute))) {
           const until = await ends.get(sub)
-          if (until === undefined || until > now()) continue
+          if (until === undefined || until === TOLD || until > now()) continue
           await mark(sub)
-          await ends.delete(sub)
+          // Not where another one is expected by now: whoever is marked is settled at once, perhaps before this.
+          await store.swap(kinds.LeaseEnd, sub, JSON.stringify(until), JSON.stringify(TOLD), 1)
         }
       }),
   }
