@@ -78,7 +78,9 @@ function gives({ grants, refused, ended, ref }: Finding): readonly string[] {
     ...grants.map((grant) => `gives ${describeGrant(grant)}`),
     ...(ref.rule.admit ? ['admits'] : []),
     ...refused.map(({ grant, why }) => `refused ${shown(describeGrant(grant))}: ${why}`),
-    ...(ended > 0 ? [`gives no more: \`${ref.rule.until?.endOf ?? ref.rule.until?.at}\` is over, missing or no date`] : []),
+    ...(ended > 0
+      ? [`gives no more: \`${ref.rule.until?.endOf ?? ref.rule.until?.at}\` is over, missing or no date`]
+      : []),
   ]
 }
 
