@@ -97,9 +97,9 @@ export async function readLogout(
 function fromQuery(query: string): Carried {
   const raw = new Map<string, string>()
   for (const part of query.split('&')) {
-    const [name = '', value = ''] = part.split('=', 2)
+    const [name = '', ...value] = part.split('=')
     if (raw.has(name)) throw refusal('a parameter is there twice')
-    raw.set(name, value)
+    raw.set(name, value.join('='))
   }
   const as = raw.has('SAMLRequest') ? 'SAMLRequest' : 'SAMLResponse'
   const value = (name: string): string => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createSign } from 'node:crypto'
 import { test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import type { Relayed } from '../../../src/connectors/connector.ts'
@@ -49,6 +50,14 @@ test('a posted request is read from the bytes that were signed, where the two pa
     expected,
   )
   assert.equal(read.kind === 'request' && read.nameId.value, 'a\nb')
+})
+
+test('an equals sign that is not encoded, which a query may have, is part of what was signed', async () => {
+  const [octets = ''] = asked({}, 'https://idp.example/?a=b=').replaceAll('%3D', '=').split('&Signature=')
+  assert.match(octets, /a=b=&SigAlg/)
+  const signature = createSign('RSA-SHA256').update(octets).sign(keys.key, 'base64')
+  const read = await readLogout(query(`${octets}&Signature=${encodeURIComponent(signature)}`), expected)
+  assert.equal(read.relayState, 'https://idp.example/?a=b=')
 })
 
 test('a certificate of the metadata that is none keeps no other from being asked', async () => {
