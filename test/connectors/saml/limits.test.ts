@@ -43,7 +43,7 @@ const floods: readonly (readonly [what: string, by: RegExp, xml: string])[] = [
 for (const [what, by, xml] of floods)
   test(`a flood is refused within 10 ms: ${what}`, async () => {
     const encoded = base64(xml)
-    const took = await blocked(() => refused(verifyResponse(encoded, expected(), check), by))
+    const took = await blocked(() => refused(verifyResponse(encoded, expected(), check), by), 10)
     assert.ok(took < 10, `${took} ms`)
   })
 
@@ -56,7 +56,7 @@ test('what is not base64 or not UTF-8 is refused within 10 ms', async () => {
     [`${' '.repeat(60_000)}A`, /not base64/],
     [Buffer.from([0xff, 0xfe, 0x3c]).toString('base64'), /not UTF-8/],
   ] as const) {
-    const took = await blocked(() => refused(verifyResponse(text, expected(), check), by))
+    const took = await blocked(() => refused(verifyResponse(text, expected(), check), by), 10)
     assert.ok(took < 10, `${took} ms`)
   }
 })
@@ -66,7 +66,7 @@ test('a response as large as they may be, with a signature that is none, leaves 
   const xml = await responseXml(exchange, { attributes: { groups } })
   const forged = base64(xml.replace('group-7<', 'group-8<'))
   assert.ok(forged.length > 50_000, `${forged.length}`)
-  const took = await blocked(() => refused(verifyResponse(forged, expected(), check), /no key of 1/))
+  const took = await blocked(() => refused(verifyResponse(forged, expected(), check), /no key of 1/), 10)
   assert.ok(took < 10, `${took} ms`)
 })
 
@@ -96,8 +96,9 @@ test('public XML bombs are refused within 10 ms each, and take no memory', bombs
   const before = process.memoryUsage().rss
   for (const name of files) {
     const encoded = readFileSync(join(bombs.path, name)).toString('base64')
-    const took = await blocked(() =>
-      refused(verifyResponse(encoded, expected(), check), /DOCTYPE|no Response|processing instruction|more than/),
+    const took = await blocked(
+      () => refused(verifyResponse(encoded, expected(), check), /DOCTYPE|no Response|processing instruction|more than/),
+      10,
     )
     assert.ok(took < 10, `${name}: ${took} ms`)
   }
