@@ -58,7 +58,11 @@ function encodedIn(text: string): string {
   const kept = text.trim()
   if (kept.startsWith('<')) return Buffer.from(kept).toString('base64')
   if (kept.includes('SAMLResponse=')) return new URLSearchParams(kept.replace(/^.*\?/, '')).get('SAMLResponse') ?? ''
-  return /%[0-9A-Fa-f]{2}/.test(kept) ? decodeURIComponent(kept) : kept
+  try {
+    return decodeURIComponent(kept)
+  } catch {
+    return kept // and refused as what it is
+  }
 }
 
 function assumptions(encoded: string) {

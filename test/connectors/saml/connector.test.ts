@@ -108,3 +108,10 @@ test('a logout that is signed by a new key is heard', async () => {
     assert.ok('once' in (await relay!(message)))
   }
 })
+
+test('whatever is looked at as a kept answer is told what is wrong with it', async () => {
+  for (const text of ['', '%C3', '%41%', 'SAMLResponse=%C3', '<', 'x'.repeat(100_000), '\0']) {
+    const { checks, subject } = await connector.inspect!({ text })
+    assert.deepEqual([checks.at(-1)?.ok, subject], [false, undefined], text.slice(0, 20))
+  }
+})
