@@ -70,7 +70,8 @@ function world() {
     regex: re2,
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   }
-  const open = (config: Partial<Config> & Pick<Config, 'metadata'>, patience?: number) =>
+  // A gateway waits for less, and a busy machine needs more.
+  const open = (config: Partial<Config> & Pick<Config, 'metadata'>, patience = 60_000) =>
     openDirectory({ id: 'dfn', entity: undefined, only: undefined, discovery: 'page', ...config }, ports, patience)
   const advance = (seconds: number) => {
     now += seconds
