@@ -53,6 +53,8 @@ const PATIENCE = 3000
  * last second. A refresh token that another process used meanwhile would be taken for stolen there, and the person for gone.
  */
 const CLAIM = 60
+/** Seconds by which the clock of another process may be ahead. */
+const AHEAD = 60
 /** Milliseconds between two looks at what another process has found out. */
 const LOOK = 100
 
@@ -101,8 +103,7 @@ export function openRechecks(ports: RecheckPorts): Rechecks {
     async fresh(id, proof) {
       const via = ports.connector(proof.subject.connector)
       if (!via) return proof // who is still signed in by a connector that was taken out is the rules' business
-      const age = ports.now() - proof.provenAt
-      if (age < via.recheckAfter) return proof
+      if (isFresh(ports, proof, via)) return proof
       const news = () => void askAboutOthers(id, proof, via).catch(() => {}) // a store that fails: the next pass asks
       try {
         return await within(PATIENCE, ask(proof, { id, via, news }))
@@ -180,8 +181,11 @@ async function otherProcess(ports: RecheckPorts, question: Question): Promise<St
   throw unanswered()
 }
 
-const isFresh = (ports: RecheckPorts, proof: StoredProof, via: Recheckable) =>
-  ports.now() - proof.provenAt < via.recheckAfter
+/** Not where it was proven at a time that is yet to come: by a clock that has been put back since, and nobody would ask until then. */
+function isFresh({ now }: RecheckPorts, { provenAt }: StoredProof, { recheckAfter }: Recheckable): boolean {
+  const age = now() - provenAt
+  return age >= -AHEAD && age < recheckAfter
+}
 
 /** An answer that cannot be believed teaches as little as none. */
 const learntNothing = (error: unknown): error is LoginError =>

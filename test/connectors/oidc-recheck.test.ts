@@ -94,6 +94,12 @@ test('a person who is still there has a new proof with a new end', async () => {
   assert.deepEqual(next.subject, proof.subject)
 })
 
+test('an answer to a proof of a clock that was a day ahead is no older than now', async () => {
+  const { connected, proof } = await signedIn()
+  const next = await renewed(connected, { ...proof, provenAt: proof.provenAt + 86_400 })
+  assert.ok(next.provenAt < proof.provenAt + 60)
+})
+
 test('rotated refresh tokens are used in turn, and the newest ID token is kept', async () => {
   const { connected, proof } = await signedIn()
   const used: (string | null)[] = []

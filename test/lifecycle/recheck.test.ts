@@ -65,3 +65,18 @@ test('who was too slow does not let a third ask beside the second', async () => 
   assert.equal((await second)?.provenAt, ground.now)
   assert.equal((await third)?.provenAt, ground.now)
 })
+
+test('what was proven while the clock was a day ahead is asked about when it is put back, and once', async () => {
+  ground.now += 86_400
+  await ground.signIn('p', 'ada', ['web'])
+  const proof = (await shelf().get('p')) as StoredProof
+  ground.now -= 86_400
+  const [found] = await asking(proof)
+  assert.equal(asked.length, 1)
+  asked[0]?.resolve({ ...proof, provenAt: ground.now })
+  assert.equal((await found)?.provenAt, ground.now)
+  await asking((await shelf().get('p')) as StoredProof)
+  ground.now -= 30 // as far as clocks of processes differ
+  await asking((await shelf().get('p')) as StoredProof)
+  assert.equal(asked.length, 1)
+})

@@ -154,8 +154,10 @@ function authenticationOf(
     ...(subject.amr && { amr: subject.amr }),
   }
   if (!signed) return before
-  // "its iat Claim MUST represent the time that the new ID Token is issued": an older copy says nothing new.
-  if (Number(signed['iat']) < provenAt - SKEW) throw rejected('its ID token was issued before the last look')
+  // "its iat Claim MUST represent the time that the new ID Token is issued": an older copy says nothing new. A last look that is yet to
+  // come was written by a clock that has been put back since.
+  if (Number(signed['iat']) < Math.min(provenAt, at) - SKEW)
+    throw rejected('its ID token was issued before the last look')
   const now = judge(config, signed, { begunAt: at, freshLogin: false, acrValues: [] }, at)
   const acr = typeof signed['acr'] === 'string' ? now.acr : before.acr
   const amr = now.amr ?? before.amr
