@@ -352,6 +352,19 @@ test('a metadata query server is asked once for an entity, also for one that it 
   assert.deepEqual(await (await directory.discover())?.find('urn:none', 'en'), { id: 'urn:none', name: 'urn:none' })
 })
 
+test('a query server is asked again for an entity whose keys are said to be others by now, and what is known stays where it fails', async () => {
+  const { open } = world()
+  const directory = open({ metadata: mdq(), discovery: { url: 'https://ds.example' } })
+  answers[path('urn:a')] = single('urn:a', 10, 'AAAA')
+  assert.deepEqual((await directory.find('urn:a'))?.signing, ['AAAA'])
+  answers[path('urn:a')] = single('urn:a', 10, 'BBBB')
+  assert.deepEqual((await directory.find('urn:a'))?.signing, ['AAAA'])
+  assert.deepEqual((await directory.renew('urn:a'))?.signing, ['BBBB'])
+  answers[path('urn:a')] = 500
+  assert.deepEqual((await directory.renew('urn:a'))?.signing, ['BBBB'])
+  assert.equal(seen.length, 3)
+})
+
 test('a query server is probed by the entity that is named, and a key in an address stands in no log', async () => {
   const { open, logged } = world()
   answers[path('urn:a')] = single('urn:a')

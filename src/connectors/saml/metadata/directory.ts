@@ -14,7 +14,7 @@ import { openSource, type Source } from './source.ts'
 export interface Directory extends IdpDirectory {
   /** Undefined where there is nothing to choose. @throws {LoginError} `upstream_unavailable` */
   discover(): Promise<Discovery | undefined>
-  /** The same after each listing was read anew; one that cannot be read stays as it is. */
+  /** The same after each source was read or asked anew; what cannot be stays as it is. */
   renew(entityId: string): Promise<Idp | undefined>
   tend(): void
   standing(): Standing
@@ -77,6 +77,7 @@ export function openDirectory(
       return discovery(config, { entries, find, sp: ports.sp.entityId })
     },
     async renew(entityId) {
+      for (const source of sources) if (!isListing(source)) source.age(entityId)
       await Promise.allSettled(listings.map((source) => inTime(source, source.read(), patience)))
       return find(entityId)
     },

@@ -15,6 +15,8 @@ export interface Query {
   readonly name: string
   /** @throws {LoginError} `upstream_unavailable` where it cannot be asked and nothing good is known */
   find(entityId: string): Promise<Idp | undefined>
+  /** Has an entity be asked for at the next `find`, whatever its answer wished. */
+  age(entityId: string): void
   /** Entities that are known at this moment. */
   readonly size: () => number
 }
@@ -80,6 +82,10 @@ export function openQuery(
   return {
     name: mdq,
     size: () => [...answers.values()].filter(({ idp, goodUntil }) => idp && goodUntil > ports.now()).length,
+    age(entityId) {
+      const known = answers.get(entityId)
+      if (known?.idp) answers.set(entityId, { ...known, freshUntil: Number.NEGATIVE_INFINITY })
+    },
     async find(entityId) {
       // What no filter would take, and what nobody can be called (SAML core 8.3.6), is not asked for.
       if (entityId.length > LONGEST || (only.entities && !only.entities.includes(entityId))) return undefined
