@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { ConnectorConfig, GatewayConfig } from '../config/gateway.ts'
 import type { Loaded } from '../config/load.ts'
@@ -87,8 +87,9 @@ async function save(folder: string, { path, content, secret }: GeneratedFile, io
   const name = join(folder, path)
   await mkdir(dirname(name), { recursive: true })
   const mode = secret ? 0o600 : path.endsWith('.sh') ? 0o755 : 0o644
-  await using file = await open(name, 'w', mode)
-  if (secret) await file.chmod(mode)
+  // A new file: whoever has the older one open, or has put a link there, would read on.
+  if (secret) await rm(name, { force: true })
+  await using file = await open(name, secret ? 'wx' : 'w', mode)
   await file.writeFile(content)
   io.out(name)
 }

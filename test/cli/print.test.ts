@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -78,7 +78,9 @@ test('a file with secrets is for its owner alone, also where everybody could rea
   await withApache()
   await mkdir(join(folder, 'ks/apache'), { recursive: true })
   await writeFile(join(folder, 'ks/apache/lotse-secrets.conf'), 'old', { mode: 0o644 })
+  await using opened = await open(join(folder, 'ks/apache/lotse-secrets.conf')) // as somebody else might have
   assert.equal((await run('cloud', '--out', 'ks')).code, 0)
+  assert.equal(await opened.readFile('utf8'), 'old')
   const { mode } = await stat(join(folder, 'ks/apache/lotse-secrets.conf'))
   assert.equal(mode & 0o777, 0o600)
   assert.ok((await readFile(join(folder, 'ks/apache/lotse-secrets.conf'), 'utf8')).includes(standardEnv.HORIZON_SECRET))
