@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { unexplained } from './explain.ts'
 import { microseconds, type Operation } from './operation.ts'
@@ -29,6 +30,8 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   const under = new Map<number, { readonly history: Operation[]; readonly index: number }>()
   let ready = () => {}
   let [begun, last, killed] = [0, Infinity, 0]
+  // Milliseconds in which a server may still carry out what a dead process sent.
+  const afterwards = 'path' in opening ? 0 : 1000
   const whenReady = () =>
     new Promise<void>((resolve) => {
       ready = resolve
@@ -54,8 +57,7 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   child.stdin?.on('error', () => {}) // it died with an order on its way
   const first = whenReady()
   const over = once(child, 'close').then(() => {
-    // What it sent to a server may still be carried out there for a moment.
-    const at = microseconds() + ('path' in opening ? 0 : 1_000_000)
+    const at = microseconds() + afterwards * 1000
     for (const { history, index } of under.values()) history[index] = { ...(history[index] as Operation), over: at }
     ready()
   })
@@ -69,6 +71,7 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
     async killAfter(calls) {
       last = begun + calls
       await over
+      await delay(afterwards) // each call that may still happen multiplies the ways in which those beside it may have
       return killed
     },
     async end() {
