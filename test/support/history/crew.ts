@@ -16,11 +16,8 @@ type Histories = Map<string, Operation[]>
 interface Member {
   /** Resolves when the order is done, or the process dead. */
   obey(order: Order): Promise<void>
-  /**
-   * Kills it as soon as it has begun so many calls more.
-   * @returns when, by the clock of histories, after it is dead
-   */
-  killAfter(calls: number): Promise<number>
+  /** Resolves when it is dead, with the last moment, by the clock of histories, at which it is known to have lived. */
+  dead(): Promise<number>
   end(): Promise<void>
 }
 
@@ -29,7 +26,7 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
   const child = spawn(process.execPath, [writer, JSON.stringify(opening)], { stdio: ['pipe', 'pipe', 'inherit'] })
   const under = new Map<number, { readonly history: Operation[]; readonly index: number }>()
   let ready = () => {}
-  let [begun, last, killed] = [0, Infinity, 0]
+  let last = 0
   // Milliseconds in which a server may still carry out what a dead process sent.
   const afterwards = 'path' in opening ? 0 : 1000
   const whenReady = () =>
@@ -44,10 +41,7 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
       const history = histories.get(line.island) ?? []
       histories.set(line.island, history)
       under.set(line.begun, { history, index: history.push(line.operation) - 1 })
-      if (++begun === last) {
-        killed = microseconds()
-        child.kill('SIGKILL')
-      }
+      last = line.operation.start
       return
     }
     const { history, index } = under.get(line.answered) ?? { history: [], index: 0 }
@@ -68,11 +62,10 @@ async function hire(opening: Opening, histories: Histories): Promise<Member> {
       child.stdin?.write(`${JSON.stringify(order)}\n`)
       await done
     },
-    async killAfter(calls) {
-      last = begun + calls
+    async dead() {
       await over
       await delay(afterwards) // each call that may still happen multiplies the ways in which those beside it may have
-      return killed
+      return last
     },
     async end() {
       child.stdin?.end()
@@ -105,9 +98,10 @@ export interface Tried {
 
 const islandsAtOnce = 8
 const callers = 2
-/** Of one caller in a phase; one whose process is to die within it has more than it can make. */
+/** Of one caller in a phase. */
 const calls = 5
-const callsAtMost = islandsAtOnce * callers * calls
+/** A process that is to die does so by then: the others of its callers have calls under way. */
+const LATEST = (islandsAtOnce * callers * calls) / 2
 /** What happens in a phase; after the last one everything is looked at. */
 const phases = ['nothing', 'kill', 'fault', 'kill', 'nothing'] as const
 const secondsPerPhase = 6
@@ -131,7 +125,7 @@ export async function chaos(plan: Chaos): Promise<Tried> {
       if (what === 'fault') await fault?.(round)
       if (victim !== undefined) {
         tried.crashes += 1
-        const at = await (crew[victim] as Member).killAfter(1 + ((job.seed * 7919) % callsAtMost))
+        const at = await (crew[victim] as Member).dead()
         await obeyed
         for (const each of orders[victim]?.jobs ?? []) histories.get(each.island)?.push(...losses(each, at))
         crew[victim] = await hire(openings[victim] as Opening, histories)
@@ -154,9 +148,9 @@ function orderFor(
 ): Order {
   const jobs = Array.from({ length: islandsAtOnce }, (_, island): Job => {
     const named = { island: `${round}.${island}`, seed: seed * 1000 + island * 10 + who }
-    return { ...named, callers, calls: dies ? calls * 20 : calls, ...able }
+    return { ...named, callers, calls, ...able }
   })
-  return { now, what: 'work', jobs }
+  return { now, what: 'work', jobs, ...(dies && { dieAt: 1 + ((seed * 7919) % LATEST) }) }
 }
 
 function judge(histories: Histories, tried: { operations: number; unanswered: number; findings: string[] }): void {

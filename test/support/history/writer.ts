@@ -22,6 +22,8 @@ export interface Order {
   readonly now: number
   readonly what: 'work' | 'look'
   readonly jobs: readonly Job[]
+  /** The process ends, without a word, in its call of this number. By its own hand: a parent may look too late, or kill what it said. */
+  readonly dieAt?: number
 }
 
 /** `begun`: a call of an island, by a number of this process; `answered`: by the same number. `done`: the whole order. */
@@ -39,10 +41,12 @@ async function obey(): Promise<void> {
   // A pipe is written to at once: what was said is heard also where the process is killed with its next step.
   const say = (line: Line) => void process.stdout.write(`${JSON.stringify(line, infinite)}\n`)
   let count = 0
+  let last = Infinity
   const recorder = (island: string): Recorder => {
     return (operation) => {
       const which = count++
       say({ begun: which, island, operation })
+      if (which === last) setImmediate(() => process.kill(process.pid, 'SIGKILL'))
       return (answered) => say({ answered: which, operation: answered })
     }
   }
@@ -50,6 +54,7 @@ async function obey(): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     const order = JSON.parse(line) as Order
     now = order.now
+    last = count + (order.dieAt ?? Infinity) - 1
     const task = order.what === 'work' ? work : lookAround
     await Promise.all(
       order.jobs.map((job) =>
