@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Context as KoaContext } from 'koa'
 import { type Configuration, errors } from 'oidc-provider'
 import { LoginError } from '../core/errors.ts'
@@ -119,7 +119,7 @@ interface Confirmed {
 }
 
 const confirmer = ({ issuer }: Pick<Parts, 'issuer'>) => `${issuer.protocol === 'https:' ? '__Host-' : ''}lotse-device`
-const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url')
+const hashOf = (text: string) => hash('sha256', text, 'base64url')
 
 /**
  * Remembers which browser confirmed a code, where a sign-in has to follow. The library knows it by cookies that are scoped to a path, so
@@ -177,7 +177,7 @@ export function deviceGuard(parts: Parts): DeviceGuard {
     }
     if (body?.error !== 'authorization_pending' || typeof code !== 'string') return
     if (parts.clients.get(ctx.oidc.client?.clientId ?? '')?.neverSlowDown) return
-    const key = `poll:${createHash('sha256').update(code).digest('base64url')}`
+    const key = `poll:${hashOf(code)}`
     const last = await polls.get(key)
     await polls.put(key, parts.now())
     if (last !== undefined && parts.now() - last < INTERVAL - 1) {
